@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// File descriptors and small files. A function that takes an fd over says so; all others borrow.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// Closes fd unless it is negative, keeps errno, returns -1: `fd = odp_close(fd)`.
+int odp_close(int fd);
+
+// For variables that own an fd: closed when they go out of scope.
+void odp_closep(int *fd);
+#define ODP_CLEANUP_CLOSE __attribute__((cleanup(odp_closep)))
+
+// For variables that own memory from malloc.
+void odp_freep(void *p);
+#define ODP_CLEANUP_FREE __attribute__((cleanup(odp_freep)))
+
+// One regular file as it stands on disk, as odp_files_read() found it.
+struct odp_file {
+    char *path;   // owned
+    char *stem;   // owned; the file's name without directory and suffix
+    char *text;   // owned, NUL terminated (it may hold NULs before); NULL when `error` is set
+    size_t n_bytes;
+    int error;    // negative errno of the read, else 0; -EFBIG: longer than the limit
+};
+
+struct odp_files {
+    struct odp_file *items; // sorted by path
+    size_t n;
+};
+
+// Reads one file of at most max_bytes bytes into *ret (text owned by the caller; NUL appended).
+// Returns 0 or a negative errno: -EFBIG when the file is longer, -EISDIR for a directory, -EINVAL
+// for what else is no regular file (a FIFO would never end).
+int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes);
+
+// Reads every entry of `dir` whose name ends in `suffix`, in the order of their names. An entry
+// that cannot be read is listed with its error. Hidden entries (leading dot) are passed over.
+// Returns 0, or a negative errno when the directory itself cannot be read.
+int odp_files_read(const char *dir, const char *suffix, size_t max_bytes, struct odp_files *ret);
+
+// Appends the file `path` to *files, as odp_files_read() would. Returns 0 or -ENOMEM.
+int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes);
+
+void odp_files_deinit(struct odp_files *files);
+
+// Writes a whole file through a temporary file and rename, mode 0600. Returns 0 or -errno.
+int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);
+
+// mkdir -p with this mode for what is missing. Returns 0 or a negative errno.
+int odp_mkdir_p(const char *path, unsigned mode);

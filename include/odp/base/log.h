@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Log lines on stderr: `odpd: navidrome: woken by 192.0.2.7`. Under the journal (JOURNAL_STREAM is
+// set) each line starts with its syslog priority as sd-daemon(3) defines it, and the journal adds
+// time and program. A function either logs an error or returns it, never both.
+
+#pragma once
+
+#include <stdbool.h>
+
+// The values are syslog(3) priorities.
+enum odp_log_level {
+    ODP_LOG_ERR = 3,
+    ODP_LOG_WARNING = 4,
+    ODP_LOG_NOTICE = 5,
+    ODP_LOG_INFO = 6,
+    ODP_LOG_DEBUG = 7,
+};
+
+// `program` must outlive the process's last line. Lines above `level` are dropped.
+void odp_log_init(const char *program, enum odp_log_level level);
+
+bool odp_log_level_from_string(const char *s, enum odp_log_level *ret);
+
+// One line; `service` may be NULL. Newlines and control characters within are replaced, so that
+// nobody outside can forge a line. Cut at 1 KiB.
+void odp_log(enum odp_log_level level, const char *service, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

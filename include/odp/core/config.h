@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One service's file as a typed value, and the faults found in it. Pure: the caller read the text.
+// odpd, odp-launcher and `odp check` all come through here, so they can never disagree.
+//
+// Every fault of every file is reported at once. A file with a fault gives no service: the other
+// files are not touched by it.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "odp/base/fd.h"
+#include "odp/base/time.h"
+#include "odp/core/address.h"
+
+#define ODP_NAME_MAX              63              // [a-z0-9][a-z0-9_.-]{0,62}
+#define ODP_CONFIG_VALUE_MAX      4096            // bytes of one value
+#define ODP_CONFIG_FILE_MAX       (1024 * 1024)   // bytes of one file
+#define ODP_CONFIG_SERVICES_DIR   "services"      // below --config DIR
+#define ODP_CONFIG_SUFFIX         ".ini"
+
+enum odp_backend_type {
+    ODP_BACKEND_NONE,    // nothing to start: a plain proxy
+    ODP_BACKEND_PROCESS, // a command that stays in the foreground
+};
+
+enum odp_probe_type {
+    ODP_PROBE_TCP,
+    ODP_PROBE_NONE,
+};
+
+enum odp_wait_mode {
+    ODP_WAIT_HOLD,
+};
+
+struct odp_config_listen {
+    struct odp_address address;
+    char *text; // owned; as written
+    unsigned line;
+};
+
+struct odp_config_service {
+    char name[ODP_NAME_MAX + 1];
+    char *file; // owned; path, for messages
+
+    // [service]
+    char *description; // owned; the name where the file gives none
+    struct odp_config_listen *listen; // owned array, at least one
+    size_t n_listen;
+    unsigned socket_mode; // of unix listeners, default 0660
+    char *socket_owner;   // owned or NULL; USER or USER:GROUP
+    struct odp_address target;
+    char *target_text; // owned
+    unsigned target_line;
+    bool enabled;
+
+    // [backend]
+    enum odp_backend_type backend;
+    char **command; // owned, NULL terminated argv; NULL unless process
+    char *directory, *user, *environment_file; // owned or NULL
+    char **environment;                        // owned, NULL terminated KEY=VALUE; may be NULL
+    uint64_t start_timeout_usec;
+    uint64_t stop_timeout_usec;
+
+    // [ready]
+    enum odp_probe_type probe;
+    uint64_t ready_timeout_usec;
+    uint64_t ready_interval_usec;
+
+    // [wait]
+    enum odp_wait_mode wait_mode;
+    uint64_t wait_timeout_usec;
+
+    // [idle]
+    uint64_t idle_timeout_usec; // ODP_NEVER: never stopped for quiet
+
+    // Of every setting that the launcher acts on ([backend]), in file order, FNV-1a 64. Equal text
+    // gives an equal digest; comments and blank lines do not count.
+    uint64_t digest;
+};
+
+struct odp_config_fault {
+    char *file; // owned
+    unsigned line;
+    char *message; // owned
+};
+
+struct odp_config_faults {
+    struct odp_config_fault *items;
+    size_t n;
+    bool failed; // out of memory: the list is not whole
+};
+
+struct odp_config {
+    struct odp_config_service **services; // owned, sorted by name, sound ones only
+    size_t n_services;
+    // The names of files that gave no service, for `odp status` (state `invalid`); owned strings.
+    char **invalid;
+    size_t n_invalid;
+    struct odp_config_faults faults; // sorted by file and line
+};
+
+// Parses one file's text. `name` is the file's stem. On success *ret owns a new service; with any
+// fault *ret is NULL and the faults are appended. Returns 0, ODP_CONFIG_E_FAULTY or -ENOMEM.
+#define ODP_CONFIG_E_FAULTY 1
+int odp_config_service_parse(const char *name, const char *file, const char *text, size_t n_bytes,
+                             struct odp_config_service **ret, struct odp_config_faults *faults);
+
+void odp_config_service_free(struct odp_config_service *s);
+
+// Parses all files and looks for what only shows across them: a listen address or a target that
+// two enabled files share, a wildcard over a specific address, a listen that is its own target.
+// Of two that clash the later file (by name) is the invalid one.
+// Returns 0 (faults or not) or -ENOMEM; *ret is to be deinitialised in both cases.
+int odp_config_load(const struct odp_files *files, struct odp_config *ret);
+
+void odp_config_deinit(struct odp_config *c);
+
+// Appends one fault; an allocation that fails sets faults->failed.
+void odp_config_fault_add(struct odp_config_faults *faults, const char *file, unsigned line,
+                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+void odp_config_faults_deinit(struct odp_config_faults *faults);
+
+// True for a sound service name.
+bool odp_name_is_valid(const char *name);
+
+// The candidate nearest to `word` by edit distance (at most a third of its length, 1 at least),
+// NULL when none is near. `candidates` is NULL terminated.
+const char *odp_nearest(const char *word, const char *const *candidates);
+
+const char *odp_backend_type_to_string(enum odp_backend_type t);

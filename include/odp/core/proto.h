@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The messages between odpd and odp-launcher, one per SOCK_SEQPACKET record. odpd can only name a
+// service and say what to do with it; what that means the launcher reads from its own copy of the
+// files. Every request is answered by exactly one report with the same id; a report with id 0 is an
+// observation nobody asked for (a process exited). Records arrive in the order they were sent.
+//
+// Wire format, integers in little-endian order:
+//   u8 version (ODP_PROTO_VERSION), u8 op, u8 state, u8 n_name, u16 n_reason, u16 zero, u32 id,
+//   u32 zero, u64 digest, then n_name bytes of name and n_reason bytes of reason, nothing behind.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "odp/core/config.h"
+
+#define ODP_PROTO_VERSION   1
+#define ODP_REASON_MAX      255
+#define ODP_PROTO_MAX_BYTES (24 + ODP_NAME_MAX + ODP_REASON_MAX)
+
+enum odp_proto_op {
+    ODP_PROTO_LOOK = 1, // what is it now? the answer is at once
+    ODP_PROTO_START,    // answered when the start job has ended
+    ODP_PROTO_STOP,     // answered when everything of it is gone, or cannot be made to go
+    ODP_PROTO_FREEZE,
+    ODP_PROTO_THAW,
+    ODP_PROTO_REPORT, // launcher to odpd
+};
+
+enum odp_proto_state {
+    ODP_PROTO_NO_STATE, // in requests
+    ODP_PROTO_RUNNING,
+    ODP_PROTO_INACTIVE,
+    ODP_PROTO_FAILED, // the job failed, or the service ended badly; `reason` says why
+    ODP_PROTO_FROZEN,
+    ODP_PROTO_STALE,  // the digest is not that of the launcher's settings; nothing was done
+};
+
+struct odp_proto_message {
+    enum odp_proto_op op;
+    enum odp_proto_state state;
+    uint32_t id;
+    uint64_t digest; // of requests
+    char name[ODP_NAME_MAX + 1];
+    char reason[ODP_REASON_MAX + 1]; // one line in plain words, "" for none
+};
+
+// Encodes into buf (ODP_PROTO_MAX_BYTES suffice). Returns the length, or -EINVAL for a message
+// that breaks the format.
+int odp_proto_encode(const struct odp_proto_message *m, uint8_t *buf, size_t size);
+
+// Returns 0, or -EBADMSG for anything that odp_proto_encode() would not have written.
+int odp_proto_decode(const uint8_t *buf, size_t n_bytes, struct odp_proto_message *ret);
+
+const char *odp_proto_op_to_string(enum odp_proto_op op);

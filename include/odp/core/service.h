@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The state machine of one service, as a pure step: an event and the time come in, effects go out
+// as values, the caller carries them out. The table state x event is total; one function writes the
+// state; there is one absolute deadline. Every launcher request carries an id; the report to any
+// but the latest request is stale and dropped here.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "odp/core/config.h"
+#include "odp/core/idle.h"
+#include "odp/core/proto.h"
+
+enum odp_service_state {
+    ODP_SERVICE_UNKNOWN, // the launcher has not said yet
+    ODP_SERVICE_STOPPED,
+    ODP_SERVICE_STARTING, // the start was asked for
+    ODP_SERVICE_PROBING,  // it runs, but has not answered yet
+    ODP_SERVICE_READY,
+    ODP_SERVICE_DRAINING,  // the window ended with connections that did not count
+    ODP_SERVICE_DISMISSED, // draining because of `odp stop`
+    ODP_SERVICE_STOPPING,
+    ODP_SERVICE_FREEZING,
+    ODP_SERVICE_FROZEN,
+    ODP_SERVICE_THAWING,
+    ODP_SERVICE_FAILED,
+    ODP_SERVICE_N_STATES,
+};
+
+enum odp_service_event_kind {
+    ODP_EVENT_DEMAND, // a client waits; it is counted in n_waiting already
+    ODP_EVENT_START,  // `odp start`: wanted without a client, and at once in spite of backoff
+    ODP_EVENT_STOP,   // `odp stop`
+    ODP_EVENT_DEADLINE,
+    ODP_EVENT_RUNNING, // these four: the launcher's reports
+    ODP_EVENT_INACTIVE,
+    ODP_EVENT_FAILED,
+    ODP_EVENT_FROZEN,
+    ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough
+    ODP_EVENT_REFUSED, // the target refused, or ended a connection before a byte
+    ODP_EVENT_COUNTS,  // n_connections or n_waiting changed
+    ODP_EVENT_LOST,    // the launcher is gone; a new one will be asked
+    ODP_EVENT_N_KINDS,
+};
+
+struct odp_service_event {
+    enum odp_service_event_kind kind;
+    uint64_t now_usec;      // CLOCK_MONOTONIC
+    unsigned n_connections; // relayed, or on the way to it
+    unsigned n_waiting;     // held
+    uint32_t id;            // of a report: the request it answers, 0 an observation
+    const char *reason;     // of a report or of START, STOP, DEMAND: why; may be NULL
+};
+
+enum odp_service_waiters {
+    ODP_WAITERS_KEEP,
+    ODP_WAITERS_RELEASE, // relay all that are held
+    ODP_WAITERS_DENY,    // answer all that are held with the service's reason
+};
+
+struct odp_service_effects {
+    bool request; // send `op` with `request_id`
+    enum odp_proto_op op;
+    uint32_t request_id;
+    enum odp_service_waiters waiters;
+    bool cut;     // end all relayed connections
+    bool changed; // the state is another one than before
+    enum odp_service_state from;
+};
+
+struct odp_service_settings {
+    uint64_t start_timeout_usec;
+    uint64_t ready_timeout_usec;
+    uint64_t stop_timeout_usec;
+    uint64_t drain_timeout_usec;
+    uint64_t stop_after_usec; // of a frozen service, ODP_NEVER: it stays frozen
+    bool can_stop;            // false for a plain proxy: nothing of it is odp's to stop
+    bool freeze;              // freeze instead of stopping when the window ends
+};
+
+struct odp_service {
+    struct odp_service_settings settings;
+    enum odp_service_state state;
+    uint64_t deadline_usec; // ODP_NEVER: none
+    struct odp_idle idle;
+    uint32_t request_id; // of the latest request
+    unsigned n_failures; // starts failed in a row
+    uint64_t retry_usec; // in FAILED: before it, demand is denied
+    uint64_t ready_usec; // since when it is ready
+    bool wanted;         // start it without a waiter as soon as that is possible
+    bool unwanted;       // UNKNOWN only: a stop was asked when the launcher was lost
+    bool has_answered;   // since the last start; told apart: a failed start and a later end
+    char reason[ODP_REASON_MAX + 1];
+};
+
+// A service in UNKNOWN; *ret asks for the first look.
+void odp_service_init(struct odp_service *s, const struct odp_service_settings *settings,
+                      uint64_t idle_timeout_usec, uint64_t now_usec,
+                      struct odp_service_effects *ret);
+
+// Returns 0, or -ESTALE when the event was a report to an older request (nothing happened).
+int odp_service_step(struct odp_service *s, const struct odp_service_event *event,
+                     struct odp_service_effects *ret);
+
+// True where the target is to be tried: held clients' own connections, or a bare probe.
+bool odp_service_is_trying(const struct odp_service *s);
+
+// The state's own name, for logs and tests.
+const char *odp_service_state_to_string(enum odp_service_state s);
+
+// The name `odp status` shows: starting stands for starting and probing, frozen for freezing,
+// frozen and thawing.
+const char *odp_service_state_public(enum odp_service_state s);
+
+const char *odp_service_event_to_string(enum odp_service_event_kind k);
+
+// From the n-th failed start in a row to the next one that a client may cause: 0, 1, 2 ... 30 s.
+uint64_t odp_service_backoff_usec(unsigned n_failures);

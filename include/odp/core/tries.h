@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The pace of the tries while a service starts: when the next one is due, and how many may be under
+// way. Tries come 1 ms and 2 ms after the start request, then at the service's interval. Until one
+// connects there is a single one at a time. After a forwarder ended one early (it accepts before
+// its service listens) only two are under way at once, so that it is not stormed.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct odp_tries {
+    uint64_t interval_usec;
+    uint64_t next_usec; // ODP_NEVER: not trying
+    unsigned n_rounds;  // since the start request
+    bool connects;      // the latest try connected
+    bool early_end;     // one was ended before a byte, since the start request
+};
+
+// A start was asked for, or a target is to be tried anew: the first try is due at once, since
+// nothing else may run there yet, or after 1 ms where a process has just been asked for.
+void odp_tries_begin(struct odp_tries *t, uint64_t now_usec);
+
+void odp_tries_stop(struct odp_tries *t);
+
+// True when a round is due; sets the next one.
+bool odp_tries_due(struct odp_tries *t, uint64_t now_usec);
+
+// How many tries may be under way at once.
+unsigned odp_tries_limit(const struct odp_tries *t);
+
+void odp_tries_connected(struct odp_tries *t);
+// `connected`: it had been connected and was ended before a byte.
+void odp_tries_failed(struct odp_tries *t, bool connected);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What can be started and stopped, behind one vtable: one file per kind of backend, one object per
+// service. A backend never sees the link to odpd; it answers through its host.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "odp/core/config.h"
+#include "odp/core/proto.h"
+
+struct odp_backend;
+
+// What the backends of one launcher share. Outlives them all.
+struct odp_backend_host {
+    uv_loop_t *loop;
+    const char *directory; // for files of the backends: RUNTIME/launcher
+
+    // Takes every report. Called from within a request or from the loop; must not call a backend.
+    void (*on_report)(struct odp_backend_host *host, const struct odp_proto_message *report);
+};
+
+// A request is answered by exactly one odp_backend_report() with its id, at once or later; requests
+// may come while others are unanswered. freeze and thaw are NULL where they are not possible.
+struct odp_backend_vtable {
+    enum odp_backend_type type;
+    void (*look)(struct odp_backend *b, uint32_t id);
+    void (*start)(struct odp_backend *b, uint32_t id);
+    void (*stop)(struct odp_backend *b, uint32_t id);
+    void (*freeze)(struct odp_backend *b, uint32_t id);
+    void (*thaw)(struct odp_backend *b, uint32_t id);
+
+    // True where nothing runs and no request is unanswered: the object may be replaced.
+    bool (*is_idle)(const struct odp_backend *b);
+
+    // Lets go of everything and leaves what runs alone. Unanswered requests stay unanswered.
+    // Memory that handles need is freed by a later turn of the loop.
+    void (*free)(struct odp_backend *b);
+};
+
+// The head of each backend's own struct.
+struct odp_backend {
+    const struct odp_backend_vtable *vtable;
+    struct odp_backend_host *host;             // borrowed
+    const struct odp_config_service *settings; // borrowed; the dispatcher exchanges it
+};
+
+// Makes the backend that `settings` ask for; one that still runs from before, under whatever
+// settings, is taken over. Returns 0 or -ENOMEM.
+int odp_backend_new(struct odp_backend_host *host, const struct odp_config_service *settings,
+                    struct odp_backend **ret);
+
+// Takes NULL.
+void odp_backend_free(struct odp_backend *b);
+
+// Tells the host. The reason is made one sound line and cut to ODP_REASON_MAX.
+void odp_backend_report(struct odp_backend *b, uint32_t id, enum odp_proto_state state,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+// The kinds. Each returns 0 or -ENOMEM.
+int odp_backend_none_new(struct odp_backend_host *host, const struct odp_config_service *settings,
+                         struct odp_backend **ret);
+int odp_backend_process_new(struct odp_backend_host *host,
+                            const struct odp_config_service *settings, struct odp_backend **ret);

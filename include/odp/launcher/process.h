@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One running command: its main process, the process group that this leads, what it prints, its
+// record. Own children and adopted processes of an earlier launcher are the same thing here.
+//
+// It is gone when the main process and everything in its group have ended. A main process that
+// ends by itself takes the rest of its group along, in the way of odp_process_terminate().
+
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "odp/core/config.h"
+#include "odp/core/proto.h"
+#include "odp/launcher/output.h"
+
+struct odp_process;
+
+enum odp_process_state {
+    ODP_PROCESS_STARTING, // forked; whether the command can be run is not known yet
+    ODP_PROCESS_RUNNING,
+    ODP_PROCESS_ENDING, // asked to end, or its main process has ended
+};
+
+struct odp_process_end {
+    bool status_is_known;           // false for a process that was not this launcher's child
+    int code, status;               // si_code and si_status of waitid(2)
+    bool was_killed;                // it outlived the stop timeout
+    char error[ODP_REASON_MAX + 1]; // why the command could not be run; "" where it ran
+    char last_words[ODP_OUTPUT_LAST_WORDS_MAX + 1];
+};
+
+struct odp_process_observer {
+    // The command runs. Not called where it could not be run, or was to end first.
+    void (*on_running)(void *userdata);
+
+    // Not even SIGKILL has ended it so far. on_gone comes if it ends after all.
+    void (*on_stuck)(void *userdata);
+
+    // Everything of it is gone; the process must not be used any more, nor freed. `end` is
+    // borrowed.
+    void (*on_gone)(void *userdata, const struct odp_process_end *end);
+};
+
+// Starts the command of `settings`; `directory` is for record and FIFO. settings' name is copied,
+// directory and observer are borrowed for the process's life. Calls no observer before the loop
+// runs. Returns 0, or a negative errno and the reason in `why`.
+int odp_process_start(uv_loop_t *loop, const char *directory,
+                      const struct odp_config_service *settings,
+                      const struct odp_process_observer *observer, void *userdata,
+                      struct odp_process **ret, char *why, size_t why_size);
+
+// Takes over what the record of `name` tells of. Returns 0, -ENOENT where nothing runs (a record
+// that is out of date is removed), or another negative errno.
+int odp_process_adopt(uv_loop_t *loop, const char *directory, const char *name,
+                      const struct odp_process_observer *observer, void *userdata,
+                      struct odp_process **ret);
+
+enum odp_process_state odp_process_state(const struct odp_process *p);
+
+// SIGTERM to the whole group, and SIGKILL after the stop timeout that it was started with. Further
+// calls do nothing.
+void odp_process_terminate(struct odp_process *p);
+
+// Lets go of a process and leaves it running, its record in place. Takes NULL. No observer is
+// called any more; memory is freed by a later turn of the loop.
+void odp_process_free(struct odp_process *p);
+
+// Says how a process ended in plain words, and whether that was well: RUNNING is never returned,
+// INACTIVE is a status of 0, somebody's TERM, INT or HUP, or an unknown status.
+enum odp_proto_state odp_process_end_describe(const struct odp_process_end *end, char *ret_reason,
+                                              size_t size);

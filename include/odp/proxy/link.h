@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The way to odp-launcher: forks it over a socketpair, sends requests, hands reports to the manager,
+// starts it anew when it dies.
+
+#pragma once
+
+#include "odp/proxy/manager.h"
+
+// Returns 0 or -ENOMEM; the launcher runs by the time it returns, or is tried again later.
+int odp_link_new(struct odp_manager *mgr, struct odp_link **ret);
+
+// Closes the socketpair, which ends the launcher; services are left running.
+void odp_link_free(struct odp_link *link);
+
+// Sends one request. What cannot be sent (no launcher at the moment) is lost: the manager asks anew
+// when it is back, and the machine's deadline covers the rest.
+void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,
+                      uint32_t id);

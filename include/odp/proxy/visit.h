@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One client's connection from accept to close. Its life is core/conn's table; here are the sockets.
+// A visit without a client is the bare probe: it finds out whether a service answers that nobody
+// waits for.
+
+#pragma once
+
+#include "odp/core/conn.h"
+#include "odp/proxy/manager.h"
+
+struct odp_visit {
+    struct odp_relay relay; // its ends own the two fds
+    union {
+        struct odp_list node; // in the service's list `waiting` or `relayed`
+        struct odp_io_retired retired;
+    };
+    struct odp_managed *service;
+    uint64_t since_usec; // accepted
+    uint64_t early_usec; // connected as a try
+    uint32_t n_copied; // bytes of the client that this try has been sent
+    enum odp_conn_state state;
+    bool is_probe;
+    bool client_is_unix;
+};
+
+// The listener's callback; its data is the service.
+void odp_visit_accept(struct odp_listener *l, int fd);
+
+// For passed sockets of no sound service: accepts and closes.
+void odp_visit_turn_away(struct odp_listener *l, int fd);
+
+// Begins the bare probe.
+void odp_visit_probe(struct odp_managed *m);
+
+// Feeds one event to the connection; it may be ended and retired within.
+void odp_visit_event(struct odp_visit *v, enum odp_conn_event event);
+
+// Lets one visit connect to its ready service, now or, if too many do already, when there is room.
+void odp_visit_release(struct odp_visit *v);
+
+// All visits of a service.
+void odp_visits_release(struct odp_managed *m); // as many as may connect now; the rest is queued
+void odp_visits_deny(struct odp_managed *m);
+void odp_visits_cut(struct odp_managed *m);
+void odp_visits_drop(struct odp_managed *m); // waiting and relayed, when odpd ends
+
+// The visits' own deadlines: the end of the wait, the end of an early try.
+uint64_t odp_visits_deadline(const struct odp_managed *m);
+void odp_visits_expire(struct odp_managed *m, uint64_t now_usec);
+
+// Begins as many tries as the pace allows.
+void odp_visits_try(struct odp_managed *m);
+// True where a try could be begun now if the pace allowed.
+bool odp_visits_want_try(const struct odp_managed *m);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// odp check: reads files as odpd would and says what is wrong with them. Decides nothing itself:
+// every judgement on a file's text is core/config's.
+
+#include "odp/cli/cmd_check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "odp/cli/cli.h"
+#include "odp/cli/text.h"
+#include "odp/core/config.h"
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void complain(const char *path, int r)
+{
+    odp_complain("%s cannot be read: %s", path, strerror(-r));
+}
+
+static int add_file(struct odp_files *files, const char *path)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        if (strcmp(files->items[i].path, path) == 0)
+            return 0;
+    }
+    return odp_files_add(files, path, ODP_CONFIG_FILE_MAX);
+}
+
+static int add_directory(struct odp_files *files, const char *path)
+{
+    struct odp_files found = {0};
+    int r = odp_files_read(path, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, &found);
+
+    if (r < 0)
+        complain(path, r);
+    // Read again one by one: a file may have been named on the command line as well.
+    for (size_t i = 0; r == 0 && i < found.n; i++)
+        r = add_file(files, found.items[i].path);
+    odp_files_deinit(&found);
+    return r;
+}
+
+// `path` may end in slashes; messages do not.
+static int add_services(struct odp_files *files, const char *path, bool must_have_services)
+{
+    char *services = NULL;
+    size_t n = strlen(path);
+    int r;
+
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (asprintf(&services, "%.*s/" ODP_CONFIG_SERVICES_DIR, (int)n, path) < 0)
+        return -ENOMEM;
+    if (!must_have_services && !is_directory(services))
+        services[n] = '\0';
+    r = add_directory(files, services);
+    free(services);
+    return r;
+}
+
+static bool has_suffix(const char *path)
+{
+    size_t n = strlen(path), n_suffix = strlen(ODP_CONFIG_SUFFIX);
+
+    return n > n_suffix && strcmp(path + n - n_suffix, ODP_CONFIG_SUFFIX) == 0;
+}
+
+static int add_path(struct odp_files *files, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0) {
+        int r = -errno;
+        complain(path, r);
+        return r;
+    }
+    // A directory that is named like a service's file is a fault, and load says so.
+    if (S_ISDIR(st.st_mode) && !has_suffix(path))
+        return add_services(files, path, false);
+    if (has_suffix(path))
+        return add_file(files, path);
+    odp_complain("%s is not read by odpd: rename it to NAME" ODP_CONFIG_SUFFIX, path);
+    return -EINVAL;
+}
+
+static int add_default(struct odp_files *files, const char *config_dir)
+{
+    if (is_directory(config_dir))
+        return add_services(files, config_dir, true);
+    odp_complain("there is no directory %s: make it, or name another with --config or as PATH",
+                 config_dir);
+    return -ENOENT;
+}
+
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static int print_faults(const struct odp_config *config, size_t n_files)
+{
+    const struct odp_config_faults *faults = &config->faults;
+    struct odp_buf text = {0};
+
+    for (size_t i = 0; i < faults->n; i++) {
+        odp_text_add(&text, faults->items[i].file);
+        odp_buf_printf(&text, ":%u: ", faults->items[i].line);
+        odp_text_add(&text, faults->items[i].message);
+        odp_buf_add(&text, "\n", 1);
+    }
+    if (odp_print(&text) != ODP_EXIT_DONE)
+        return ODP_EXIT_FAILED;
+    // The count stands below the faults also where both streams lead to one place.
+    fflush(stdout);
+    odp_complain("%zu fault%s in %zu of %zu file%s: mend the lines above and check again",
+                 faults->n, plural(faults->n), config->n_invalid, n_files, plural(n_files));
+    return ODP_EXIT_FAILED;
+}
+
+static int check(const struct odp_files *files)
+{
+    struct odp_config config;
+    struct odp_buf text = {0};
+    int code;
+
+    if (odp_config_load(files, &config) < 0) {
+        odp_complain("out of memory: free some and try again");
+        code = ODP_EXIT_FAILED;
+    } else if (config.faults.n > 0) {
+        code = print_faults(&config, files->n);
+    } else {
+        odp_buf_printf(&text, "%zu file%s, no faults\n", files->n, plural(files->n));
+        code = odp_print(&text);
+    }
+    odp_config_deinit(&config);
+    return code;
+}
+
+int odp_cmd_check(int argc, char **argv, const char *config_dir)
+{
+    struct odp_files files = {0};
+    int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+    int code = ODP_EXIT_DONE;
+
+    if (first == 1 && argc > 1 && argv[1][0] == '-') {
+        odp_complain("check has no option %s (odp help check)", argv[1]);
+        return ODP_EXIT_USAGE;
+    }
+    if (argc <= first && add_default(&files, config_dir) < 0)
+        code = ODP_EXIT_FAILED;
+    for (int i = first; i < argc; i++) {
+        if (add_path(&files, argv[i]) < 0)
+            code = ODP_EXIT_FAILED;
+    }
+    // What can be read is checked even where something else cannot.
+    if (files.n > 0 || code == ODP_EXIT_DONE) {
+        int r = check(&files);
+        code = r == ODP_EXIT_DONE ? code : r;
+    }
+    odp_files_deinit(&files);
+    return code;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// All files together: which services there are, and which of them want the same address. The file
+// that comes later by name is the faulty one, so that adding a file never takes another down.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_internal.h"
+
+static bool clash(const struct odp_address *a, const struct odp_address *b)
+{
+    return odp_address_covers(a, b) || odp_address_covers(b, a);
+}
+
+static const char *relation(const struct odp_address *a, const struct odp_address *before)
+{
+    return odp_address_covers(before, a) ? "is already covered by" : "covers";
+}
+
+static void fault_in_file(struct odp_config_parse *p, const struct odp_config_listen *l,
+                          const struct odp_config_listen *before)
+{
+    if (odp_address_equal(&l->address, &before->address))
+        odp_config_parse_fault(p, l->line, "listen %s stands in line %u already", l->text,
+                               before->line);
+    else
+        odp_config_parse_fault(p, l->line, "listen %s %s %s in line %u", l->text,
+                               relation(&l->address, &before->address), before->text, before->line);
+}
+
+// A wildcard takes its own target only where that is surely this machine: another host may well
+// serve the same port.
+static bool is_own_target(const struct odp_address *listen, const struct odp_address *target)
+{
+    return odp_address_equal(listen, target) ||
+           (odp_address_is_loopback(target) && odp_address_covers(listen, target));
+}
+
+void odp_config_check_addresses(struct odp_config_parse *p)
+{
+    const struct odp_config_service *s = p->service;
+
+    for (size_t i = 0; i < s->n_listen; i++) {
+        const struct odp_config_listen *l = &s->listen[i];
+        for (size_t j = 0; j < i; j++) {
+            if (clash(&l->address, &s->listen[j].address)) {
+                fault_in_file(p, l, &s->listen[j]);
+                break;
+            }
+        }
+        if (s->target_text && is_own_target(&l->address, &s->target))
+            odp_config_parse_fault(p, l->line,
+                                   "listen %s covers its own target %s: the service needs a port "
+                                   "of its own",
+                                   l->text, s->target_text);
+    }
+}
+
+static void check_listen(const struct odp_config_service *s, const struct odp_config_listen *l,
+                         const struct odp_config_service *before, struct odp_config_faults *faults)
+{
+    for (size_t i = 0; i < before->n_listen; i++) {
+        const struct odp_config_listen *b = &before->listen[i];
+        if (!clash(&l->address, &b->address))
+            continue;
+        if (odp_address_equal(&l->address, &b->address))
+            odp_config_fault_add(faults, s->file, l->line,
+                                 "listen %s is already that of %s (%s:%u)", l->text, before->name,
+                                 before->file, b->line);
+        else
+            odp_config_fault_add(faults, s->file, l->line, "listen %s %s %s of %s (%s:%u)", l->text,
+                                 relation(&l->address, &b->address), b->text, before->name,
+                                 before->file, b->line);
+        return;
+    }
+}
+
+static void check_pair(const struct odp_config_service *s, const struct odp_config_service *before,
+                       struct odp_config_faults *faults)
+{
+    if (strcmp(s->name, before->name) == 0)
+        odp_config_fault_add(faults, s->file, 1, "a service named %s is in %s already", s->name,
+                             before->file);
+    if (!s->enabled || !before->enabled)
+        return;
+    for (size_t i = 0; i < s->n_listen; i++)
+        check_listen(s, &s->listen[i], before, faults);
+    if (odp_address_equal(&s->target, &before->target))
+        odp_config_fault_add(faults, s->file, s->target_line,
+                             "target %s is already that of %s (%s:%u)", s->target_text,
+                             before->name, before->file, before->target_line);
+}
+
+// Against those that stay: a clash with a service that is itself refused would take down one that
+// could well be served.
+static void check_against_kept(struct odp_config *c)
+{
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < c->n_services; i++) {
+        struct odp_config_service *s = c->services[i];
+        size_t n_faults = c->faults.n;
+        for (size_t j = 0; j < n_kept; j++)
+            check_pair(s, c->services[j], &c->faults);
+        if (c->faults.n == n_faults) {
+            c->services[n_kept++] = s;
+            continue;
+        }
+        if (odp_config_strv_add(&c->invalid, strdup(s->name)) < 0)
+            c->faults.failed = true;
+        else
+            c->n_invalid++;
+        odp_config_service_free(s);
+    }
+    c->n_services = n_kept;
+}
+
+static int compare_services(const void *a, const void *b)
+{
+    const struct odp_config_service *const *sa = a, *const *sb = b;
+    int r = strcmp((*sa)->name, (*sb)->name);
+
+    return r ? r : strcmp((*sa)->file, (*sb)->file);
+}
+
+static int compare_faults(const void *a, const void *b)
+{
+    const struct odp_config_fault *fa = a, *fb = b;
+    int r = strcmp(fa->file, fb->file);
+
+    if (r)
+        return r;
+    if (fa->line != fb->line)
+        return fa->line < fb->line ? -1 : 1;
+    return strcmp(fa->message, fb->message);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    const char *const *sa = a, *const *sb = b;
+
+    return strcmp(*sa, *sb);
+}
+
+static void refuse_file(const struct odp_file *f, struct odp_config_faults *faults)
+{
+    switch (-f->error) {
+    case EISDIR: odp_config_fault_add(faults, f->path, 1, "this is a directory, not a file"); break;
+    case EINVAL: odp_config_fault_add(faults, f->path, 1, "this is not a regular file"); break;
+    case EFBIG:
+        odp_config_fault_add(faults, f->path, 1, "the file is longer than %d bytes",
+                             ODP_CONFIG_FILE_MAX);
+        break;
+    default:
+        odp_config_fault_add(faults, f->path, 1, "the file cannot be read: %s",
+                             strerror(-f->error));
+    }
+}
+
+static int load_file(const struct odp_file *f, struct odp_config *c)
+{
+    struct odp_config_service *s = NULL;
+    int r = ODP_CONFIG_E_FAULTY;
+
+    if (f->error)
+        refuse_file(f, &c->faults);
+    else
+        r = odp_config_service_parse(f->stem, f->path, f->text, f->n_bytes, &s, &c->faults);
+    if (r == 0) {
+        c->services[c->n_services++] = s;
+    } else if (r == ODP_CONFIG_E_FAULTY) {
+        r = odp_config_strv_add(&c->invalid, strdup(f->stem));
+        c->n_invalid += r == 0;
+    }
+    return r;
+}
+
+int odp_config_load(const struct odp_files *files, struct odp_config *ret)
+{
+    *ret = (struct odp_config){.services = calloc(files->n + 1, sizeof(*ret->services))};
+    if (!ret->services)
+        return -ENOMEM;
+    for (size_t i = 0; i < files->n; i++) {
+        int r = load_file(&files->items[i], ret);
+        if (r < 0)
+            return r;
+    }
+    qsort(ret->services, ret->n_services, sizeof(*ret->services), compare_services);
+    check_against_kept(ret);
+    if (ret->n_invalid > 0)
+        qsort(ret->invalid, ret->n_invalid, sizeof(*ret->invalid), compare_strings);
+    if (ret->faults.n > 0)
+        qsort(ret->faults.items, ret->faults.n, sizeof(*ret->faults.items), compare_faults);
+    return ret->faults.failed ? -ENOMEM : 0;
+}
+
+void odp_config_deinit(struct odp_config *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_services; i++)
+        odp_config_service_free(c->services[i]);
+    free(c->services);
+    odp_config_strv_free(c->invalid);
+    odp_config_faults_deinit(&c->faults);
+    *c = (struct odp_config){0};
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The backend that runs a command of its own. It keeps who asked for what, and turns what happens
+// to the process into answers; the process itself is process.c's.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "odp/base/list.h"
+#include "odp/base/log.h"
+#include "odp/launcher/backend.h"
+#include "odp/launcher/process.h"
+
+#define WAITERS_MAX 16
+
+// Requests that are not answered yet.
+struct waiters {
+    uint32_t ids[WAITERS_MAX];
+    unsigned n;
+};
+
+struct process_backend {
+    struct odp_backend base;
+    struct odp_process *process; // NULL where nothing runs
+    struct waiters starts;       // of this process, or while it is ending of the next one
+    struct waiters stops;
+    bool is_unsure; // a record could not be looked at: nothing is started before it can be
+};
+
+static const struct odp_process_observer observer;
+
+static struct process_backend *process_backend(struct odp_backend *b)
+{
+    return ODP_CONTAINER_OF(b, struct process_backend, base);
+}
+
+static void wait_for(struct process_backend *b, struct waiters *w, uint32_t id)
+{
+    if (w->n < WAITERS_MAX)
+        w->ids[w->n++] = id;
+    else
+        odp_backend_report(&b->base, id, ODP_PROTO_FAILED,
+                           "too many requests for this service are waiting already");
+}
+
+static void answer(struct process_backend *b, struct waiters *w, enum odp_proto_state state,
+                   const char *reason)
+{
+    struct waiters old = *w;
+
+    w->n = 0;
+    for (unsigned i = 0; i < old.n; i++)
+        odp_backend_report(&b->base, old.ids[i], state, "%s", reason);
+}
+
+// Takes over what an earlier launcher has started.
+static void adopt(struct process_backend *b)
+{
+    const struct odp_backend_host *host = b->base.host;
+    const char *name = b->base.settings->name;
+    int r = odp_process_adopt(host->loop, host->directory, name, &observer, b, &b->process);
+
+    b->is_unsure = r < 0 && r != -ENOENT;
+    if (b->is_unsure)
+        odp_log(ODP_LOG_ERR, name, "cannot tell whether it runs: %s", strerror(-r));
+    else if (r == 0)
+        odp_log(ODP_LOG_INFO, name, "runs since before; taken over");
+}
+
+static void start_now(struct process_backend *b)
+{
+    const struct odp_backend_host *host = b->base.host;
+    char why[ODP_REASON_MAX + 1];
+
+    if (b->base.settings->backend != ODP_BACKEND_PROCESS)
+        answer(b, &b->starts, ODP_PROTO_FAILED, "its backend has just been changed: try again");
+    else if (odp_process_start(host->loop, host->directory, b->base.settings, &observer, b,
+                               &b->process, why, sizeof(why)) < 0)
+        answer(b, &b->starts, ODP_PROTO_FAILED, why);
+}
+
+static void on_running(void *userdata)
+{
+    struct process_backend *b = userdata;
+
+    answer(b, &b->starts, ODP_PROTO_RUNNING, "");
+}
+
+static void on_stuck(void *userdata)
+{
+    static const char reason[] = "not even SIGKILL has ended all of its processes";
+    struct process_backend *b = userdata;
+
+    odp_log(ODP_LOG_ERR, b->base.settings->name, "%s", reason);
+    answer(b, &b->stops, ODP_PROTO_FAILED, reason);
+    answer(b, &b->starts, ODP_PROTO_FAILED, reason);
+}
+
+static void on_gone(void *userdata, const struct odp_process_end *end)
+{
+    struct process_backend *b = userdata;
+    enum odp_proto_state state;
+    char reason[ODP_REASON_MAX + 1];
+
+    b->process = NULL;
+    state = odp_process_end_describe(end, reason, sizeof(reason));
+    if (b->stops.n > 0) {
+        answer(b, &b->stops, ODP_PROTO_INACTIVE,
+               end->was_killed ? "had to be killed: it did not end within stop_timeout" : "");
+    } else if (b->starts.n == 0) {
+        odp_backend_report(&b->base, 0, state, "%s", reason);
+    } else if (end->error[0] != '\0') {
+        answer(b, &b->starts, ODP_PROTO_FAILED, reason);
+    }
+    if (b->starts.n > 0)
+        start_now(b);
+}
+
+static const struct odp_process_observer observer = {
+    .on_running = on_running,
+    .on_stuck = on_stuck,
+    .on_gone = on_gone,
+};
+
+static void process_look(struct odp_backend *base, uint32_t id)
+{
+    struct process_backend *b = process_backend(base);
+
+    if (b->is_unsure)
+        adopt(b);
+    if (b->is_unsure) {
+        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+        return;
+    }
+    if (!b->process) {
+        odp_backend_report(base, id, ODP_PROTO_INACTIVE, "%s", "");
+        return;
+    }
+    switch (odp_process_state(b->process)) {
+    case ODP_PROCESS_STARTING:
+        odp_backend_report(base, id, ODP_PROTO_INACTIVE, "is being started");
+        return;
+    case ODP_PROCESS_RUNNING: odp_backend_report(base, id, ODP_PROTO_RUNNING, "%s", ""); return;
+    case ODP_PROCESS_ENDING: odp_backend_report(base, id, ODP_PROTO_RUNNING, "is ending"); return;
+    }
+}
+
+static void process_start(struct odp_backend *base, uint32_t id)
+{
+    struct process_backend *b = process_backend(base);
+
+    if (b->is_unsure)
+        adopt(b);
+    if (b->is_unsure) {
+        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+    } else if (b->process && odp_process_state(b->process) == ODP_PROCESS_RUNNING) {
+        odp_backend_report(base, id, ODP_PROTO_RUNNING, "%s", "");
+    } else {
+        wait_for(b, &b->starts, id);
+        if (!b->process)
+            start_now(b);
+    }
+}
+
+static void process_stop(struct odp_backend *base, uint32_t id)
+{
+    struct process_backend *b = process_backend(base);
+
+    if (b->is_unsure)
+        adopt(b);
+    answer(b, &b->starts, ODP_PROTO_FAILED, "was to be stopped before it had started");
+    if (b->is_unsure) {
+        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+    } else if (!b->process) {
+        odp_backend_report(base, id, ODP_PROTO_INACTIVE, "%s", "");
+    } else {
+        wait_for(b, &b->stops, id);
+        odp_process_terminate(b->process);
+    }
+}
+
+static bool process_is_idle(const struct odp_backend *base)
+{
+    const struct process_backend *b = (const void *)base; // its first member
+
+    return !b->process && !b->is_unsure;
+}
+
+static void process_free(struct odp_backend *base)
+{
+    struct process_backend *b = process_backend(base);
+
+    odp_process_free(b->process);
+    free(b);
+}
+
+static const struct odp_backend_vtable process_vtable = {
+    .type = ODP_BACKEND_PROCESS,
+    .look = process_look,
+    .start = process_start,
+    .stop = process_stop,
+    .is_idle = process_is_idle,
+    .free = process_free,
+};
+
+int odp_backend_process_new(struct odp_backend_host *host,
+                            const struct odp_config_service *settings, struct odp_backend **ret)
+{
+    struct process_backend *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return -ENOMEM;
+    b->base.vtable = &process_vtable;
+    b->base.host = host;
+    b->base.settings = settings;
+    adopt(b);
+    *ret = &b->base;
+    return 0;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// How a process comes to be ours: by starting its command, or by taking it over from an earlier
+// launcher. However often launchers are killed on the way, a service is never started twice.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+
+#include "odp/base/log.h"
+#include "odp/core/paths.h"
+#include "odp/launcher/process.h"
+#include "odp/launcher/reason.h"
+#include "odp/launcher/record.h"
+#include "odp/launcher/spawn.h"
+#include "process_internal.h"
+
+static struct odp_process *process_new(const char *directory, const char *name,
+                                       const struct odp_process_observer *observer, void *userdata)
+{
+    struct odp_process *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->directory = directory;
+    p->observer = observer;
+    p->userdata = userdata;
+    p->deadline_usec = ODP_NEVER;
+    p->pidfd = -1;
+    p->status_fd = -1;
+    memcpy(p->name, name, strnlen(name, ODP_NAME_MAX));
+    return p;
+}
+
+// What can fail comes before the child is let go, so that it can be undone.
+static int start_forked(struct odp_process *p, uv_loop_t *loop,
+                        const struct odp_config_service *settings, char *why, size_t why_size)
+{
+    struct odp_record record = {.digest = settings->digest,
+                                .stop_timeout_usec = settings->stop_timeout_usec};
+    char output_path[ODP_PATH_MAX];
+    struct odp_spawn spawn;
+    int r;
+
+    odp_output_path(p->directory, p->name, output_path);
+    r = odp_spawn_fork(settings, output_path, &spawn);
+    if (r < 0) {
+        odp_reason_format(why, why_size, "cannot start a process: %s", strerror(-r));
+        return r;
+    }
+    p->pid = record.pid = spawn.pid;
+    p->pidfd = spawn.pidfd;
+    p->status_fd = spawn.status_fd;
+    r = odp_process_watch(p, loop);
+    if (r == 0)
+        r = odp_record_write(p->directory, p->name, &record);
+    if (r < 0) {
+        odp_reason_format(why, why_size, "cannot record its process in %s: %s", p->directory,
+                          strerror(-r));
+        spawn.pidfd = spawn.status_fd = -1; // p's
+        odp_spawn_abort(&spawn);
+        return r;
+    }
+    p->start_time = record.start_time;
+    odp_spawn_go(&spawn);
+    return 0;
+}
+
+int odp_process_start(uv_loop_t *loop, const char *directory,
+                      const struct odp_config_service *settings,
+                      const struct odp_process_observer *observer, void *userdata,
+                      struct odp_process **ret, char *why, size_t why_size)
+{
+    struct odp_process *p = process_new(directory, settings->name, observer, userdata);
+    int r;
+
+    if (!p) {
+        odp_reason_format(why, why_size, "out of memory");
+        return -ENOMEM;
+    }
+    p->stop_timeout_usec = settings->stop_timeout_usec;
+    r = odp_output_new(loop, directory, p->name, false, &p->output);
+    if (r < 0)
+        odp_reason_format(why, why_size, "cannot make a FIFO for its output in %s: %s", directory,
+                          strerror(-r));
+    else
+        r = start_forked(p, loop, settings, why, why_size);
+    if (r < 0) {
+        odp_output_remove(directory, p->name);
+        odp_process_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+// pidfd first, then the check: what the pidfd holds cannot become another process any more.
+static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
+{
+    struct odp_record record;
+    int r;
+
+    r = odp_record_read(p->directory, p->name, &record);
+    if (r < 0)
+        return r;
+    p->pidfd = pidfd_open(record.pid, 0);
+    if (p->pidfd < 0 && errno != ESRCH && errno != EINVAL)
+        return -errno;
+    if (p->pidfd < 0 || !odp_record_is_current(&record))
+        return -ESRCH;
+    p->pid = record.pid;
+    p->start_time = record.start_time;
+    p->stop_timeout_usec = record.stop_timeout_usec;
+    p->state = ODP_PROCESS_RUNNING;
+    return odp_process_watch(p, loop);
+}
+
+int odp_process_adopt(uv_loop_t *loop, const char *directory, const char *name,
+                      const struct odp_process_observer *observer, void *userdata,
+                      struct odp_process **ret)
+{
+    struct odp_process *p = process_new(directory, name, observer, userdata);
+    int r;
+
+    if (!p)
+        return -ENOMEM;
+    r = adopt_recorded(p, loop);
+    if (r < 0) {
+        odp_process_free(p);
+        // A damaged record names nobody either.
+        if (r != -ESRCH && r != -EBADMSG)
+            return r;
+        odp_record_remove(directory, name);
+        odp_output_remove(directory, name);
+        return -ENOENT;
+    }
+    r = odp_output_new(loop, directory, p->name, true, &p->output);
+    if (r < 0)
+        odp_log(ODP_LOG_WARNING, p->name, "its output is lost: %s", strerror(-r));
+    *ret = p;
+    return 0;
+}

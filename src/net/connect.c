@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Outgoing connections; see the header.
+
+#include "odp/net/connect.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "odp/base/fd.h"
+#include "odp/net/keepalive.h"
+#include "odp/net/sockaddr.h"
+
+static void prepare(int fd, const struct odp_address *a)
+{
+    const int on = 1;
+
+    if (a->kind == ODP_ADDRESS_UNIX)
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (!odp_address_is_loopback(a)) // a peer on this machine cannot vanish silently
+        odp_keepalive_set(fd);
+}
+
+int odp_connect(const struct odp_address *a, int *ret_fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = odp_sockaddr_from_address(a, &sa);
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    prepare(fd, a);
+    if (connect(fd, (const struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS) {
+        int r = -errno;
+        odp_close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int odp_connect_error(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return -errno;
+    return -error;
+}

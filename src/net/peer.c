@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Looks a client's own socket up by sock_diag(7), which any user may do. The kernel reports
+// INET_DIAG_SHUTDOWN: close() shuts both ways down before the FIN leaves, shutdown(SHUT_WR) one.
+// An orphaned socket has no inode (it is in FIN_WAIT2 or a time-wait mini socket).
+
+#include "odp/net/peer.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "odp/base/fd.h"
+
+#define RCV_SHUTDOWN 1 // the kernel's name of that bit of sk_shutdown
+
+struct query {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 request;
+};
+
+// The address as sock_diag wants it; a v4-mapped one becomes IPv4, under which its peer is known.
+static void split(const struct sockaddr_storage *sa, int *ret_family, const void **ret_ip,
+                  size_t *ret_n, uint16_t *ret_port)
+{
+    if (sa->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+        *ret_family = AF_INET, *ret_ip = &in->sin_addr, *ret_n = 4, *ret_port = in->sin_port;
+        return;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+    *ret_port = in6->sin6_port;
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+        *ret_family = AF_INET, *ret_ip = &in6->sin6_addr.s6_addr[12], *ret_n = 4;
+    else
+        *ret_family = AF_INET6, *ret_ip = &in6->sin6_addr, *ret_n = 16;
+}
+
+// Asks for the socket whose own address is `own` and whose peer is `other`.
+static void build_query(const struct sockaddr_storage *own, const struct sockaddr_storage *other,
+                        struct query *ret)
+{
+    int family;
+    const void *ip;
+    size_t n;
+
+    *ret = (struct query){
+        .header = {.nlmsg_len = sizeof(*ret),
+                   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                   .nlmsg_flags = NLM_F_REQUEST},
+        .request = {.sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U},
+    };
+    struct inet_diag_sockid *id = &ret->request.id;
+    id->idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    split(own, &family, &ip, &n, &id->idiag_sport);
+    memcpy(id->idiag_src, ip, n);
+    ret->request.sdiag_family = (uint8_t)family;
+    split(other, &family, &ip, &n, &id->idiag_dport);
+    memcpy(id->idiag_dst, ip, n);
+}
+
+// The reply's verdict: 1 it has left, 0 it has not, negative: no such socket here.
+static int judge(const struct nlmsghdr *h, size_t n_bytes)
+{
+    if (!NLMSG_OK(h, n_bytes) || h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        h->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+        return -ENOENT;
+    const struct inet_diag_msg *m = NLMSG_DATA(h);
+    if (m->idiag_inode == 0)
+        return 1;
+    size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
+    for (const struct rtattr *a = (const struct rtattr *)(m + 1); RTA_OK(a, left);
+         a = RTA_NEXT(a, left))
+        if (a->rta_type == INET_DIAG_SHUTDOWN)
+            return *(const uint8_t *)RTA_DATA(a) & RCV_SHUTDOWN;
+    return 0;
+}
+
+static int look_up(const struct sockaddr_storage *own, const struct sockaddr_storage *other)
+{
+    struct query q;
+    _Alignas(struct nlmsghdr) char reply[4096];
+    ODP_CLEANUP_CLOSE int fd =
+        socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+
+    if (fd < 0)
+        return -errno;
+    build_query(own, other, &q);
+    if (send(fd, &q, sizeof(q), 0) < 0)
+        return -errno;
+    ssize_t n = recv(fd, reply, sizeof(reply), 0); // the kernel answers within send()
+    return n < 0 ? -errno : judge((const struct nlmsghdr *)reply, (size_t)n);
+}
+
+bool odp_peer_has_left(int fd)
+{
+    struct sockaddr_storage local = {0}, peer = {0};
+    socklen_t n_local = sizeof(local), n_peer = sizeof(peer);
+    char byte;
+
+    if (getsockname(fd, (struct sockaddr *)&local, &n_local) < 0 || local.ss_family == AF_UNIX)
+        return false; // a unix client's close shows as EPOLLHUP
+    if (getpeername(fd, (struct sockaddr *)&peer, &n_peer) < 0)
+        return true;
+    int left = look_up(&peer, &local);
+    if (left >= 0)
+        return left > 0;
+    // Elsewhere, or its socket is gone entirely: without a byte sent there is nothing to reply to.
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Between control.c (the socket and its clients) and control_calls.c (what the methods do).
+
+#pragma once
+
+#include <cjson/cJSON.h>
+#include <uv.h>
+
+#include "odp/base/list.h"
+#include "odp/proxy/control.h"
+
+#define CONTROL_CLIENTS_MAX 128
+
+struct odp_control {
+    struct odp_manager *manager;
+    uv_pipe_t server;
+    struct odp_list clients;
+    unsigned n_clients;
+    char *path; // owned
+};
+
+enum control_wait {
+    CONTROL_WAIT_NONE,
+    CONTROL_WAIT_START,
+    CONTROL_WAIT_STOP,
+};
+
+// One connection. Calls on it are answered one after the other, as varlink asks.
+struct control_client {
+    struct odp_list node;
+    struct odp_control *control;
+    uv_pipe_t pipe;
+    char *input; // owned; the bytes of a call that is not whole yet
+    size_t n_input;
+    size_t input_size;
+    bool closing;
+    bool oneway; // the current call wants no reply
+    // The call being waited for; further calls stay in `input` until it is answered.
+    enum control_wait wait;
+    struct odp_managed *waits_for;
+};
+
+// One whole call; `call` is the caller's.
+void control_dispatch(struct control_client *client, const cJSON *call);
+
+// Answers the client's waiting call if its service has come to where the call ends.
+void control_check_wait(struct control_client *client);
+
+// Replies; `parameters` is taken over and may be NULL.
+void control_reply(struct control_client *client, cJSON *parameters);
+void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
+
+// True where the peer may start and stop services.
+bool control_may_change(struct control_client *client);
+
+// The parameters of a Status reply. `names` is a JSON array or NULL for all. NULL with *ret_unknown
+// set: there is no such service.
+cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown);

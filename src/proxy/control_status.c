@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What `odp status --json` prints: one object for each service of the files, sound or not.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control_internal.h"
+#include "odp/proxy/visit.h"
+
+static void add_number(cJSON *o, const char *key, double value)
+{
+    cJSON_AddNumberToObject(o, key, value);
+}
+
+// Milliseconds are all that a person or a graph wants.
+static void add_seconds(cJSON *o, const char *key, uint64_t usec)
+{
+    if (usec == ODP_NEVER)
+        cJSON_AddNullToObject(o, key);
+    else
+        add_number(o, key, (double)((usec + 500) / 1000) / 1000.0);
+}
+
+static void sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out)
+{
+    *ret_in = m->ledger.n_bytes_in;
+    *ret_out = m->ledger.n_bytes_out;
+    odp_list_foreach(it, &m->relayed)
+    {
+        const struct odp_visit *v = ODP_CONTAINER_OF(it, struct odp_visit, node);
+        *ret_in += v->relay.flows[ODP_RELAY_CLIENT].n_bytes;
+        *ret_out += v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes;
+    }
+}
+
+static const char *reason_of(const struct odp_managed *m)
+{
+    if (!m->config->enabled)
+        return "enabled = no";
+    return m->active ? m->machine.reason : m->fault;
+}
+
+static uint64_t sleeps_in_usec(const struct odp_managed *m)
+{
+    uint64_t now_usec = odp_now_usec(), deadline = m->machine.deadline_usec;
+
+    if (!m->active || m->machine.state != ODP_SERVICE_READY || deadline == ODP_NEVER)
+        return ODP_NEVER;
+    return deadline > now_usec ? deadline - now_usec : 0;
+}
+
+static void add_settings(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_config_service *config = m->config;
+
+    cJSON_AddStringToObject(o, "name", config->name);
+    cJSON_AddStringToObject(o, "description", config->description);
+    cJSON_AddStringToObject(o, "state", odp_managed_state(m));
+    cJSON_AddStringToObject(o, "reason", reason_of(m));
+    cJSON *listen = cJSON_AddArrayToObject(o, "listen");
+    for (size_t i = 0; i < config->n_listen; i++)
+        cJSON_AddItemToArray(listen, cJSON_CreateString(config->listen[i].text));
+    cJSON_AddStringToObject(o, "target", config->target_text);
+    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(config->backend));
+}
+
+static void add_figures(cJSON *o, const struct odp_managed *m)
+{
+    struct odp_ledger ledger = m->ledger;
+    uint64_t bytes_in, bytes_out;
+
+    // A copy brought up to date: asking changes nothing.
+    odp_ledger_enter(&ledger, ledger.phase, odp_boottime_usec());
+    sum_bytes(m, &bytes_in, &bytes_out);
+    add_number(o, "connections", m->n_connections);
+    add_number(o, "waiting", m->n_waiting);
+    add_seconds(o, "sleeps_in_seconds", sleeps_in_usec(m));
+    cJSON_AddNullToObject(o, "memory_bytes");
+    add_number(o, "wakes", (double)ledger.n_wakes);
+    add_number(o, "failed_wakes", (double)ledger.n_failed_wakes);
+    add_seconds(o, "last_wake_seconds", ledger.last_wake_usec);
+    add_number(o, "bytes_in", (double)bytes_in);
+    add_number(o, "bytes_out", (double)bytes_out);
+    add_seconds(o, "awake_seconds", ledger.awake_usec);
+    add_seconds(o, "asleep_seconds", ledger.asleep_usec);
+    add_number(o, "saved_byte_seconds", 0);
+}
+
+static cJSON *status_of(const struct odp_managed *m)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    add_settings(o, m);
+    add_figures(o, m);
+    return o;
+}
+
+// The first fault of the file of that name, as its reason.
+static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
+{
+    char stem[ODP_NAME_MAX + sizeof(ODP_CONFIG_SUFFIX) + 1];
+
+    snprintf(stem, sizeof(stem), "/%s" ODP_CONFIG_SUFFIX, name);
+    for (size_t i = 0; i < mgr->config.faults.n; i++) {
+        const struct odp_config_fault *f = &mgr->config.faults.items[i];
+        size_t n_file = strlen(f->file), n_stem = strlen(stem);
+        if (n_file < n_stem || strcmp(f->file + n_file - n_stem, stem) != 0)
+            continue;
+        char text[ODP_REASON_MAX + 1];
+        snprintf(text, sizeof(text), "line %u: %s", f->line, f->message);
+        cJSON_AddStringToObject(o, "reason", text);
+        return;
+    }
+    cJSON_AddStringToObject(o, "reason", "its file has faults: run odp check");
+}
+
+static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
+{
+    static const char *const zeroes[] = {"connections", "waiting",       "wakes",
+                                         "failed_wakes", "bytes_in",     "bytes_out",
+                                         "awake_seconds", "asleep_seconds", "saved_byte_seconds"};
+    static const char *const nulls[] = {"sleeps_in_seconds", "memory_bytes", "last_wake_seconds"};
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "name", name);
+    cJSON_AddStringToObject(o, "description", name);
+    cJSON_AddStringToObject(o, "state", "invalid");
+    add_fault(o, mgr, name);
+    cJSON_AddArrayToObject(o, "listen");
+    cJSON_AddStringToObject(o, "target", "");
+    cJSON_AddStringToObject(o, "backend", "");
+    for (size_t i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
+        add_number(o, zeroes[i], 0);
+    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
+        cJSON_AddNullToObject(o, nulls[i]);
+    return o;
+}
+
+static bool is_wanted(const cJSON *names, const char *name)
+{
+    const cJSON *it;
+
+    if (!names)
+        return true;
+    cJSON_ArrayForEach(it, names)
+    {
+        const char *s = cJSON_GetStringValue(it);
+        if (s && strcmp(s, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_known(const struct odp_manager *mgr, const char *name)
+{
+    for (size_t i = 0; i < mgr->config.n_services; i++)
+        if (strcmp(mgr->config.services[i]->name, name) == 0)
+            return true;
+    for (size_t i = 0; i < mgr->config.n_invalid; i++)
+        if (strcmp(mgr->config.invalid[i], name) == 0)
+            return true;
+    return false;
+}
+
+cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown)
+{
+    const cJSON *it;
+
+    cJSON_ArrayForEach(it, names)
+    {
+        const char *s = cJSON_GetStringValue(it);
+        if (!s || !is_known(mgr, s)) {
+            *ret_unknown = s;
+            return NULL;
+        }
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "version", ODP_VERSION);
+    cJSON *services = cJSON_AddArrayToObject(o, "services");
+    for (size_t i = 0; i < mgr->n_services; i++)
+        if (is_wanted(names, mgr->services[i].config->name))
+            cJSON_AddItemToArray(services, status_of(&mgr->services[i]));
+    for (size_t i = 0; i < mgr->config.n_invalid; i++)
+        if (is_wanted(names, mgr->config.invalid[i]))
+            cJSON_AddItemToArray(services, status_of_invalid(mgr, mgr->config.invalid[i]));
+    return o;
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One service at work: steps its machine and carries the effects out. The only place that calls
+// odp_service_step().
+
+#include <string.h>
+
+#include "odp/base/log.h"
+#include "odp/net/relay.h"
+#include "odp/proxy/control.h"
+#include "odp/proxy/link.h"
+#include "odp/proxy/visit.h"
+
+static enum odp_ledger_phase phase_of(enum odp_service_state s)
+{
+    switch (s) {
+    case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_FROZEN:
+    case ODP_SERVICE_FAILED: return ODP_LEDGER_ASLEEP;
+    case ODP_SERVICE_STARTING:
+    case ODP_SERVICE_PROBING:
+    case ODP_SERVICE_READY:
+    case ODP_SERVICE_DRAINING:
+    case ODP_SERVICE_DISMISSED:
+    case ODP_SERVICE_STOPPING:
+    case ODP_SERVICE_FREEZING:
+    case ODP_SERVICE_THAWING: return ODP_LEDGER_AWAKE;
+    case ODP_SERVICE_UNKNOWN:
+    case ODP_SERVICE_N_STATES: break;
+    }
+    return ODP_LEDGER_UNKNOWN;
+}
+
+static void keep_ledger(struct odp_managed *m)
+{
+    enum odp_service_state s = m->machine.state;
+    uint64_t now_usec = odp_boottime_usec();
+
+    odp_ledger_enter(&m->ledger, phase_of(s), now_usec);
+    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
+        odp_ledger_wake_begin(&m->ledger, now_usec);
+    else if (s == ODP_SERVICE_READY || s == ODP_SERVICE_FAILED)
+        odp_ledger_wake_end(&m->ledger, s == ODP_SERVICE_READY, now_usec);
+    else if (s == ODP_SERVICE_STOPPING || s == ODP_SERVICE_STOPPED)
+        m->ledger.wake_since_usec = ODP_NEVER; // called off: neither a wake nor a failed one
+}
+
+// Nothing awake: what the relay keeps for speed goes back to the system.
+static void trim_if_all_asleep(struct odp_manager *mgr)
+{
+    for (size_t i = 0; i < mgr->n_services; i++)
+        if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
+            return;
+    odp_manager_trim(mgr);
+}
+
+static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
+{
+    enum odp_service_state s = m->machine.state;
+
+    if (!odp_service_is_trying(&m->machine)) {
+        odp_tries_stop(&m->tries);
+        if (m->probe && s != ODP_SERVICE_READY)
+            odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+    } else if (s != ODP_SERVICE_PROBING || kind != ODP_EVENT_RUNNING ||
+               m->tries.next_usec == ODP_NEVER) {
+        // From starting to probing the rounds that began at the start request simply go on.
+        odp_tries_begin(&m->tries, odp_now_usec());
+    }
+}
+
+static void on_change(struct odp_managed *m, const struct odp_service_effects *fx,
+                      enum odp_service_event_kind kind)
+{
+    enum odp_service_state s = m->machine.state;
+
+    odp_log(s == ODP_SERVICE_FAILED ? ODP_LOG_WARNING : ODP_LOG_INFO, m->config->name,
+            "%s: %s -> %s%s%s", odp_service_event_to_string(kind),
+            odp_service_state_to_string(fx->from), odp_service_state_to_string(s),
+            m->machine.reason[0] ? ": " : "", m->machine.reason);
+    keep_ledger(m);
+    pace_tries(m, kind);
+    if (m->ledger.phase != ODP_LEDGER_AWAKE)
+        trim_if_all_asleep(m->manager);
+}
+
+static void carry_out(struct odp_managed *m, const struct odp_service_effects *fx,
+                      enum odp_service_event_kind kind)
+{
+    if (fx->changed)
+        on_change(m, fx, kind);
+    if (fx->request)
+        odp_link_request(m->manager->link, m, fx->op, fx->request_id);
+    if (fx->cut)
+        odp_visits_cut(m);
+    if (fx->waiters == ODP_WAITERS_RELEASE)
+        odp_visits_release(m);
+    else if (fx->waiters == ODP_WAITERS_DENY)
+        odp_visits_deny(m);
+    odp_managed_arm(m);
+    if (fx->changed)
+        odp_control_on_state(m->manager->control, m);
+    // Without a probe, running is as good as an answer. A refusal later is still believed.
+    if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
+        m->config->probe == ODP_PROBE_NONE)
+        odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
+}
+
+static void step(struct odp_managed *m, struct odp_service_event *event)
+{
+    struct odp_service_effects fx;
+
+    event->now_usec = odp_now_usec();
+    event->n_connections = m->n_connections;
+    event->n_waiting = m->n_waiting;
+    if (odp_service_step(&m->machine, event, &fx) == 0)
+        carry_out(m, &fx, event->kind);
+}
+
+void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, const char *reason)
+{
+    struct odp_service_event event = {.kind = kind, .reason = reason};
+
+    step(m, &event);
+}
+
+void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *report)
+{
+    struct odp_service_event event = {.id = report->id, .reason = report->reason};
+
+    switch (report->state) {
+    case ODP_PROTO_RUNNING: event.kind = ODP_EVENT_RUNNING; break;
+    case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
+    case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
+    case ODP_PROTO_STALE:
+    case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
+    case ODP_PROTO_NO_STATE: return;
+    }
+    step(m, &event);
+}
+
+static uint64_t next_deadline(const struct odp_managed *m)
+{
+    uint64_t deadline = odp_usec_min(m->machine.deadline_usec, odp_visits_deadline(m));
+
+    if (odp_visits_want_try(m))
+        deadline = odp_usec_min(deadline, m->tries.next_usec);
+    return deadline;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct odp_managed *m = timer->data;
+    uint64_t now_usec = odp_now_usec();
+
+    m->armed_usec = ODP_NEVER;
+    if (m->machine.deadline_usec <= now_usec)
+        odp_managed_event(m, ODP_EVENT_DEADLINE, NULL);
+    odp_visits_expire(m, now_usec);
+    if (odp_visits_want_try(m) && odp_tries_due(&m->tries, now_usec))
+        odp_visits_try(m);
+    odp_managed_arm(m);
+}
+
+void odp_managed_arm(struct odp_managed *m)
+{
+    uint64_t deadline = next_deadline(m);
+
+    if (deadline == m->armed_usec)
+        return;
+    m->armed_usec = deadline;
+    if (deadline == ODP_NEVER) {
+        uv_timer_stop(&m->timer);
+        return;
+    }
+    uint64_t now_usec = odp_now_usec();
+    uint64_t span_usec = deadline > now_usec ? deadline - now_usec : 0;
+    // libuv counts from its own idea of now, which may be old; early is worse than late.
+    uv_update_time(m->timer.loop);
+    uv_timer_start(&m->timer, on_timer, (span_usec + ODP_USEC_PER_MS - 1) / ODP_USEC_PER_MS, 0);
+}
+
+const char *odp_managed_state(const struct odp_managed *m)
+{
+    if (!m->config->enabled)
+        return "disabled";
+    return m->active ? odp_service_state_public(m->machine.state) : "invalid";
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// odpd's life: one libuv loop inside one epoll, one manager, until a signal ends it.
+
+#include "odp/proxy/odpd.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "odp/base/fd.h"
+#include "odp/proxy/control.h"
+#include "odp/proxy/limits.h"
+#include "odp/proxy/manager.h"
+
+struct odpd {
+    uv_loop_t uv;
+    struct odp_io_loop *loop;
+    struct odp_manager *manager;
+    struct odp_control *control;
+    uv_signal_t signals[2];
+};
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct odpd *d = handle->data;
+
+    odp_io_kick(d->loop);
+    odp_log(ODP_LOG_NOTICE, NULL, "%s: ending", strsignal(signum));
+    odp_io_loop_stop(d->loop);
+}
+
+static void watch_signals(struct odpd *d)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uv_signal_init(&d->uv, &d->signals[i]);
+        d->signals[i].data = d;
+        uv_signal_start(&d->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static int start(struct odpd *d, const struct odp_odpd_options *options)
+{
+    char why[512];
+    int r = odp_io_loop_new(&d->uv, &d->loop);
+
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
+        return r;
+    }
+    watch_signals(d);
+    r = odp_manager_new(d->loop, &options->paths, options->system, &d->manager);
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
+        return r;
+    }
+    r = odp_control_new(d->manager, &d->control, why, sizeof(why));
+    d->manager->control = d->control;
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "%s", why);
+        return r;
+    }
+    r = odp_manager_begin(d->manager); // after the socket: it shows that no other odpd runs here
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
+        return r;
+    }
+    (void)sd_notify(0, "READY=1");
+    return 0;
+}
+
+static void finish(struct odpd *d)
+{
+    if (d->manager)
+        d->manager->control = NULL;
+    odp_control_free(d->control);
+    odp_manager_free(d->manager);
+    if (d->loop) {
+        for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
+            uv_close((uv_handle_t *)&d->signals[i], NULL);
+        uv_run(&d->uv, UV_RUN_NOWAIT);
+    }
+    odp_io_loop_free(d->loop);
+    uv_loop_close(&d->uv);
+}
+
+int odp_odpd_run(const struct odp_odpd_options *options)
+{
+    struct odpd d = {0};
+
+    odp_log_init("odpd", options->log_level);
+    odp_limits_raise();
+    int r = odp_mkdir_p(options->paths.runtime, 0755);
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot make %s: %s", options->paths.runtime, strerror(-r));
+        return EXIT_FAILURE;
+    }
+    r = uv_loop_init(&d.uv);
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
+        return EXIT_FAILURE;
+    }
+    r = start(&d, options);
+    if (r == 0)
+        r = odp_io_loop_run(d.loop);
+    finish(&d);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

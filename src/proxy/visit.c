@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A client's connection: carries out what core/conn's table says, on real sockets. Counts itself
+// into its service, and tells the service's machine what the target said.
+
+#include "odp/proxy/visit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "odp/base/fd.h"
+#include "odp/base/log.h"
+#include "odp/net/connect.h"
+#include "odp/net/peer.h"
+
+#define WAITING_MAX 256 // of one service; above it the kernel's queue holds the rest
+
+static bool counts_as_waiting(enum odp_conn_state s)
+{
+    return s == ODP_CONN_HELD || s == ODP_CONN_TRYING || s == ODP_CONN_EARLY;
+}
+
+static bool counts_as_connection(enum odp_conn_state s)
+{
+    return s == ODP_CONN_CONNECTING || s == ODP_CONN_RELAYED;
+}
+
+static bool counts_as_try(enum odp_conn_state s)
+{
+    return s == ODP_CONN_TRYING || s == ODP_CONN_EARLY;
+}
+
+static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
+{
+    struct odp_managed *m = v->service;
+    unsigned n = (unsigned)by; // wraps around for -1, as unsigned arithmetic does
+
+    if (counts_as_try(s))
+        m->n_tries += n;
+    if (v->is_probe)
+        return;
+    if (counts_as_waiting(s))
+        m->n_waiting += n;
+    if (counts_as_connection(s))
+        m->n_connections += n;
+    if (s == ODP_CONN_CONNECTING)
+        m->manager->n_connecting += n;
+}
+
+static void pace_accepting(struct odp_managed *m)
+{
+    for (size_t i = 0; i < m->n_listeners; i++)
+        odp_listener_pause(&m->listeners[i], m->n_waiting >= WAITING_MAX);
+}
+
+static void on_retired(struct odp_io_retired *r)
+{
+    free(ODP_CONTAINER_OF(r, struct odp_visit, retired));
+}
+
+static void end(struct odp_visit *v)
+{
+    struct odp_managed *m = v->service;
+
+    m->ledger.n_bytes_in += v->relay.flows[ODP_RELAY_CLIENT].n_bytes;
+    m->ledger.n_bytes_out += v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes;
+    odp_relay_deinit(&v->relay);
+    for (int side = 0; side < 2; side++)
+        if (v->relay.ends[side].fd >= 0)
+            odp_io_close(&v->relay.ends[side]);
+    if (v->is_probe)
+        m->probe = NULL;
+    odp_list_remove(&v->node);
+    v->retired.on_free = on_retired;
+    odp_io_retire(m->manager->loop, &v->retired);
+    odp_manager_descriptor_freed(m->manager);
+}
+
+// Sends what the client has sent so far and this try has not had; the client's socket keeps it.
+static void copy_early(struct odp_visit *v)
+{
+    struct odp_io *from = &v->relay.ends[ODP_RELAY_CLIENT];
+    struct odp_io *to = &v->relay.ends[ODP_RELAY_UPSTREAM];
+    char *buffer = odp_relays_buffer(v->service->manager->relays);
+
+    if (v->is_probe || !(from->ready & EPOLLIN) || v->n_copied == ODP_RELAY_BUFFER_BYTES)
+        return;
+    ssize_t n = recv(from->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_PEEK | MSG_DONTWAIT);
+    if (n <= (ssize_t)v->n_copied)
+        return;
+    ssize_t sent = send(to->fd, buffer + v->n_copied, (size_t)n - v->n_copied,
+                        MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) // an error shows as an event of the upstream socket
+        v->n_copied += (uint32_t)sent;
+}
+
+// The service has the copied bytes: out of the client's socket they go.
+static void consume_copied(struct odp_visit *v)
+{
+    char *buffer = odp_relays_buffer(v->service->manager->relays);
+
+    while (v->n_copied > 0) {
+        ssize_t n = recv(v->relay.ends[ODP_RELAY_CLIENT].fd, buffer, v->n_copied, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) // a reset threw them away; the relay will find out
+            break;
+        v->n_copied -= (uint32_t)n;
+        v->relay.flows[ODP_RELAY_CLIENT].n_bytes += (uint64_t)n;
+    }
+    v->n_copied = 0;
+}
+
+static void on_relay_end(struct odp_relay *relay)
+{
+    odp_visit_event(ODP_CONTAINER_OF(relay, struct odp_visit, relay), ODP_CONN_EV_DONE);
+}
+
+static void start_relay(struct odp_visit *v)
+{
+    if (v->is_probe) {
+        odp_visit_event(v, ODP_CONN_EV_CUT);
+        return;
+    }
+    odp_list_remove(&v->node);
+    odp_list_append(&v->service->relayed, &v->node);
+    v->relay.on_end = on_relay_end;
+    (void)odp_relay_start(&v->relay);
+}
+
+// An early try has something to say: its first byte, or that it ended.
+static void on_early_event(struct odp_visit *v)
+{
+    struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
+    char byte;
+
+    if (up->ready & EPOLLIN) {
+        ssize_t n = recv(up->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            up->ready &= ~(uint32_t)EPOLLIN;
+        else {
+            odp_visit_event(v, n > 0 ? ODP_CONN_EV_FIRST_BYTE : ODP_CONN_EV_BROKEN);
+            return;
+        }
+    }
+    if (up->ready & (EPOLLERR | EPOLLHUP))
+        odp_visit_event(v, ODP_CONN_EV_BROKEN);
+    else
+        copy_early(v);
+}
+
+static void on_upstream_event(struct odp_io *io, uint32_t events)
+{
+    struct odp_visit *v =
+        ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_UPSTREAM]);
+
+    (void)events;
+    if (v->state == ODP_CONN_TRYING || v->state == ODP_CONN_CONNECTING) {
+        bool was_try = v->state == ODP_CONN_TRYING;
+        if (io->ready & EPOLLERR)
+            odp_visit_event(v, ODP_CONN_EV_REFUSED);
+        else if (io->ready & (EPOLLOUT | EPOLLHUP))
+            odp_visit_event(v, ODP_CONN_EV_CONNECTED);
+        if (!was_try || v->state != ODP_CONN_EARLY)
+            return;
+    }
+    if (v->state == ODP_CONN_EARLY)
+        on_early_event(v);
+}
+
+// Begins the upstream connection. Returns false when it failed at once.
+static bool begin_connect(struct odp_visit *v)
+{
+    struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
+    const struct odp_config_service *config = v->service->config;
+
+    up->on_event = on_upstream_event;
+    int r = odp_connect(&config->target, &up->fd);
+    if (r == 0) {
+        r = odp_io_add(v->service->manager->loop, up);
+        if (r < 0)
+            odp_io_close(up);
+    }
+    if (r == 0 && config->target.kind == ODP_ADDRESS_UNIX)
+        up->ready |= EPOLLPRI;
+    return r == 0;
+}
+
+static void tell_refused(struct odp_managed *m, enum odp_conn_state from)
+{
+    // It has answered somebody since this try began: what ended was the try alone.
+    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY) {
+        odp_visits_release(m);
+        return;
+    }
+    odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
+    odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
+}
+
+static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_conn_event event,
+                      unsigned fx)
+{
+    struct odp_managed *m = v->service;
+
+    if (fx & ODP_CONN_FX_DROP_UPSTREAM) {
+        odp_io_close(&v->relay.ends[ODP_RELAY_UPSTREAM]);
+        v->n_copied = 0;
+    }
+    if ((fx & ODP_CONN_FX_CONNECT) && !begin_connect(v))
+        odp_visit_event(v, ODP_CONN_EV_REFUSED);
+    if (fx & ODP_CONN_FX_COPY) {
+        v->early_usec = odp_now_usec();
+        odp_tries_connected(&m->tries);
+        copy_early(v);
+        odp_visits_try(m);
+    }
+    if (fx & ODP_CONN_FX_CONSUME)
+        consume_copied(v);
+    if (fx & ODP_CONN_FX_RELAY)
+        start_relay(v);
+    if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe)
+        odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long"
+                                                                      : m->machine.reason);
+    if (fx & ODP_CONN_FX_CLOSE)
+        end(v);
+    if (fx & ODP_CONN_FX_ANSWERS)
+        odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
+    if (fx & ODP_CONN_FX_REFUSED) {
+        tell_refused(m, from);
+        if (v->is_probe) // nobody waits with it: the next try is a new one
+            odp_visit_event(v, ODP_CONN_EV_CUT);
+    }
+}
+
+void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
+{
+    struct odp_managed *m = v->service;
+    enum odp_conn_state from = v->state;
+    unsigned n_waiting = m->n_waiting, n_connections = m->n_connections;
+    unsigned fx = odp_conn_step(&v->state, event);
+
+    if (v->state != from) {
+        count_one(v, from, -1);
+        count_one(v, v->state, 1);
+    }
+    bool state_changed = v->state != from;
+    bool counts_changed = m->n_waiting != n_waiting || m->n_connections != n_connections;
+    carry_out(v, from, event, fx);
+    if (from == ODP_CONN_CONNECTING && !odp_list_empty(&m->manager->release_queue))
+        odp_visits_release(
+            ODP_CONTAINER_OF(m->manager->release_queue.next, struct odp_managed, release_node));
+    if (counts_changed) {
+        pace_accepting(m);
+        odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+    } else if (state_changed) {
+        odp_managed_arm(m); // a try that stands has a deadline of its own
+    }
+}
+
+// While held or tried: has the client gone, or more to say?
+static void on_client_event(struct odp_io *io, uint32_t events)
+{
+    struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_CLIENT]);
+
+    if ((events & (EPOLLERR | EPOLLHUP)) ||
+        ((events & EPOLLRDHUP) && odp_peer_has_left(io->fd))) {
+        odp_visit_event(v, ODP_CONN_EV_LEFT);
+        return;
+    }
+    if (v->state == ODP_CONN_EARLY)
+        copy_early(v);
+    else if (v->state == ODP_CONN_HELD && v->service->tries.connects)
+        odp_visits_try(v->service); // beside a silent one, one that has something to say
+}
+
+static struct odp_visit *visit_new(struct odp_managed *m)
+{
+    struct odp_visit *v = malloc(sizeof(*v));
+
+    if (!v)
+        return NULL;
+    memset(v, 0, sizeof(*v));
+    odp_relay_init(&v->relay, m->manager->relays);
+    odp_list_init(&v->node);
+    v->service = m;
+    v->state = ODP_CONN_HELD;
+    v->since_usec = odp_now_usec();
+    return v;
+}
+
+void odp_visit_accept(struct odp_listener *l, int fd)
+{
+    struct odp_managed *m = l->data;
+
+    if (fd < 0) {
+        odp_manager_exhausted(m->manager, fd);
+        return;
+    }
+    struct odp_visit *v = visit_new(m);
+    if (!v) {
+        odp_close(fd);
+        return;
+    }
+    struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
+    io->fd = fd;
+    io->on_event = on_client_event;
+    if (odp_io_add(m->manager->loop, io) < 0) {
+        odp_close(fd);
+        free(v);
+        return;
+    }
+    if (l->is_unix)
+        io->ready |= EPOLLPRI;
+    odp_list_append(&m->waiting, &v->node);
+    count_one(v, v->state, 1);
+    if (m->machine.state == ODP_SERVICE_READY) {
+        odp_visit_release(v);
+    } else {
+        pace_accepting(m);
+        odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
+    }
+}
+
+void odp_visit_turn_away(struct odp_listener *l, int fd)
+{
+    struct odp_manager *mgr = l->data;
+
+    if (fd < 0) {
+        odp_manager_exhausted(mgr, fd);
+        return;
+    }
+    odp_log(ODP_LOG_WARNING, NULL, "a connection on a passed socket of no sound service: closed");
+    odp_close(fd);
+}
+
+void odp_visit_probe(struct odp_managed *m)
+{
+    struct odp_visit *v = visit_new(m);
+
+    if (!v)
+        return;
+    v->is_probe = true;
+    m->probe = v;
+    odp_visit_event(v, ODP_CONN_EV_TRY);
+}

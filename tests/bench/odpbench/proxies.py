@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The proxies under test: where each is found, and the file and command line that run it.
+
+Each relays 127.0.0.1:listen to 127.0.0.1:target, nothing more: no log, no checks, one worker.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+NAMES = ["haproxy", "nginx", "socket-proxyd", "odp"]
+PLACES = ["", "bin", "tests/bench", "src", "src/proxy", "src/launcher"]  # of a program in a build folder
+
+
+class Missing(Exception):
+    """A mandatory peer is not installed; the text names the Debian package."""
+
+
+def find_program(name, build):
+    for place in PLACES:
+        path = Path(build) / place / name
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+    return None
+
+
+def find_installed(name, *more):
+    path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+    return next((str(p) for p in more if os.access(p, os.X_OK)), None) or shutil.which(name, path=path)
+
+
+def output_of(*argv):
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10, check=False)
+    except OSError as error:
+        return str(error)
+    return done.stdout
+
+
+class HAProxy:
+    name = "haproxy"
+
+    def __init__(self, _build):
+        self.program = find_installed("haproxy")
+        if not self.program:
+            raise Missing("haproxy is missing: install the Debian package haproxy")
+
+    def version(self):
+        return "HAProxy " + re.search(r"version (\S+)", output_of(self.program, "-v")).group(1) + ", tune.pipesize 262144"
+
+    def command(self, folder, listen, target):
+        # Not splice-auto: that falls back to recv and send in the middle of a stream.
+        (folder / "haproxy.cfg").write_text("""\
+global
+    nbthread 1
+    maxconn 2048
+    tune.pipesize 262144
+defaults
+    mode tcp
+    option splice-request
+    option splice-response
+    backlog 4096
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+listen bench
+    bind 127.0.0.1:%d
+    server service 127.0.0.1:%d
+""" % (listen, target))
+        return [self.program, "-db", "-f", folder / "haproxy.cfg"]
+
+
+class Nginx:
+    name = "nginx"
+
+    def __init__(self, _build):
+        self.program = find_installed("nginx")
+        if not self.program:
+            raise Missing("nginx is missing: install the Debian packages nginx-light and libnginx-mod-stream")
+        text = output_of(self.program, "-V")
+        folder = re.search(r"--modules-path=(\S+)", text)
+        module = Path(folder.group(1) if folder else "", "ngx_stream_module.so")
+        self.load_module = ""
+        if re.search(r"--with-stream(?=\s|$)", text) is None:  # not built in
+            if not module.is_file():
+                raise Missing("nginx has no stream module: install the Debian package libnginx-mod-stream")
+            self.load_module = "load_module %s;" % module
+
+    def version(self):
+        return "nginx " + re.search(r"nginx/(\S+)", output_of(self.program, "-v")).group(1)
+
+    def command(self, folder, listen, target):
+        (folder / "nginx.conf").write_text("""\
+%s
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events { worker_connections 8192; }
+stream {
+    server {
+        listen 127.0.0.1:%d backlog=4096;
+        proxy_pass 127.0.0.1:%d;
+        proxy_timeout 1h;
+        proxy_half_close on;
+    }
+}
+""" % (self.load_module, listen, target))
+        return [self.program, "-p", str(folder) + "/", "-e", "stderr", "-c", folder / "nginx.conf"]
+
+
+class SocketProxyd:
+    name = "socket-proxyd"
+
+    def __init__(self, _build):
+        self.program = find_installed("systemd-socket-proxyd", "/lib/systemd/systemd-socket-proxyd",
+                                      "/usr/lib/systemd/systemd-socket-proxyd")
+        self.activate = find_installed("systemd-socket-activate")
+        self.skip = None if self.program and self.activate else "socket-proxyd: skipped, systemd-socket-proxyd is not installed"
+
+    def version(self):
+        return "systemd-socket-proxyd " + output_of(self.program, "--version").split()[1]
+
+    def command(self, _folder, listen, target):
+        # socket-activate becomes the proxy at the first connection: the same process, no parent.
+        return [self.activate, "-l", "127.0.0.1:%d" % listen, self.program, "--connections-max=8192",
+                "127.0.0.1:%d" % target]
+
+
+class Odp:
+    name = "odp"
+
+    def __init__(self, build):
+        self.program = find_program("odpd", build)
+        self.skip = None if self.program else "odp: not measured, there is no odpd in the build folder"
+        self.sanitized = bool(self.program) and b"__asan_init" in self.program.read_bytes()
+
+    def version(self):
+        first = output_of(self.program, "--version").strip().partition("\n")[0]
+        return first + (", BUILT WITH SANITIZERS: its figures mean nothing" if self.sanitized else "")
+
+    def command(self, folder, listen, target):
+        for name in ("config/services", "runtime", "state"):
+            (folder / name).mkdir(parents=True)
+        (folder / "config/services/bench.ini").write_text("""\
+[service]
+listen = 127.0.0.1:%d
+target = 127.0.0.1:%d
+
+[backend]
+type = none
+""" % (listen, target))
+        return [self.program, "--config", folder / "config", "--runtime", folder / "runtime", "--state", folder / "state"]
+
+
+def choose(names, build):
+    """(the proxies of this run, what is left out and need not be there, what is missing)."""
+    classes = {c.name: c for c in (HAProxy, Nginx, SocketProxyd, Odp)}
+    proxies = [classes[name](build) for name in names]
+    left_out = [p for p in proxies if getattr(p, "skip", None)]
+    return ([p for p in proxies if p not in left_out], [p.skip for p in left_out if p.name != "odp"],
+            [p.skip for p in left_out if p.name == "odp"])

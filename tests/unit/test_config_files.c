@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Files together: what cannot be read, and clashes, where the later file by name is the faulty one.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "odp/core/config.h"
+
+#define N(a)    (sizeof(a) / sizeof((a)[0]))
+#define SERVICE "[service]\nlisten = 80\ntarget = 127.0.0.1:81\n"
+#define BACKEND "[backend]\ncommand = /bin/true\n"
+#define SOUND   SERVICE BACKEND // five lines
+
+static struct odp_file file(const char *path, const char *stem, const char *text, int error)
+{
+    struct odp_file f = {.path = strdup(path), .stem = strdup(stem), .error = error};
+
+    if (text)
+        f.text = strdup(text);
+    f.n_bytes = text ? strlen(text) : 0;
+    return f;
+}
+
+static void load(struct odp_file *items, size_t n, struct odp_config *config)
+{
+    struct odp_files files = {items, n};
+
+    assert_int_equal(odp_config_load(&files, config), 0);
+    for (size_t i = 0; i < n; i++) {
+        free(items[i].path);
+        free(items[i].stem);
+        free(items[i].text);
+    }
+}
+
+static void expect(const struct odp_config *c, size_t i, const char *place, const char *message)
+{
+    char actual[64];
+
+    assert_true(i < c->faults.n);
+    snprintf(actual, sizeof(actual), "%s:%u", c->faults.items[i].file, c->faults.items[i].line);
+    assert_string_equal(actual, place);
+    assert_string_equal(c->faults.items[i].message, message);
+}
+
+static void test_files_that_cannot_be_read(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", NULL, -EISDIR), file("b.ini", "b", NULL, -EACCES),
+        file("c.ini", "c", NULL, -EFBIG),  file("d.ini", "d", NULL, -EINVAL),
+        file("e.ini", "e", SOUND, 0),      file("F.ini", "F", SOUND, 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 1);
+    assert_string_equal(c.services[0]->name, "e");
+    assert_int_equal(c.n_invalid, 5);
+    assert_string_equal(c.invalid[0], "F");
+    assert_string_equal(c.invalid[4], "d");
+    assert_null(c.invalid[5]);
+    assert_int_equal(c.faults.n, 5);
+    assert_string_equal(c.faults.items[0].file, "F.ini");
+    expect(&c, 1, "a.ini:1", "this is a directory, not a file");
+    expect(&c, 2, "b.ini:1", "the file cannot be read: Permission denied");
+    expect(&c, 3, "c.ini:1", "the file is longer than 1048576 bytes");
+    expect(&c, 4, "d.ini:1", "this is not a regular file");
+    odp_config_deinit(&c);
+    odp_config_deinit(&c);
+    odp_config_deinit(NULL);
+}
+
+#define FILE_OF(listen, target)                                                                    \
+    "[service]\nlisten = " listen "\ntarget = " target "\n[backend]\ntype = none\n"
+
+static void test_clashes(void **state)
+{
+    struct odp_file items[] = {
+        file("z.ini", "z", FILE_OF("[::1]:80", "127.0.0.1:1005"), 0),
+        file("homepage.ini", "homepage", FILE_OF("80", "127.0.0.1:1001"), 0),
+        file("memos.ini", "memos", FILE_OF("127.0.0.1:80", "127.0.0.1:1001"), 0),
+        file("off.ini", "off", FILE_OF("80", "127.0.0.1:1001") "[service]\nenabled = no\n", 0),
+        file("other.ini", "other", FILE_OF("127.0.0.1:1001", "127.0.0.1:1002"), 0),
+        file("faulty.ini", "faulty", FILE_OF("80", "nonsense"), 0),
+        file("q/homepage.ini", "homepage", FILE_OF("90", "127.0.0.1:1006"), 0),
+        file("wild.ini", "wild", FILE_OF("1001", "127.0.0.1:1003"), 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    assert_string_equal(c.services[0]->name, "homepage");
+    assert_string_equal(c.services[1]->name, "off");
+    assert_string_equal(c.services[2]->name, "other");
+    assert_int_equal(c.n_invalid, 5);
+    assert_int_equal(c.faults.n, 6);
+    assert_string_equal(c.faults.items[0].file, "faulty.ini");
+    expect(&c, 1, "memos.ini:2",
+           "listen 127.0.0.1:80 is already covered by 80 of homepage "
+           "(homepage.ini:2)");
+    expect(&c, 2, "memos.ini:3",
+           "target 127.0.0.1:1001 is already that of homepage "
+           "(homepage.ini:3)");
+    expect(&c, 3, "q/homepage.ini:1", "a service named homepage is in homepage.ini already");
+    expect(&c, 4, "wild.ini:2", "listen 1001 covers 127.0.0.1:1001 of other (other.ini:2)");
+    expect(&c, 5, "z.ini:2",
+           "listen [::1]:80 is already covered by 80 of homepage "
+           "(homepage.ini:2)");
+    odp_config_deinit(&c);
+}
+
+static void test_nothing_to_load(void **state)
+{
+    struct odp_config c;
+
+    (void)state;
+    load(NULL, 0, &c);
+    assert_int_equal(c.n_services + c.n_invalid + c.faults.n, 0);
+    odp_config_deinit(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files_that_cannot_be_read),
+        cmocka_unit_test(test_clashes),
+        cmocka_unit_test(test_nothing_to_load),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
