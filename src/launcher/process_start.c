@@ -4,9 +4,12 @@
 // launcher. However often launchers are killed on the way, a service is never started twice.
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 
 #include "odp/base/log.h"
 #include "odp/core/paths.h"
@@ -15,6 +18,8 @@
 #include "odp/launcher/record.h"
 #include "odp/launcher/spawn.h"
 #include "process_internal.h"
+
+#define ADOPT_PATIENCE_MS 200
 
 static struct odp_process *process_new(const char *directory, const char *name,
                                        const struct odp_process_observer *observer, void *userdata)
@@ -95,6 +100,28 @@ int odp_process_start(uv_loop_t *loop, const char *directory,
     return 0;
 }
 
+static bool runs_the_launcher(pid_t pid)
+{
+    struct stat own, other;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+           own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+// The launcher before may have been killed between record and go: its child is about to end and
+// runs nothing. It, or one on its way to exec(2), needs no more than a moment to be told apart.
+static bool is_up(const struct odp_process *p)
+{
+    struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
+
+    for (unsigned i = 0; i < ADOPT_PATIENCE_MS && runs_the_launcher(p->pid); i++)
+        if (poll(&pfd, 1, 1) != 0)
+            return false;
+    return true;
+}
+
 // pidfd first, then the check: what the pidfd holds cannot become another process any more.
 static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
 {
@@ -112,6 +139,8 @@ static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
     p->pid = record.pid;
     p->start_time = record.start_time;
     p->stop_timeout_usec = record.stop_timeout_usec;
+    if (!is_up(p))
+        return -ESRCH;
     p->state = ODP_PROCESS_RUNNING;
     return odp_process_watch(p, loop);
 }

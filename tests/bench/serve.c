@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The service behind the proxies: one epoll loop that does the jobs of wire.h. It shares a core with the
- * client, so it must stay cheap: bulk bytes are sent from one static buffer and thrown away with
- * MSG_TRUNC, without a copy. It owns its sockets and nothing else; whoever started it kills it.
+ * The service behind the proxies: one epoll loop that does the jobs of wire.h. It shares a core
+ * with the client, so it must stay cheap: bulk bytes are sent from one static buffer and thrown
+ * away with MSG_TRUNC, without a copy. It owns its sockets and nothing else; whoever started it
+ * kills it.
  */
 
 #define _GNU_SOURCE
@@ -20,250 +21,255 @@
 
 #include "wire.h"
 
-#define CHUNK_BYTES (256u * 1024u)
+#define CHUNK_BYTES     (256u * 1024u)
 #define STORE_MAX_BYTES (256u * 1024u * 1024u)
-#define N_EVENTS 256
+#define N_EVENTS        256
 
 enum job_state {
-        JOB_LISTEN,
-        JOB_FRAME,      /* collecting the first frame */
-        JOB_ECHO,
-        JOB_SOURCE,     /* sending n_left bytes */
-        JOB_SINK,       /* throwing n_left bytes away */
-        JOB_STORE,      /* keeping bytes until EOF */
-        JOB_REPLAY,     /* sending the kept bytes back, last words included */
-        JOB_DRAIN,      /* done: wait for the client's EOF */
+    JOB_LISTEN,
+    JOB_FRAME, /* collecting the first frame */
+    JOB_ECHO,
+    JOB_SOURCE, /* sending n_left bytes */
+    JOB_SINK,   /* throwing n_left bytes away */
+    JOB_STORE,  /* keeping bytes until EOF */
+    JOB_REPLAY, /* sending the kept bytes back, last words included */
+    JOB_DRAIN,  /* done: wait for the client's EOF */
 };
 
 struct job {
-        int fd;
-        enum job_state state;
-        struct bench_frame frame;
-        size_t n_frame;
-        uint64_t n_left;
-        uint8_t *store;
-        size_t n_store, n_stored, n_replayed;
+    int fd;
+    enum job_state state;
+    struct bench_frame frame;
+    size_t n_frame;
+    uint64_t n_left;
+    uint8_t *store;
+    size_t n_store, n_stored, n_replayed;
 };
 
 static uint8_t chunk[CHUNK_BYTES];
 
-static void job_free(struct job *job) {
-        if (!job)
-                return;
-        if (job->fd >= 0)
-                close(job->fd);
-        free(job->store);
-        free(job);
+static void job_free(struct job *job)
+{
+    if (!job)
+        return;
+    if (job->fd >= 0)
+        close(job->fd);
+    free(job->store);
+    free(job);
 }
 
-static struct job *job_new(int epoll_fd, int fd, enum job_state state) {
-        struct job *job = calloc(1, sizeof(*job));
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = job };
+static struct job *job_new(int epoll_fd, int fd, enum job_state state)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = job};
 
-        if (!job) {
-                close(fd);
-                return NULL;
-        }
-        job->fd = fd;
-        job->state = state;
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-                job_free(job);
-                return NULL;
-        }
-        return job;
+    if (!job) {
+        close(fd);
+        return NULL;
+    }
+    job->fd = fd;
+    job->state = state;
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
 }
 
-static int job_wait_for(int epoll_fd, struct job *job, uint32_t events) {
-        struct epoll_event event = { .events = events, .data.ptr = job };
+static int job_wait_for(int epoll_fd, struct job *job, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = job};
 
-        return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, job->fd, &event) < 0 ? -errno : 0;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, job->fd, &event) < 0 ? -errno : 0;
 }
 
-static void job_accept(int epoll_fd, struct job *listener) {
-        for (int i = 0; i < 64; i++) {
-                int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+static void job_accept(int epoll_fd, struct job *listener)
+{
+    for (int i = 0; i < 64; i++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-                if (fd < 0)
-                        return;
-                (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
-                (void) job_new(epoll_fd, fd, JOB_FRAME);
-        }
+        if (fd < 0)
+            return;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        (void)job_new(epoll_fd, fd, JOB_FRAME);
+    }
 }
 
 /* Frames fit any socket buffer of a client that waits for them, so a short send is a fault. */
-static bool send_whole(int fd, const void *bytes, size_t n_bytes) {
-        return send(fd, bytes, n_bytes, MSG_NOSIGNAL) == (ssize_t) n_bytes;
+static bool send_whole(int fd, const void *bytes, size_t n_bytes)
+{
+    return send(fd, bytes, n_bytes, MSG_NOSIGNAL) == (ssize_t)n_bytes;
 }
 
 /* The steps below return false when the job is over and its connection can be closed. */
 
-static bool job_begin(int epoll_fd, struct job *job) {
-        job->n_left = job->frame.n_bytes;
-        switch (job->frame.op) {
-        case BENCH_ECHO:
-                job->state = JOB_ECHO;
-                return send_whole(job->fd, &job->frame, sizeof(job->frame));
-        case BENCH_DOWN:
-                job->state = JOB_SOURCE;
-                return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
-        case BENCH_UP:
-                job->state = JOB_SINK;
-                return true;
-        case BENCH_HALF_CLOSE:
-                if (job->frame.n_bytes > STORE_MAX_BYTES)
-                        return false;
-                job->n_store = (size_t) job->frame.n_bytes + sizeof(job->frame);
-                job->store = malloc(job->n_store);
-                job->state = JOB_STORE;
-                return job->store != NULL;
-        default:
-                return false;
-        }
-}
-
-static bool job_frame(int epoll_fd, struct job *job) {
-        ssize_t n = recv(job->fd, (uint8_t *) &job->frame + job->n_frame, sizeof(job->frame) - job->n_frame, 0);
-
-        if (n <= 0)
-                return n < 0 && errno == EAGAIN;
-        job->n_frame += (size_t) n;
-        return job->n_frame < sizeof(job->frame) || job_begin(epoll_fd, job);
-}
-
-static bool job_echo(struct job *job) {
-        uint8_t bytes[4096];
-        ssize_t n = recv(job->fd, bytes, sizeof(bytes), 0);
-
-        if (n <= 0)
-                return n < 0 && errno == EAGAIN;
-        return send_whole(job->fd, bytes, (size_t) n);
-}
-
-static bool job_source(int epoll_fd, struct job *job) {
-        while (job->n_left > 0) {
-                size_t n_want = job->n_left < CHUNK_BYTES ? (size_t) job->n_left : CHUNK_BYTES;
-                ssize_t n = send(job->fd, chunk, n_want, MSG_NOSIGNAL);
-
-                if (n < 0)
-                        return errno == EAGAIN;
-                job->n_left -= (uint64_t) n;
-        }
-        job->state = JOB_DRAIN;
-        return job_wait_for(epoll_fd, job, EPOLLIN) == 0;
-}
-
-static bool job_sink(struct job *job) {
-        size_t n_want = job->n_left < (1u << 30) ? (size_t) job->n_left : (1u << 30);
-        ssize_t n = recv(job->fd, NULL, n_want, MSG_TRUNC);
-
-        if (n <= 0)
-                return n < 0 && errno == EAGAIN;
-        job->n_left -= (uint64_t) n;
-        if (job->n_left > 0)
-                return true;
-        job->state = JOB_DRAIN;
-        job->frame.op = BENCH_LAST_WORDS;
+static bool job_begin(int epoll_fd, struct job *job)
+{
+    job->n_left = job->frame.n_bytes;
+    switch (job->frame.op) {
+    case BENCH_ECHO:
+        job->state = JOB_ECHO;
         return send_whole(job->fd, &job->frame, sizeof(job->frame));
+    case BENCH_DOWN: job->state = JOB_SOURCE; return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
+    case BENCH_UP: job->state = JOB_SINK; return true;
+    case BENCH_HALF_CLOSE:
+        if (job->frame.n_bytes > STORE_MAX_BYTES)
+            return false;
+        job->n_store = (size_t)job->frame.n_bytes + sizeof(job->frame);
+        job->store = malloc(job->n_store);
+        job->state = JOB_STORE;
+        return job->store != NULL;
+    default: return false;
+    }
 }
 
-/* The answer starts only after EOF was seen: that is what a proxy that closes too much cannot deliver. */
-static bool job_store(int epoll_fd, struct job *job) {
-        struct bench_frame words = { .op = BENCH_LAST_WORDS };
-        ssize_t n = recv(job->fd, job->store + job->n_stored, job->n_store - job->n_stored, 0);
+static bool job_frame(int epoll_fd, struct job *job)
+{
+    ssize_t n =
+        recv(job->fd, (uint8_t *)&job->frame + job->n_frame, sizeof(job->frame) - job->n_frame, 0);
+
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    job->n_frame += (size_t)n;
+    return job->n_frame < sizeof(job->frame) || job_begin(epoll_fd, job);
+}
+
+static bool job_echo(struct job *job)
+{
+    uint8_t bytes[4096];
+    ssize_t n = recv(job->fd, bytes, sizeof(bytes), 0);
+
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    return send_whole(job->fd, bytes, (size_t)n);
+}
+
+static bool job_source(int epoll_fd, struct job *job)
+{
+    while (job->n_left > 0) {
+        size_t n_want = job->n_left < CHUNK_BYTES ? (size_t)job->n_left : CHUNK_BYTES;
+        ssize_t n = send(job->fd, chunk, n_want, MSG_NOSIGNAL);
 
         if (n < 0)
-                return errno == EAGAIN;
-        job->n_stored += (size_t) n;
-        if (job->n_stored > job->frame.n_bytes)
-                return false; /* more than was sent: doubled bytes, and no room for the last words */
-        if (n > 0)
-                return true;
-        words.n_bytes = job->n_stored;
-        words.digest = bench_digest(BENCH_DIGEST_INIT, job->store, job->n_stored);
-        memcpy(job->store + job->n_stored, &words, sizeof(words));
-        job->n_stored += sizeof(words);
-        job->state = JOB_REPLAY;
-        return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
+            return errno == EAGAIN;
+        job->n_left -= (uint64_t)n;
+    }
+    job->state = JOB_DRAIN;
+    return job_wait_for(epoll_fd, job, EPOLLIN) == 0;
 }
 
-static bool job_replay(struct job *job) {
-        while (job->n_replayed < job->n_stored) {
-                ssize_t n = send(job->fd, job->store + job->n_replayed, job->n_stored - job->n_replayed, MSG_NOSIGNAL);
+static bool job_sink(struct job *job)
+{
+    size_t n_want = job->n_left < (1u << 30) ? (size_t)job->n_left : (1u << 30);
+    ssize_t n = recv(job->fd, NULL, n_want, MSG_TRUNC);
 
-                if (n < 0)
-                        return errno == EAGAIN;
-                job->n_replayed += (size_t) n;
-        }
-        return false; /* the client's EOF was seen before: a plain close, never a reset */
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    job->n_left -= (uint64_t)n;
+    if (job->n_left > 0)
+        return true;
+    job->state = JOB_DRAIN;
+    job->frame.op = BENCH_LAST_WORDS;
+    return send_whole(job->fd, &job->frame, sizeof(job->frame));
 }
 
-static bool job_drain(struct job *job) {
-        uint8_t bytes[4096];
-        ssize_t n = recv(job->fd, bytes, sizeof(bytes), 0);
+/* The answer starts only after EOF was seen: that is what a proxy that closes too much cannot
+ * deliver. */
+static bool job_store(int epoll_fd, struct job *job)
+{
+    struct bench_frame words = {.op = BENCH_LAST_WORDS};
+    ssize_t n = recv(job->fd, job->store + job->n_stored, job->n_store - job->n_stored, 0);
 
-        return n > 0 || (n < 0 && errno == EAGAIN);
+    if (n < 0)
+        return errno == EAGAIN;
+    job->n_stored += (size_t)n;
+    if (job->n_stored > job->frame.n_bytes)
+        return false; /* more than was sent: doubled bytes, and no room for the last words */
+    if (n > 0)
+        return true;
+    words.n_bytes = job->n_stored;
+    words.digest = bench_digest(BENCH_DIGEST_INIT, job->store, job->n_stored);
+    memcpy(job->store + job->n_stored, &words, sizeof(words));
+    job->n_stored += sizeof(words);
+    job->state = JOB_REPLAY;
+    return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
 }
 
-static bool job_step(int epoll_fd, struct job *job) {
-        switch (job->state) {
-        case JOB_LISTEN:
-                job_accept(epoll_fd, job);
-                return true;
-        case JOB_FRAME:
-                return job_frame(epoll_fd, job);
-        case JOB_ECHO:
-                return job_echo(job);
-        case JOB_SOURCE:
-                return job_source(epoll_fd, job);
-        case JOB_SINK:
-                return job_sink(job);
-        case JOB_STORE:
-                return job_store(epoll_fd, job);
-        case JOB_REPLAY:
-                return job_replay(job);
-        case JOB_DRAIN:
-                return job_drain(job);
-        }
-        return false;
+static bool job_replay(struct job *job)
+{
+    while (job->n_replayed < job->n_stored) {
+        ssize_t n = send(job->fd, job->store + job->n_replayed, job->n_stored - job->n_replayed,
+                         MSG_NOSIGNAL);
+
+        if (n < 0)
+            return errno == EAGAIN;
+        job->n_replayed += (size_t)n;
+    }
+    return false; /* the client's EOF was seen before: a plain close, never a reset */
 }
 
-static int listen_on(int epoll_fd, uint16_t port) {
-        struct sockaddr_in address = {
-                .sin_family = AF_INET,
-                .sin_port = htons(port),
-                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-        };
-        int r, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static bool job_drain(struct job *job)
+{
+    uint8_t bytes[4096];
+    ssize_t n = recv(job->fd, bytes, sizeof(bytes), 0);
 
-        if (fd < 0)
-                return -errno;
-        (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int) { 1 }, sizeof(int));
-        if (bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, 4096) < 0) {
-                r = -errno;
-                close(fd);
-                return r;
-        }
-        return job_new(epoll_fd, fd, JOB_LISTEN) ? 0 : -ENOMEM;
+    return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
-int bench_serve(const uint16_t *ports, size_t n_ports) {
-        struct epoll_event events[N_EVENTS];
-        int r, n, epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+static bool job_step(int epoll_fd, struct job *job)
+{
+    switch (job->state) {
+    case JOB_LISTEN: job_accept(epoll_fd, job); return true;
+    case JOB_FRAME: return job_frame(epoll_fd, job);
+    case JOB_ECHO: return job_echo(job);
+    case JOB_SOURCE: return job_source(epoll_fd, job);
+    case JOB_SINK: return job_sink(job);
+    case JOB_STORE: return job_store(epoll_fd, job);
+    case JOB_REPLAY: return job_replay(job);
+    case JOB_DRAIN: return job_drain(job);
+    }
+    return false;
+}
 
-        if (epoll_fd < 0)
-                return -errno;
-        bench_fill(chunk, sizeof(chunk), 1);
-        for (size_t i = 0; i < n_ports; i++) {
-                r = listen_on(epoll_fd, ports[i]);
-                if (r < 0)
-                        return r;
-        }
-        for (;;) {
-                n = epoll_wait(epoll_fd, events, N_EVENTS, -1);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                for (int i = 0; i < n; i++)
-                        if (!job_step(epoll_fd, events[i].data.ptr))
-                                job_free(events[i].data.ptr);
-        }
+static int listen_on(int epoll_fd, uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int r, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4096) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    return job_new(epoll_fd, fd, JOB_LISTEN) ? 0 : -ENOMEM;
+}
+
+int bench_serve(const uint16_t *ports, size_t n_ports)
+{
+    struct epoll_event events[N_EVENTS];
+    int r, n, epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+
+    if (epoll_fd < 0)
+        return -errno;
+    bench_fill(chunk, sizeof(chunk), 1);
+    for (size_t i = 0; i < n_ports; i++) {
+        r = listen_on(epoll_fd, ports[i]);
+        if (r < 0)
+            return r;
+    }
+    for (;;) {
+        n = epoll_wait(epoll_fd, events, N_EVENTS, -1);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        for (int i = 0; i < n; i++)
+            if (!job_step(epoll_fd, events[i].data.ptr))
+                job_free(events[i].data.ptr);
+    }
 }

@@ -17,7 +17,8 @@ MEMORY_FIELDS = {"Pss": "pss", "SwapPss": "pss", "Private_Dirty": "private_dirty
 
 def cgroup_parent():
     """The folder in which our own cgroup may have children, by /proc alone. None without cgroup2."""
-    mine = next((line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")), None)
+    own = Path("/proc/self/cgroup").read_text().splitlines()
+    mine = next((line[3:] for line in own if line.startswith("0::")), None)
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         if mine is None or right.split()[0] != "cgroup2":

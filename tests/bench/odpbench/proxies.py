@@ -33,10 +33,16 @@ def find_installed(name, *more):
 
 def output_of(*argv):
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10, check=False)
-    except OSError as error:
-        return str(error)
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10,
+                              check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return "version unknown: %s" % error
     return done.stdout
+
+
+def first_match(pattern, text):
+    found = re.search(pattern, text)
+    return found.group(1) if found else "(version unknown)"
 
 
 class HAProxy:
@@ -48,7 +54,7 @@ class HAProxy:
             raise Missing("haproxy is missing: install the Debian package haproxy")
 
     def version(self):
-        return "HAProxy " + re.search(r"version (\S+)", output_of(self.program, "-v")).group(1) + ", tune.pipesize 262144"
+        return "HAProxy " + first_match(r"version (\S+)", output_of(self.program, "-v")) + ", tune.pipesize 262144"
 
     def command(self, folder, listen, target):
         # Not splice-auto: that falls back to recv and send in the middle of a stream.
@@ -89,7 +95,7 @@ class Nginx:
             self.load_module = "load_module %s;" % module
 
     def version(self):
-        return "nginx " + re.search(r"nginx/(\S+)", output_of(self.program, "-v")).group(1)
+        return "nginx " + first_match(r"nginx/(\S+)", output_of(self.program, "-v"))
 
     def command(self, folder, listen, target):
         (folder / "nginx.conf").write_text("""\
@@ -118,10 +124,12 @@ class SocketProxyd:
         self.program = find_installed("systemd-socket-proxyd", "/lib/systemd/systemd-socket-proxyd",
                                       "/usr/lib/systemd/systemd-socket-proxyd")
         self.activate = find_installed("systemd-socket-activate")
-        self.skip = None if self.program and self.activate else "socket-proxyd: skipped, systemd-socket-proxyd is not installed"
+        self.skip = None
+        if not self.program or not self.activate:
+            self.skip = "socket-proxyd: skipped, systemd-socket-proxyd is not installed"
 
     def version(self):
-        return "systemd-socket-proxyd " + output_of(self.program, "--version").split()[1]
+        return "systemd-socket-proxyd " + first_match(r"systemd (\S+)", output_of(self.program, "--version"))
 
     def command(self, _folder, listen, target):
         # socket-activate becomes the proxy at the first connection: the same process, no parent.
@@ -152,7 +160,8 @@ target = 127.0.0.1:%d
 [backend]
 type = none
 """ % (listen, target))
-        return [self.program, "--config", folder / "config", "--runtime", folder / "runtime", "--state", folder / "state"]
+        return [self.program, "--config", folder / "config", "--runtime", folder / "runtime",
+                "--state", folder / "state"]
 
 
 def choose(names, build):

@@ -85,8 +85,8 @@ def cell(bench, figure, name):
     if not rounds:
         return "-"
     if figure.kind == "yes":
-        n_good = sum(rounds.values())
-        text = "yes" if n_good == len(rounds) else "no" if n_good == 0 else "no, %d of %d" % (len(rounds) - n_good, len(rounds))
+        n_bad = len(rounds) - sum(rounds.values())
+        text = "yes" if n_bad == 0 else "no" if n_bad == len(rounds) else "no, %d of %d" % (n_bad, len(rounds))
     else:
         text = "%.*f" % (figure.digits, statistics.median(rounds.values()))
     return text + (" !" if name == "odp" and misses_budget(bench, figure) else "")

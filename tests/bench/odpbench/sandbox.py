@@ -33,8 +33,8 @@ def enter_network_namespace():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING))
     # Short connections leave tens of thousands of TIME_WAITs; a crowded port range would be felt
-    # in the proxy's connect().
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("1024 65535")
+    # in the proxy's connect(). It starts above the ports that free_ports() gives to listeners.
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("30001 65535")
 
 
 def choose_cores(apart):

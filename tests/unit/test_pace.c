@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The small sums of the core: the quiet window, the pace of tries, the ledger.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "odp/base/time.h"
+#include "odp/core/idle.h"
+#include "odp/core/ledger.h"
+#include "odp/core/tries.h"
+
+#define MS  ODP_USEC_PER_MS
+#define SEC ODP_USEC_PER_SEC
+#define NOW (UINT64_C(5000) * SEC)
+
+static void test_idle_window(void **state)
+{
+    struct odp_idle idle = {.timeout_usec = 10 * SEC, .quiet_usec = ODP_NEVER};
+
+    (void)state;
+    assert_true(odp_idle_deadline(&idle) == ODP_NEVER);
+    odp_idle_update(&idle, 0, 0, NOW);
+    assert_true(odp_idle_deadline(&idle) == NOW + 10 * SEC);
+    odp_idle_update(&idle, 0, 0, NOW + 5 * SEC); // still quiet: the window does not move
+    assert_true(odp_idle_deadline(&idle) == NOW + 10 * SEC);
+    odp_idle_update(&idle, 1, 0, NOW + 6 * SEC);
+    assert_true(odp_idle_deadline(&idle) == ODP_NEVER);
+    odp_idle_update(&idle, 0, 1, NOW + 7 * SEC); // somebody waits: not quiet
+    assert_true(odp_idle_deadline(&idle) == ODP_NEVER);
+    odp_idle_update(&idle, 0, 0, NOW + 8 * SEC);
+    assert_true(odp_idle_deadline(&idle) == NOW + 18 * SEC);
+    idle.timeout_usec = ODP_NEVER;
+    assert_true(odp_idle_deadline(&idle) == ODP_NEVER);
+}
+
+static void test_tries_come_after_1_2_then_every_4_ms(void **state)
+{
+    static const uint64_t at_ms[] = {1, 2, 6, 10, 14};
+    struct odp_tries t = {.interval_usec = 4 * MS};
+
+    (void)state;
+    odp_tries_begin(&t, NOW);
+    for (unsigned i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
+        assert_true(t.next_usec == NOW + at_ms[i] * MS);
+        assert_false(odp_tries_due(&t, t.next_usec - 1));
+        assert_true(odp_tries_due(&t, t.next_usec));
+    }
+    odp_tries_stop(&t);
+    assert_false(odp_tries_due(&t, NOW + 1000 * SEC));
+}
+
+static void test_tries_under_way(void **state)
+{
+    struct odp_tries t = {.interval_usec = 4 * MS};
+
+    (void)state;
+    odp_tries_begin(&t, NOW);
+    assert_int_equal(odp_tries_limit(&t), 1); // nobody listens yet
+    odp_tries_failed(&t, false);
+    assert_int_equal(odp_tries_limit(&t), 1);
+    odp_tries_connected(&t);
+    assert_int_equal(odp_tries_limit(&t), 8); // somebody does
+    odp_tries_failed(&t, true);
+    assert_int_equal(odp_tries_limit(&t), 2); // a forwarder that hangs up is not stormed
+    odp_tries_connected(&t);
+    assert_int_equal(odp_tries_limit(&t), 2);
+    odp_tries_begin(&t, NOW);
+    assert_int_equal(odp_tries_limit(&t), 1);
+}
+
+static void test_ledger(void **state)
+{
+    struct odp_ledger l;
+
+    (void)state;
+    odp_ledger_init(&l, NOW);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + SEC); // the unknown second counts for neither
+    odp_ledger_enter(&l, ODP_LEDGER_AWAKE, NOW + 11 * SEC);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 14 * SEC);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 15 * SEC);
+    assert_true(l.asleep_usec == 11 * SEC);
+    assert_true(l.awake_usec == 3 * SEC);
+    assert_true(l.last_wake_usec == ODP_NEVER);
+
+    odp_ledger_wake_end(&l, true, NOW); // adopted, not woken
+    assert_true(l.n_wakes == 0);
+    odp_ledger_wake_begin(&l, NOW);
+    odp_ledger_wake_begin(&l, NOW + SEC); // still the same wake
+    odp_ledger_wake_end(&l, true, NOW + 3 * SEC);
+    assert_true(l.n_wakes == 1 && l.last_wake_usec == 3 * SEC);
+    odp_ledger_wake_begin(&l, NOW);
+    odp_ledger_wake_end(&l, false, NOW + SEC);
+    assert_true(l.n_wakes == 1 && l.n_failed_wakes == 1 && l.last_wake_usec == 3 * SEC);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idle_window),
+        cmocka_unit_test(test_tries_come_after_1_2_then_every_4_ms),
+        cmocka_unit_test(test_tries_under_way),
+        cmocka_unit_test(test_ledger),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Every cell of the service's table: what state follows, what is asked of the launcher, what happens
+// to the waiters. The expectations are written as text, so that a row reads like the design:
+// "=" nothing at all; else the next state, then +REQUEST, release, deny, cut.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "odp/core/service.h"
+
+#define NOW  (UINT64_C(1000) * ODP_USEC_PER_SEC)
+#define SEC  ODP_USEC_PER_SEC
+#define IDLE (10 * SEC)
+#define ID   7 // of the latest request
+
+static const struct odp_service_settings settings = {
+    .start_timeout_usec = 90 * SEC,
+    .ready_timeout_usec = 60 * SEC,
+    .stop_timeout_usec = 30 * SEC,
+    .drain_timeout_usec = 10 * SEC,
+    .stop_after_usec = ODP_NEVER,
+    .can_stop = true,
+};
+
+// A service that has been in `state` for a while, its deadline just reached.
+static struct odp_service service_in(enum odp_service_state state)
+{
+    return (struct odp_service){
+        .settings = settings,
+        .state = state,
+        .deadline_usec = NOW,
+        .request_id = ID,
+        .ready_usec = NOW - IDLE,
+        .idle = {.timeout_usec = IDLE, .quiet_usec = NOW - IDLE},
+    };
+}
+
+static void describe(const struct odp_service *s, const struct odp_service_effects *fx, char *ret,
+                     size_t size)
+{
+    if (!fx->changed && !fx->request && fx->waiters == ODP_WAITERS_KEEP && !fx->cut) {
+        snprintf(ret, size, "=");
+        return;
+    }
+    snprintf(ret, size, "%s%s%s%s%s", odp_service_state_to_string(s->state),
+             fx->request ? " +" : "", fx->request ? odp_proto_op_to_string(fx->op) : "",
+             fx->waiters == ODP_WAITERS_RELEASE ? " release"
+             : fx->waiters == ODP_WAITERS_DENY  ? " deny"
+                                                : "",
+             fx->cut ? " cut" : "");
+}
+
+static struct odp_service_event event_of(enum odp_service_event_kind kind)
+{
+    return (struct odp_service_event){.kind = kind, .now_usec = NOW, .id = ID, .reason = "because"};
+}
+
+static void expect(struct odp_service *s, const struct odp_service_event *e, const char *wanted)
+{
+    char got[96];
+    const char *from = odp_service_state_to_string(s->state);
+    struct odp_service_effects fx;
+
+    assert_int_equal(odp_service_step(s, e, &fx), 0);
+    describe(s, &fx, got, sizeof(got));
+    if (strcmp(got, wanted) != 0)
+        fail_msg("%s x %s (%u connected, %u waiting): wanted \"%s\", got \"%s\"", from,
+                 odp_service_event_to_string(e->kind), e->n_connections, e->n_waiting, wanted, got);
+}
+
+#define ROW(...)                                                                                   \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
+// clang-format off
+// Nobody connected, nobody waiting, nothing wanted. Columns in the order of the events' enum:
+static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
+    //                            demand              start               stop                   deadline               running         inactive                failed                  frozen            answers          refused     counts             lost
+    [ODP_SERVICE_UNKNOWN]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "=",              "=",             "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_READY]     = ROW("=",                "=",                "stopping +stop deny", "stopping +stop",      "=",            "stopped",              "stopped",              "frozen",         "=",             "probing",  "=",               "ready +look"),
+    [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "draining +look"),
+    [ODP_SERVICE_DISMISSED] = ROW("=",                "=",                "=",                   "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "dismissed +look"),
+    [ODP_SERVICE_STOPPING]  = ROW("=",                "=",                "stopping deny",       "unknown +look",       "probing",      "stopped",              "stopped",              "=",              "=",             "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_FREEZING]  = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "=",             "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_FROZEN]    = ROW("thawing +thaw",    "thawing +thaw",    "stopping +stop deny", "stopping +stop",      "probing",      "stopped",              "failed",               "=",              "=",             "=",        "=",               "frozen +look"),
+    [ODP_SERVICE_THAWING]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "=",              "=",             "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_FAILED]    = ROW("starting +start",  "starting +start",  "stopping +stop deny", "=",                   "probing",      "=",                    "=",                    "=",              "ready release", "=",        "=",               "unknown +look"),
+};
+
+// The cells that differ where a client waits.
+static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } waiting[] = {
+    {ODP_SERVICE_UNKNOWN,   ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
+    {ODP_SERVICE_READY,     ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_READY,     ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_READY,     ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_DRAINING,  ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_DRAINING,  ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_DISMISSED, ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_DISMISSED, ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_STOPPING,  ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_STOPPING,  ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_FREEZING,  ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_FREEZING,  ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_FREEZING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_FAILED,   "starting +start"},
+    {ODP_SERVICE_THAWING,   ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_THAWING,   ODP_EVENT_FAILED,   "starting +start"},
+};
+
+// The cells that differ where a client is connected.
+static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } connected[] = {
+    {ODP_SERVICE_READY,     ODP_EVENT_STOP,     "dismissed"},
+    {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
+    {ODP_SERVICE_DRAINING,  ODP_EVENT_COUNTS,   "="},
+    {ODP_SERVICE_DISMISSED, ODP_EVENT_COUNTS,   "="},
+};
+// clang-format on
+
+static void test_every_cell_alone(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        for (int k = 0; k < ODP_EVENT_N_KINDS; k++) {
+            struct odp_service service = service_in((enum odp_service_state)s);
+            struct odp_service_event e = event_of((enum odp_service_event_kind)k);
+            assert_non_null(alone[s][k]);
+            expect(&service, &e, alone[s][k]);
+            n++;
+        }
+    }
+    print_message("%u cells of %u\n", n, ODP_SERVICE_N_STATES * ODP_EVENT_N_KINDS);
+}
+
+static void test_every_cell_waiting(void **state)
+{
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        for (int k = 0; k < ODP_EVENT_N_KINDS; k++) {
+            struct odp_service service = service_in((enum odp_service_state)s);
+            struct odp_service_event e = event_of((enum odp_service_event_kind)k);
+            const char *wanted = alone[s][k];
+            for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
+                if ((int)waiting[i].state == s && (int)waiting[i].kind == k)
+                    wanted = waiting[i].wanted;
+            e.n_waiting = 1;
+            expect(&service, &e, wanted);
+        }
+    }
+}
+
+static void test_every_cell_connected(void **state)
+{
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        for (int k = 0; k < ODP_EVENT_N_KINDS; k++) {
+            struct odp_service service = service_in((enum odp_service_state)s);
+            struct odp_service_event e = event_of((enum odp_service_event_kind)k);
+            const char *wanted = alone[s][k];
+            for (size_t i = 0; i < sizeof(connected) / sizeof(connected[0]); i++)
+                if ((int)connected[i].state == s && (int)connected[i].kind == k)
+                    wanted = connected[i].wanted;
+            e.n_connections = 1;
+            expect(&service, &e, wanted);
+        }
+    }
+}
+
+// A report to an older request does nothing in any state.
+static void test_stale_reports(void **state)
+{
+    static const enum odp_service_event_kind reports[] = {ODP_EVENT_RUNNING, ODP_EVENT_INACTIVE,
+                                                          ODP_EVENT_FAILED, ODP_EVENT_FROZEN};
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+            struct odp_service service = service_in((enum odp_service_state)s);
+            struct odp_service_event e = event_of(reports[i]);
+            struct odp_service_effects fx;
+            e.id = ID - 1;
+            assert_int_equal(odp_service_step(&service, &e, &fx), -ESTALE);
+            assert_int_equal(service.state, s);
+            assert_false(fx.request || fx.cut || fx.changed);
+        }
+    }
+}
+
+// While a job runs, what was observed meanwhile is not its result.
+static void test_observations_do_not_end_jobs(void **state)
+{
+    static const struct {
+        enum odp_service_state state;
+        enum odp_service_event_kind kind;
+    } cells[] = {
+        {ODP_SERVICE_STARTING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STARTING, ODP_EVENT_FAILED},
+        {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},  {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE},
+        {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        struct odp_service service = service_in(cells[i].state);
+        struct odp_service_event e = event_of(cells[i].kind);
+        e.id = 0;
+        e.n_waiting = 1;
+        expect(&service, &e, "=");
+    }
+}
+
+// A deadline that was moved meanwhile: the timer of the old one may still fire.
+static void test_early_deadline(void **state)
+{
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        struct odp_service service = service_in((enum odp_service_state)s);
+        struct odp_service_event e = event_of(ODP_EVENT_DEADLINE);
+        service.deadline_usec = NOW + 1;
+        expect(&service, &e, "=");
+    }
+}
+
+static void test_first_look(void **state)
+{
+    struct odp_service s;
+    struct odp_service_effects fx;
+
+    (void)state;
+    odp_service_init(&s, &settings, IDLE, NOW, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_UNKNOWN);
+    assert_true(fx.request && fx.op == ODP_PROTO_LOOK && fx.request_id == s.request_id);
+    assert_true(s.deadline_usec > NOW && s.deadline_usec != ODP_NEVER);
+}
+
+static void step(struct odp_service *s, enum odp_service_event_kind kind, uint64_t now_usec,
+                 unsigned n_connections, unsigned n_waiting, struct odp_service_effects *ret)
+{
+    struct odp_service_event e = {.kind = kind,
+                                  .now_usec = now_usec,
+                                  .n_connections = n_connections,
+                                  .n_waiting = n_waiting,
+                                  .id = s->request_id,
+                                  .reason = "because"};
+    assert_int_equal(odp_service_step(s, &e, ret), 0);
+}
+
+// The window runs from the last close, whatever happened before.
+static void test_window_runs_from_last_close(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_PROBING);
+    struct odp_service_effects fx;
+
+    (void)state;
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 1, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + SEC, 1, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + 50 * SEC, 0, 0, &fx);
+    assert_true(s.deadline_usec == NOW + 50 * SEC + IDLE);
+    step(&s, ODP_EVENT_COUNTS, NOW + 55 * SEC, 1, 0, &fx); // a visitor: the window is off
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + 56 * SEC, 0, 0, &fx); // and begins in full again
+    assert_true(s.deadline_usec == NOW + 56 * SEC + IDLE);
+    step(&s, ODP_EVENT_DEADLINE, NOW + 56 * SEC + IDLE, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    assert_string_equal(s.reason, "quiet for 10s");
+}
+
+static void test_plain_proxy_is_never_stopped(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_PROBING);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.settings.can_stop = false;
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + SEC, 1, 0, &fx);
+    step(&s, ODP_EVENT_COUNTS, NOW + SEC, 0, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+}
+
+static void test_backoff(void **state)
+{
+    static const unsigned secs[] = {0, 0, 1, 2, 3, 4};
+    struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_effects fx;
+    uint64_t now = NOW;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(secs) / sizeof(secs[0]); i++)
+        assert_true(odp_service_backoff_usec(i) == secs[i] * SEC);
+    assert_true(odp_service_backoff_usec(1000) == 30 * SEC);
+    for (unsigned i = 1; i < 5; i++) {
+        step(&s, ODP_EVENT_DEMAND, now, 0, 1, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_STARTING);
+        step(&s, ODP_EVENT_FAILED, now, 0, 1, &fx);
+        assert_true(fx.waiters == ODP_WAITERS_DENY);
+        if (i > 1) { // the second failure and later ones: turned away until the backoff is over
+            step(&s, ODP_EVENT_DEMAND, now + (i - 1) * SEC - 1, 0, 1, &fx);
+            assert_int_equal(s.state, ODP_SERVICE_FAILED);
+            assert_true(fx.waiters == ODP_WAITERS_DENY && !fx.request);
+        }
+        now += (i - 1) * SEC;
+    }
+    // By hand at once, in spite of the backoff.
+    step(&s, ODP_EVENT_START, now - 1, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+}
+
+static void fail_once(struct odp_service *s, uint64_t now)
+{
+    struct odp_service_effects fx;
+
+    step(s, ODP_EVENT_DEMAND, now, 0, 1, &fx);
+    step(s, ODP_EVENT_FAILED, now, 0, 1, &fx);
+    assert_int_equal(s->state, ODP_SERVICE_FAILED);
+}
+
+static void test_backoff_is_forgotten_after_a_minute_ready(void **state)
+{
+    static const struct {
+        uint64_t ready_usec;
+        unsigned n_failures;
+    } cases[] = {{60 * SEC, 0}, {60 * SEC - 1, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+        struct odp_service_effects fx;
+        fail_once(&s, NOW);
+        step(&s, ODP_EVENT_DEMAND, NOW, 0, 1, &fx);
+        step(&s, ODP_EVENT_ANSWERS, NOW, 0, 1, &fx);
+        step(&s, ODP_EVENT_INACTIVE, NOW + cases[i].ready_usec, 0, 0, &fx);
+        assert_int_equal(s.n_failures, cases[i].n_failures);
+    }
+}
+
+// An end before the first answer is a failed start; later it is somebody's stop, and a client who
+// waits because of it gets a new start.
+static void test_end_while_probing(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.has_answered = true;
+    step(&s, ODP_EVENT_REFUSED, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+    step(&s, ODP_EVENT_FAILED, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+    step(&s, ODP_EVENT_FAILED, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+}
+
+// The launcher dies while a start, or a stop, is under way: looked up, then asked again.
+static void test_launcher_lost(void **state)
+{
+    struct odp_service_effects fx;
+
+    (void)state;
+    struct odp_service s = service_in(ODP_SERVICE_STARTING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    assert_true(fx.request && fx.op == ODP_PROTO_STOP);
+
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+}
+
+// What `odp start` marked while it was stopping happens after the stop; `odp stop` unmarks it.
+static void test_marks(void **state)
+{
+    static const enum odp_service_state states[] = {ODP_SERVICE_UNKNOWN, ODP_SERVICE_DISMISSED,
+                                                    ODP_SERVICE_STOPPING};
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct odp_service s = service_in(states[i]);
+        step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_STARTING);
+    }
+    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_STOP, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+}
+
+static void test_timeouts_say_which(void **state)
+{
+    struct odp_service_effects fx;
+    struct odp_service s = service_in(ODP_SERVICE_STARTING);
+
+    (void)state;
+    step(&s, ODP_EVENT_DEADLINE, NOW, 0, 1, &fx);
+    assert_non_null(strstr(s.reason, "start_timeout"));
+    assert_false(fx.request); // a timeout never stops a unit
+    s = service_in(ODP_SERVICE_PROBING);
+    step(&s, ODP_EVENT_DEADLINE, NOW, 0, 1, &fx);
+    assert_non_null(strstr(s.reason, "[ready] timeout"));
+    // Answering late, it is adopted.
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_READY);
+}
+
+static void test_freezing_instead_of_stopping(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.settings.freeze = true;
+    s.settings.stop_after_usec = 100 * SEC;
+    step(&s, ODP_EVENT_DEADLINE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FREEZING);
+    assert_true(fx.request && fx.op == ODP_PROTO_FREEZE);
+    step(&s, ODP_EVENT_FROZEN, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FROZEN);
+    assert_true(s.deadline_usec == NOW + 100 * SEC);
+    step(&s, ODP_EVENT_DEMAND, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_THAWING);
+    assert_true(fx.request && fx.op == ODP_PROTO_THAW);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+}
+
+static void test_public_names(void **state)
+{
+    static const char *const names[ODP_SERVICE_N_STATES] = {
+        "unknown",  "stopped",  "starting", "starting", "ready",  "draining",
+        "draining", "stopping", "frozen",   "frozen",   "frozen", "failed"};
+
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++)
+        assert_string_equal(odp_service_state_public((enum odp_service_state)s), names[s]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_cell_alone),
+        cmocka_unit_test(test_every_cell_waiting),
+        cmocka_unit_test(test_every_cell_connected),
+        cmocka_unit_test(test_stale_reports),
+        cmocka_unit_test(test_observations_do_not_end_jobs),
+        cmocka_unit_test(test_early_deadline),
+        cmocka_unit_test(test_first_look),
+        cmocka_unit_test(test_window_runs_from_last_close),
+        cmocka_unit_test(test_plain_proxy_is_never_stopped),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),
+        cmocka_unit_test(test_end_while_probing),
+        cmocka_unit_test(test_launcher_lost),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_timeouts_say_which),
+        cmocka_unit_test(test_freezing_instead_of_stopping),
+        cmocka_unit_test(test_public_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
