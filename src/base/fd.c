@@ -70,6 +70,10 @@ static int read_all(int fd, size_t max_bytes, char **ret_text, size_t *ret_n_byt
         }
     }
     text[n] = '\0';
+    // What stays is exact: many small files would otherwise leave as many holes in the heap.
+    char *exact = realloc(text, n + 1);
+    if (exact)
+        text = exact;
     *ret_text = text;
     *ret_n_bytes = n;
     text = NULL;

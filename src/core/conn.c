@@ -124,12 +124,9 @@ unsigned odp_conn_step(enum odp_conn_state *state, enum odp_conn_event event)
 const char *odp_conn_state_to_string(enum odp_conn_state s)
 {
     static const char *const names[ODP_CONN_N_STATES] = {
-        [ODP_CONN_HELD] = "held",
-        [ODP_CONN_TRYING] = "trying",
-        [ODP_CONN_EARLY] = "early",
-        [ODP_CONN_CONNECTING] = "connecting",
-        [ODP_CONN_RELAYED] = "relayed",
-        [ODP_CONN_ENDED] = "ended",
+        [ODP_CONN_HELD] = "held",       [ODP_CONN_TRYING] = "trying",
+        [ODP_CONN_EARLY] = "early",     [ODP_CONN_CONNECTING] = "connecting",
+        [ODP_CONN_RELAYED] = "relayed", [ODP_CONN_ENDED] = "ended",
     };
 
     return s < ODP_CONN_N_STATES ? names[s] : "invalid";

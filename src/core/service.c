@@ -12,10 +12,10 @@
 // How long an unanswered look is waited for before it is asked again.
 #define LOOK_TIMEOUT_USEC (10 * ODP_USEC_PER_SEC)
 // The launcher itself ends a stop at stop_timeout; this is its time to say so.
-#define STOP_GRACE_USEC (5 * ODP_USEC_PER_SEC)
+#define STOP_GRACE_USEC     (5 * ODP_USEC_PER_SEC)
 #define FREEZE_TIMEOUT_USEC (10 * ODP_USEC_PER_SEC)
 // A service that stayed ready this long has proved itself: earlier failures are forgotten.
-#define PROVEN_USEC ODP_USEC_PER_MIN
+#define PROVEN_USEC     ODP_USEC_PER_MIN
 #define BACKOFF_MAX_SEC 30
 
 struct step {
@@ -233,8 +233,8 @@ static void act_stopped(struct step *x)
     if (s->state != ODP_SERVICE_STOPPING && x->event->reason && x->event->reason[0])
         set_reason(s, x->event->reason);
     // A launcher that was lost meanwhile does not shorten the backoff.
-    bool backing_off = s->state == ODP_SERVICE_UNKNOWN && s->n_failures > 0 &&
-                       x->event->now_usec < s->retry_usec;
+    bool backing_off =
+        s->state == ODP_SERVICE_UNKNOWN && s->n_failures > 0 && x->event->now_usec < s->retry_usec;
     enter(x, backing_off ? ODP_SERVICE_FAILED : ODP_SERVICE_STOPPED, ODP_NEVER);
 }
 
@@ -259,8 +259,8 @@ static void fail(struct step *x, const char *reason)
 
 static void act_fail_report(struct step *x)
 {
-    const char *reason = x->event->reason && x->event->reason[0] ? x->event->reason
-                                                                 : "ended before it answered";
+    const char *reason =
+        x->event->reason && x->event->reason[0] ? x->event->reason : "ended before it answered";
     fail(x, reason);
 }
 
@@ -351,9 +351,9 @@ typedef void (*action_fn)(struct step *x);
     {                                                                                              \
         [ODP_EVENT_DEMAND] = demand, [ODP_EVENT_START] = start, [ODP_EVENT_STOP] = stop,           \
         [ODP_EVENT_DEADLINE] = deadline, [ODP_EVENT_RUNNING] = running,                            \
-        [ODP_EVENT_INACTIVE] = inactive, [ODP_EVENT_FAILED] = failed,                              \
-        [ODP_EVENT_FROZEN] = frozen, [ODP_EVENT_ANSWERS] = answers,                                \
-        [ODP_EVENT_REFUSED] = refused, [ODP_EVENT_COUNTS] = counts, [ODP_EVENT_LOST] = lost        \
+        [ODP_EVENT_INACTIVE] = inactive, [ODP_EVENT_FAILED] = failed, [ODP_EVENT_FROZEN] = frozen, \
+        [ODP_EVENT_ANSWERS] = answers, [ODP_EVENT_REFUSED] = refused, [ODP_EVENT_COUNTS] = counts, \
+        [ODP_EVENT_LOST] = lost                                                                    \
     }
 #define O act_ignore
 

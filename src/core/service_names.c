@@ -14,12 +14,12 @@ static const char *const states[ODP_SERVICE_N_STATES] = {
 };
 
 static const char *const events[ODP_EVENT_N_KINDS] = {
-    [ODP_EVENT_DEMAND] = "demand",     [ODP_EVENT_START] = "start",
-    [ODP_EVENT_STOP] = "stop",         [ODP_EVENT_DEADLINE] = "deadline",
-    [ODP_EVENT_RUNNING] = "running",   [ODP_EVENT_INACTIVE] = "inactive",
-    [ODP_EVENT_FAILED] = "failed",     [ODP_EVENT_FROZEN] = "frozen",
-    [ODP_EVENT_ANSWERS] = "answers",   [ODP_EVENT_REFUSED] = "refused",
-    [ODP_EVENT_COUNTS] = "counts",     [ODP_EVENT_LOST] = "launcher lost",
+    [ODP_EVENT_DEMAND] = "demand",   [ODP_EVENT_START] = "start",
+    [ODP_EVENT_STOP] = "stop",       [ODP_EVENT_DEADLINE] = "deadline",
+    [ODP_EVENT_RUNNING] = "running", [ODP_EVENT_INACTIVE] = "inactive",
+    [ODP_EVENT_FAILED] = "failed",   [ODP_EVENT_FROZEN] = "frozen",
+    [ODP_EVENT_ANSWERS] = "answers", [ODP_EVENT_REFUSED] = "refused",
+    [ODP_EVENT_COUNTS] = "counts",   [ODP_EVENT_LOST] = "launcher lost",
 };
 
 const char *odp_service_state_to_string(enum odp_service_state s)

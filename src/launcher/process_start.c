@@ -100,14 +100,17 @@ int odp_process_start(uv_loop_t *loop, const char *directory,
     return 0;
 }
 
+// True too for a process that is just ending: it has given its program back already.
 static bool runs_the_launcher(pid_t pid)
 {
     struct stat own, other;
     char path[64];
 
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
-           own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+    if (stat(path, &other) < 0)
+        return errno == ENOENT;
+    return stat("/proc/self/exe", &own) == 0 && own.st_dev == other.st_dev &&
+           own.st_ino == other.st_ino;
 }
 
 // The launcher before may have been killed between record and go: its child is about to end and

@@ -11,8 +11,8 @@
 
 #include "odp/base/fd.h"
 
-#define BATCH        256
-#define STREAM_BITS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+#define BATCH       256
+#define STREAM_BITS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 
 struct odp_io_loop {
     uv_loop_t *uv;
@@ -43,8 +43,7 @@ int odp_io_loop_new(uv_loop_t *uv, struct odp_io_loop **ret)
 
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &loop->uv_io};
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->epoll_fd < 0 ||
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->uv_io.fd, &ev) < 0) {
+    if (loop->epoll_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->uv_io.fd, &ev) < 0) {
         int r = -errno;
         odp_close(loop->epoll_fd);
         free(loop);

@@ -74,7 +74,8 @@ static int set_owner(const char *path, const char *owner)
     return chown(path, uid, gid) < 0 ? -errno : 0;
 }
 
-static int open_family(const struct odp_address *a, const struct sockaddr_storage *sa, socklen_t len)
+static int open_family(const struct odp_address *a, const struct sockaddr_storage *sa,
+                       socklen_t len)
 {
     int fd = socket(sa->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -99,8 +100,8 @@ static int fail(int error, const struct odp_address *a, char *why, size_t why_si
                        : error == -EACCES   ? ": ports below 1024 need privilege"
                                             : "";
 
-    snprintf(why, why_size, "cannot listen on %s: %s%s",
-             odp_address_format(a, text, sizeof(text)), strerror(-error), hint);
+    snprintf(why, why_size, "cannot listen on %s: %s%s", odp_address_format(a, text, sizeof(text)),
+             strerror(-error), hint);
     return error;
 }
 

@@ -23,8 +23,8 @@ static void take(int fd, char *name, struct odp_passed *ret)
     *ret = (struct odp_passed){.fd = fd, .name = name};
     if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
         getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
-        odp_log(ODP_LOG_WARNING, NULL, "passed descriptor %d (%s) is no stream listener: closed", fd,
-                name ? name : "unknown");
+        odp_log(ODP_LOG_WARNING, NULL, "passed descriptor %d (%s) is no stream listener: closed",
+                fd, name ? name : "unknown");
         ret->fd = odp_close(fd);
         return;
     }

@@ -30,7 +30,7 @@ struct odp_relays {
 };
 
 enum pump_result {
-    PUMP_BLOCKED,    // an event will tell when to go on
+    PUMP_BLOCKED,     // an event will tell when to go on
     PUMP_OUT_OF_TURN, // could go on, but others wait
 };
 
@@ -191,8 +191,7 @@ static bool pass_large(struct odp_relay *r, int side)
         f->splice = false; // out of descriptors: the buffer does it, slower
         return true;
     }
-    ssize_t n = splice(r->ends[side].fd, NULL, f->pipe->write_fd, NULL, SPLICE_BYTES,
-                       SPLICE_FLAGS);
+    ssize_t n = splice(r->ends[side].fd, NULL, f->pipe->write_fd, NULL, SPLICE_BYTES, SPLICE_FLAGS);
     if (n <= 0) {
         bool go_on = n == 0 || read_failed(r, side);
         if (n == 0)

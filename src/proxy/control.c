@@ -152,9 +152,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void on_client_closed(uv_handle_t *handle)
 {
     struct control_client *client = handle->data;
+    struct odp_manager *mgr = client->control->manager;
 
     free(client->input);
     free(client);
+    odp_manager_trim(mgr); // a status of all services is large for a moment
 }
 
 static void client_close(struct control_client *client)
@@ -184,8 +186,7 @@ static void on_connection(uv_stream_t *server, int status)
     uv_pipe_init(server->loop, &client->pipe, 0);
     odp_list_append(&c->clients, &client->node);
     c->n_clients++;
-    if (uv_accept(server, (uv_stream_t *)&client->pipe) < 0 ||
-        c->n_clients > CONTROL_CLIENTS_MAX ||
+    if (uv_accept(server, (uv_stream_t *)&client->pipe) < 0 || c->n_clients > CONTROL_CLIENTS_MAX ||
         uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) < 0)
         client_close(client);
 }
@@ -253,8 +254,7 @@ void odp_control_free(struct odp_control *c)
 {
     if (!c)
         return;
-    odp_list_foreach_safe(it, &c->clients)
-    {
+    odp_list_foreach_safe (it, &c->clients) {
         client_close(ODP_CONTAINER_OF(it, struct control_client, node));
     }
     uv_close((uv_handle_t *)&c->server, NULL);
@@ -270,8 +270,7 @@ void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
 {
     if (!c)
         return;
-    odp_list_foreach_safe(it, &c->clients)
-    {
+    odp_list_foreach_safe (it, &c->clients) {
         struct control_client *client = ODP_CONTAINER_OF(it, struct control_client, node);
         if (client->waits_for != m || client->wait == CONTROL_WAIT_NONE)
             continue;

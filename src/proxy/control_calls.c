@@ -67,8 +67,8 @@ static void call_status(struct control_client *client, const cJSON *parameters)
         control_reply_error(client, ODP_VARLINK_E_INVALID, one_string("parameter", "names"));
         return;
     }
-    cJSON *o = control_status(client->control->manager, cJSON_IsArray(names) ? names : NULL,
-                              &unknown);
+    cJSON *o =
+        control_status(client->control->manager, cJSON_IsArray(names) ? names : NULL, &unknown);
     if (o)
         control_reply(client, o);
     else

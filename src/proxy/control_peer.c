@@ -39,6 +39,7 @@ bool control_may_change(struct control_client *client)
         return true;
     if (!client->control->manager->system)
         return false;
-    const struct group *gr = getgrnam(GROUP); // looked up when asked, so that idle odpd holds no NSS
+    const struct group *gr =
+        getgrnam(GROUP); // looked up when asked, so that idle odpd holds no NSS
     return gr && (peer.gid == gr->gr_gid || in_groups(fd, gr->gr_gid));
 }

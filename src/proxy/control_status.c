@@ -26,8 +26,7 @@ static void sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *r
 {
     *ret_in = m->ledger.n_bytes_in;
     *ret_out = m->ledger.n_bytes_out;
-    odp_list_foreach(it, &m->relayed)
-    {
+    odp_list_foreach (it, &m->relayed) {
         const struct odp_visit *v = ODP_CONTAINER_OF(it, struct odp_visit, node);
         *ret_in += v->relay.flows[ODP_RELAY_CLIENT].n_bytes;
         *ret_out += v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes;
@@ -117,8 +116,8 @@ static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
 
 static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
 {
-    static const char *const zeroes[] = {"connections", "waiting",       "wakes",
-                                         "failed_wakes", "bytes_in",     "bytes_out",
+    static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
+                                         "failed_wakes",  "bytes_in",       "bytes_out",
                                          "awake_seconds", "asleep_seconds", "saved_byte_seconds"};
     static const char *const nulls[] = {"sleeps_in_seconds", "memory_bytes", "last_wake_seconds"};
     cJSON *o = cJSON_CreateObject();

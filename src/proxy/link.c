@@ -16,11 +16,11 @@
 #include "odp/base/log.h"
 #include "odp/proxy/limits.h"
 
-#define CHILD_FD       3
-#define PAUSE_MIN_MS   250
-#define PAUSE_MAX_MS   30000
-#define HEALTHY_USEC   (10 * ODP_USEC_PER_SEC) // it ran this long: the next respawn is at once
-#define LAUNCHER       "odp-launcher"
+#define CHILD_FD     3
+#define PAUSE_MIN_MS 250
+#define PAUSE_MAX_MS 30000
+#define HEALTHY_USEC (10 * ODP_USEC_PER_SEC) // it ran this long: the next respawn is at once
+#define LAUNCHER     "odp-launcher"
 
 struct odp_link {
     struct odp_manager *manager;
@@ -146,9 +146,14 @@ static int run_launcher(struct odp_link *link, int child_fd)
         return r;
     }
     snprintf(fd_text, sizeof(fd_text), "%d", CHILD_FD);
-    char *args[] = {file, (char[]){"--config"}, link->manager->paths.config,
-                    (char[]){"--runtime"}, link->manager->paths.runtime, (char[]){"--link"},
-                    fd_text, NULL};
+    char *args[] = {file,
+                    (char[]){"--config"},
+                    link->manager->paths.config,
+                    (char[]){"--runtime"},
+                    link->manager->paths.runtime,
+                    (char[]){"--link"},
+                    fd_text,
+                    NULL};
     uv_stdio_container_t stdio[CHILD_FD + 1] = {
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},

@@ -45,15 +45,6 @@ static void keep_ledger(struct odp_managed *m)
         m->ledger.wake_since_usec = ODP_NEVER; // called off: neither a wake nor a failed one
 }
 
-// Nothing awake: what the relay keeps for speed goes back to the system.
-static void trim_if_all_asleep(struct odp_manager *mgr)
-{
-    for (size_t i = 0; i < mgr->n_services; i++)
-        if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
-            return;
-    odp_manager_trim(mgr);
-}
-
 static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
 {
     enum odp_service_state s = m->machine.state;
@@ -81,7 +72,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
     keep_ledger(m);
     pace_tries(m, kind);
     if (m->ledger.phase != ODP_LEDGER_AWAKE)
-        trim_if_all_asleep(m->manager);
+        odp_manager_trim(m->manager);
 }
 
 static void carry_out(struct odp_managed *m, const struct odp_service_effects *fx,

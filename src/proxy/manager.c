@@ -59,7 +59,8 @@ static struct odp_passed *match_passed(struct odp_passed *passed, int n_passed,
 
     for (int i = 0; i < n_passed; i++) {
         struct odp_passed *p = &passed[i];
-        if (p->fd < 0 || !(odp_address_covers(&p->address, a) || odp_address_covers(a, &p->address)))
+        if (p->fd < 0 ||
+            !(odp_address_covers(&p->address, a) || odp_address_covers(a, &p->address)))
             continue;
         if (name_matches(p->name, m->config->name))
             return p;
@@ -242,8 +243,7 @@ static void say_what_stays(const struct odp_manager *mgr)
     for (size_t i = 0; i < mgr->n_services; i++) {
         const struct odp_managed *m = &mgr->services[i];
         if (m->active && m->ledger.phase == ODP_LEDGER_AWAKE && m->machine.settings.can_stop)
-            odp_log(ODP_LOG_NOTICE, m->config->name, "is left as it is: %s",
-                    odp_managed_state(m));
+            odp_log(ODP_LOG_NOTICE, m->config->name, "is left as it is: %s", odp_managed_state(m));
     }
 }
 
@@ -290,6 +290,9 @@ void odp_manager_relook(struct odp_manager *mgr)
 
 void odp_manager_trim(struct odp_manager *mgr)
 {
+    for (size_t i = 0; i < mgr->n_services; i++)
+        if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
+            return;
     odp_relays_trim(mgr->relays);
     malloc_trim(0);
 }

@@ -70,9 +70,12 @@ static int complete(struct odp_odpd_options *o)
 int odp_odpd_options_parse(int argc, char **argv, struct odp_odpd_options *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},    {"runtime", required_argument, NULL, 'r'},
-        {"state", required_argument, NULL, 's'},     {"log-level", required_argument, NULL, 'L'},
-        {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'v'},
+        {"config", required_argument, NULL, 'c'},
+        {"runtime", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},
+        {"log-level", required_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
     int option;

@@ -90,8 +90,8 @@ static void copy_early(struct odp_visit *v)
     ssize_t n = recv(from->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_PEEK | MSG_DONTWAIT);
     if (n <= (ssize_t)v->n_copied)
         return;
-    ssize_t sent = send(to->fd, buffer + v->n_copied, (size_t)n - v->n_copied,
-                        MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent =
+        send(to->fd, buffer + v->n_copied, (size_t)n - v->n_copied, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) // an error shows as an event of the upstream socket
         v->n_copied += (uint32_t)sent;
 }
@@ -153,8 +153,7 @@ static void on_early_event(struct odp_visit *v)
 
 static void on_upstream_event(struct odp_io *io, uint32_t events)
 {
-    struct odp_visit *v =
-        ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_UPSTREAM]);
+    struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_UPSTREAM]);
 
     (void)events;
     if (v->state == ODP_CONN_TRYING || v->state == ODP_CONN_CONNECTING) {
@@ -222,8 +221,7 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         start_relay(v);
     if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe)
         odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
-                event == ODP_CONN_EV_TIMEOUT ? "it waited too long"
-                                                                      : m->machine.reason);
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long" : m->machine.reason);
     if (fx & ODP_CONN_FX_CLOSE)
         end(v);
     if (fx & ODP_CONN_FX_ANSWERS)
@@ -265,8 +263,7 @@ static void on_client_event(struct odp_io *io, uint32_t events)
 {
     struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_CLIENT]);
 
-    if ((events & (EPOLLERR | EPOLLHUP)) ||
-        ((events & EPOLLRDHUP) && odp_peer_has_left(io->fd))) {
+    if ((events & (EPOLLERR | EPOLLHUP)) || ((events & EPOLLRDHUP) && odp_peer_has_left(io->fd))) {
         odp_visit_event(v, ODP_CONN_EV_LEFT);
         return;
     }

@@ -25,8 +25,7 @@ void odp_visit_release(struct odp_visit *v)
 void odp_visits_release(struct odp_managed *m)
 {
     odp_list_remove(&m->release_node);
-    odp_list_foreach_safe(it, &m->waiting)
-    {
+    odp_list_foreach_safe (it, &m->waiting) {
         if (m->machine.state != ODP_SERVICE_READY)
             return; // the target refused meanwhile
         if (!odp_list_empty(&m->release_node))
@@ -39,8 +38,7 @@ void odp_visits_release(struct odp_managed *m)
 
 void odp_visits_deny(struct odp_managed *m)
 {
-    odp_list_foreach_safe(it, &m->waiting)
-    {
+    odp_list_foreach_safe (it, &m->waiting) {
         odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
     }
     if (m->probe)
@@ -49,8 +47,7 @@ void odp_visits_deny(struct odp_managed *m)
 
 void odp_visits_cut(struct odp_managed *m)
 {
-    odp_list_foreach_safe(it, &m->relayed)
-    {
+    odp_list_foreach_safe (it, &m->relayed) {
         odp_visit_event(visit_of(it), ODP_CONN_EV_CUT);
     }
 }
@@ -83,8 +80,7 @@ uint64_t odp_visits_deadline(const struct odp_managed *m)
     uint64_t deadline = m->probe ? stands_until(m->probe) : ODP_NEVER;
 
     // They stand in the order of their arrival: without early tries the first one is the next.
-    odp_list_foreach(it, &m->waiting)
-    {
+    odp_list_foreach (it, &m->waiting) {
         const struct odp_visit *v = visit_of(it);
         deadline = odp_usec_min(deadline, odp_usec_min(stands_until(v), waits_until(v)));
         if (m->n_tries == 0)
@@ -97,8 +93,7 @@ void odp_visits_expire(struct odp_managed *m, uint64_t now_usec)
 {
     if (m->probe && stands_until(m->probe) <= now_usec)
         odp_visit_event(m->probe, ODP_CONN_EV_STOOD);
-    odp_list_foreach_safe(it, &m->waiting)
-    {
+    odp_list_foreach_safe (it, &m->waiting) {
         struct odp_visit *v = visit_of(it);
         if (stands_until(v) <= now_usec)
             odp_visit_event(v, ODP_CONN_EV_STOOD);
@@ -112,8 +107,7 @@ static struct odp_visit *next_to_try(const struct odp_managed *m)
 {
     struct odp_visit *silent = NULL;
 
-    odp_list_foreach(it, &m->waiting)
-    {
+    odp_list_foreach (it, &m->waiting) {
         struct odp_visit *v = visit_of(it);
         if (v->state != ODP_CONN_HELD)
             continue;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Every cell of the service's table: what state follows, what is asked of the launcher, what happens
-// to the waiters. The expectations are written as text, so that a row reads like the design:
+// Every cell of the service's table: what state follows, what is asked of the launcher, what
+// happens to the waiters. The expectations are written as text, so that a row reads like the
+// design:
 // "=" nothing at all; else the next state, then +REQUEST, release, deny, cut.
 
 #include <setjmp.h>

@@ -20,11 +20,11 @@ void odp_freep(void *p);
 
 // One regular file as it stands on disk, as odp_files_read() found it.
 struct odp_file {
-    char *path;   // owned
-    char *stem;   // owned; the file's name without directory and suffix
-    char *text;   // owned, NUL terminated (it may hold NULs before); NULL when `error` is set
+    char *path; // owned
+    char *stem; // owned; the file's name without directory and suffix
+    char *text; // owned, NUL terminated (it may hold NULs before); NULL when `error` is set
     size_t n_bytes;
-    int error;    // negative errno of the read, else 0; -EFBIG: longer than the limit
+    int error; // negative errno of the read, else 0; -EFBIG: longer than the limit
 };
 
 struct odp_files {

@@ -14,8 +14,7 @@ struct odp_list {
 };
 
 // By way of void *: the compiler cannot know that the element is aligned where its member is.
-#define ODP_CONTAINER_OF(ptr, type, member)                                                        \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define ODP_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void odp_list_init(struct odp_list *l)
 {

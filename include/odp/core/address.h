@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A stream address as the files write it: `4533`, `127.0.0.1:4533`, `[fe80::1]:4533`, `/run/x.sock`.
-// Pure text and bytes; net/ turns it into a sockaddr.
+// A stream address as the files write it: `4533`, `127.0.0.1:4533`, `[fe80::1]:4533`,
+// `/run/x.sock`. Pure text and bytes; net/ turns it into a sockaddr.
 
 #pragma once
 

@@ -16,11 +16,11 @@
 #include "odp/base/time.h"
 #include "odp/core/address.h"
 
-#define ODP_NAME_MAX              63              // [a-z0-9][a-z0-9_.-]{0,62}
-#define ODP_CONFIG_VALUE_MAX      4096            // bytes of one value
-#define ODP_CONFIG_FILE_MAX       (1024 * 1024)   // bytes of one file
-#define ODP_CONFIG_SERVICES_DIR   "services"      // below --config DIR
-#define ODP_CONFIG_SUFFIX         ".ini"
+#define ODP_NAME_MAX            63            // [a-z0-9][a-z0-9_.-]{0,62}
+#define ODP_CONFIG_VALUE_MAX    4096          // bytes of one value
+#define ODP_CONFIG_FILE_MAX     (1024 * 1024) // bytes of one file
+#define ODP_CONFIG_SERVICES_DIR "services"    // below --config DIR
+#define ODP_CONFIG_SUFFIX       ".ini"
 
 enum odp_backend_type {
     ODP_BACKEND_NONE,    // nothing to start: a plain proxy
@@ -47,7 +47,7 @@ struct odp_config_service {
     char *file; // owned; path, for messages
 
     // [service]
-    char *description; // owned; the name where the file gives none
+    char *description;                // owned; the name where the file gives none
     struct odp_config_listen *listen; // owned array, at least one
     size_t n_listen;
     unsigned socket_mode; // of unix listeners, default 0660
@@ -59,7 +59,7 @@ struct odp_config_service {
 
     // [backend]
     enum odp_backend_type backend;
-    char **command; // owned, NULL terminated argv; NULL unless process
+    char **command;                            // owned, NULL terminated argv; NULL unless process
     char *directory, *user, *environment_file; // owned or NULL
     char **environment;                        // owned, NULL terminated KEY=VALUE; may be NULL
     uint64_t start_timeout_usec;

@@ -11,12 +11,12 @@
 #define ODP_PATH_MAX 1024
 
 struct odp_paths_env {
-    bool system;               // run by root, or for the system
-    const char *home;          // HOME
-    const char *config_home;   // XDG_CONFIG_HOME
-    const char *runtime_home;  // XDG_RUNTIME_DIR
-    const char *state_home;    // XDG_STATE_HOME
-    const char *runtime;       // ODP_RUNTIME
+    bool system;              // run by root, or for the system
+    const char *home;         // HOME
+    const char *config_home;  // XDG_CONFIG_HOME
+    const char *runtime_home; // XDG_RUNTIME_DIR
+    const char *state_home;   // XDG_STATE_HOME
+    const char *runtime;      // ODP_RUNTIME
 };
 
 struct odp_paths {

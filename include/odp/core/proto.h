@@ -35,7 +35,7 @@ enum odp_proto_state {
     ODP_PROTO_INACTIVE,
     ODP_PROTO_FAILED, // the job failed, or the service ended badly; `reason` says why
     ODP_PROTO_FROZEN,
-    ODP_PROTO_STALE,  // the digest is not that of the launcher's settings; nothing was done
+    ODP_PROTO_STALE, // the digest is not that of the launcher's settings; nothing was done
 };
 
 struct odp_proto_message {

@@ -7,10 +7,10 @@
 
 #pragma once
 
-#define ODP_VARLINK_INTERFACE     "io.odp.Control"
-#define ODP_VARLINK_MESSAGE_MAX   (1024 * 1024) // bytes of a reply; requests: 64 KiB
-#define ODP_VARLINK_REQUEST_MAX   (64 * 1024)
-#define ODP_CONTROL_SOCKET        "control.sock" // in the runtime directory
+#define ODP_VARLINK_INTERFACE   "io.odp.Control"
+#define ODP_VARLINK_MESSAGE_MAX (1024 * 1024) // bytes of a reply; requests: 64 KiB
+#define ODP_VARLINK_REQUEST_MAX (64 * 1024)
+#define ODP_CONTROL_SOCKET      "control.sock" // in the runtime directory
 
 // Status(names: ?[]string) -> (version: string, services: []Service)
 // Start(name: string, wait: ?bool) -> (state: string)

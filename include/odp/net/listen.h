@@ -20,7 +20,7 @@ struct odp_listener {
     struct odp_io io; // owns the fd
     struct odp_io_loop *loop;
     odp_listener_accept_cb on_accept;
-    void *data; // the owner's
+    void *data;        // the owner's
     char *unlink_path; // owned; a unix socket that we made
     bool is_unix;
     bool paused;    // by the owner
@@ -49,7 +49,7 @@ void odp_listener_retry(struct odp_listener *l);
 
 // A descriptor passed by the sd_listen_fds(3) protocol.
 struct odp_passed {
-    int fd; // -1 once somebody took it over
+    int fd;     // -1 once somebody took it over
     char *name; // owned; FileDescriptorName=, "unknown" where there is none
     struct odp_address address;
 };

@@ -36,8 +36,8 @@ struct odp_relay {
     struct odp_relay_flow flows[2];
     struct odp_io_turn turn;
     struct odp_relays *relays;
-    // Both directions ended; the owner closes. Where one side was reset, the sockets are prepared so
-    // that close() tells the other side the same. The relay may be freed within (through
+    // Both directions ended; the owner closes. Where one side was reset, the sockets are prepared
+    // so that close() tells the other side the same. The relay may be freed within (through
     // odp_io_retire).
     void (*on_end)(struct odp_relay *relay);
 };

@@ -5,5 +5,5 @@
 
 #pragma once
 
-void odp_limits_raise(void);   // the first call remembers what was given
+void odp_limits_raise(void); // the first call remembers what was given
 void odp_limits_restore(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The way to odp-launcher: forks it over a socketpair, sends requests, hands reports to the manager,
-// starts it anew when it dies.
+// The way to odp-launcher: forks it over a socketpair, sends requests, hands reports to the
+// manager, starts it anew when it dies.
 
 #pragma once
 

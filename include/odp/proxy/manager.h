@@ -68,7 +68,8 @@ struct odp_manager {
 int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, bool system,
                     struct odp_manager **ret);
 
-// Starts the launcher, opens the listeners, asks about every service. Returns 0 or a negative errno.
+// Starts the launcher, opens the listeners, asks about every service. Returns 0 or a negative
+// errno.
 int odp_manager_begin(struct odp_manager *mgr);
 
 // Closes listeners and connections. Services are left as they are.
@@ -91,7 +92,7 @@ void odp_managed_arm(struct odp_managed *m);
 // The name of the state for people and programs: the machine's, or invalid, or disabled.
 const char *odp_managed_state(const struct odp_managed *m);
 
-// Nothing is awake: gives memory and pipes that were kept for speed back to the system.
+// If nothing is awake: gives memory and pipes that were kept for speed back to the system.
 void odp_manager_trim(struct odp_manager *mgr);
 
 // Descriptors ran out while accepting; a descriptor was closed.

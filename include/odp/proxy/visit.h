@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One client's connection from accept to close. Its life is core/conn's table; here are the sockets.
-// A visit without a client is the bare probe: it finds out whether a service answers that nobody
-// waits for.
+// One client's connection from accept to close. Its life is core/conn's table; here are the
+// sockets. A visit without a client is the bare probe: it finds out whether a service answers that
+// nobody waits for.
 
 #pragma once
 
@@ -18,7 +18,7 @@ struct odp_visit {
     struct odp_managed *service;
     uint64_t since_usec; // accepted
     uint64_t early_usec; // connected as a try
-    uint32_t n_copied; // bytes of the client that this try has been sent
+    uint32_t n_copied;   // bytes of the client that this try has been sent
     enum odp_conn_state state;
     bool is_probe;
     bool client_is_unix;
