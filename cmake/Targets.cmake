@@ -25,4 +25,4 @@ odp_tool_target(tidy run-clang-tidy clang-tidy -quiet -p ${CMAKE_BINARY_DIR}
   "^${CMAKE_SOURCE_DIR}/(src|tests)/")
 odp_tool_target(cppcheck cppcheck cppcheck --quiet --project=${CMAKE_BINARY_DIR}/compile_commands.json
   --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem
-  --error-exitcode=1)
+  --library=${CMAKE_SOURCE_DIR}/cmake/cppcheck.cfg --error-exitcode=1)

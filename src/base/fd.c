@@ -234,13 +234,11 @@ int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes)
 
 int odp_mkdir_p(const char *path, unsigned mode)
 {
-    ODP_CLEANUP_FREE char *part = strdup(path);
+    ODP_CLEANUP_FREE char *part = path[0] ? strdup(path) : NULL;
     struct stat st;
 
     if (!part)
-        return -ENOMEM;
-    if (!part[0])
-        return -ENOENT;
+        return path[0] ? -ENOMEM : -ENOENT;
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         // EROFS and EACCES are told by the last mkdir if the part is really missing.

@@ -125,7 +125,9 @@ static int paths_find(struct odp_cli *cli, bool asks)
         odp_complain("%s", why);
         return ODP_EXIT_USAGE;
     }
-    cli->paths = r < 0 ? (struct odp_paths){0} : paths;
+    if (r < 0)
+        memset(&paths, 0, sizeof(paths));
+    cli->paths = paths;
     if (asks)
         socket_find(cli, named);
     return ODP_EXIT_DONE;

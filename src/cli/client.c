@@ -52,8 +52,7 @@ int odp_client_connect(const char *path, struct odp_client *ret)
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return socket_error();
 
-    ret->fd = fd;
-    fd = -1;
+    ret->fd = odp_fd_take(&fd);
     return 0;
 }
 

@@ -210,7 +210,9 @@ static void reason_print(const cJSON *service, struct odp_buf *ret)
     const char *state = string_at(service, "state");
     const char *reason = string_at(service, "reason");
 
-    if (!name || !state || !reason || (strcmp(state, "failed") && strcmp(state, "invalid")))
+    if (!name || !state || !reason)
+        return;
+    if (strcmp(state, "failed") != 0 && strcmp(state, "invalid") != 0)
         return;
     odp_text_add(ret, name);
     odp_buf_add(ret, ": ", 2);

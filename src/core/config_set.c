@@ -47,7 +47,7 @@ static void refuse_word(struct odp_config_parse *p, const struct odp_config_key 
     struct odp_buf choices = {0};
 
     add_choices(&choices, words);
-    for (size_t i = 0; words[i].word && i < 15; i++)
+    for (size_t i = 0; i < 15 && words[i].word; i++)
         candidates[i] = words[i].word;
     const char *nearest = odp_nearest(value, candidates);
     if (is_known)

@@ -151,7 +151,7 @@ static int take_word(const char **s, char *out, char *why, size_t why_size)
                 return refuse_escape(*s, why, why_size);
             *out++ = c;
         } else if (quote ? c == quote : c == '"' || c == '\'') {
-            quote = quote ? '\0' : c;
+            quote = (char)(quote ? '\0' : c);
         } else if (!quote && (c == ' ' || c == '\t')) {
             break;
         } else {

@@ -58,7 +58,7 @@ static void take(struct odp_output *o, const char *data, size_t n_bytes)
         }
         if (o->n_line == LINE_BYTES)
             end_line(o);
-        o->line[o->n_line++] = data[i] == '\0' ? ' ' : data[i];
+        o->line[o->n_line++] = (char)(data[i] == '\0' ? ' ' : data[i]);
     }
 }
 
@@ -99,7 +99,6 @@ static int open_fifo(const char *path, bool adopt)
 {
     ODP_CLEANUP_CLOSE int fd = -1;
     struct stat st;
-    int taken;
 
     if (!adopt && unlink(path) < 0 && errno != ENOENT)
         return -errno;
@@ -110,9 +109,7 @@ static int open_fifo(const char *path, bool adopt)
         return -errno;
     if (!S_ISFIFO(st.st_mode))
         return -EINVAL;
-    taken = fd;
-    fd = -1;
-    return taken;
+    return odp_fd_take(&fd);
 }
 
 int odp_output_new(uv_loop_t *loop, const char *directory, const char *name, bool adopt,

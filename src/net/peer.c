@@ -124,10 +124,12 @@ static int look_up(const struct sockaddr_storage *own, const struct sockaddr_sto
 
 bool odp_peer_has_left(int fd)
 {
-    struct sockaddr_storage local = {0}, peer = {0};
+    struct sockaddr_storage local, peer;
     socklen_t n_local = sizeof(local), n_peer = sizeof(peer);
     char byte;
 
+    memset(&local, 0, sizeof(local));
+    memset(&peer, 0, sizeof(peer));
     if (getsockname(fd, (struct sockaddr *)&local, &n_local) < 0 || local.ss_family == AF_UNIX)
         return false; // a unix client's close shows as EPOLLHUP
     if (getpeername(fd, (struct sockaddr *)&peer, &n_peer) < 0)

@@ -14,12 +14,19 @@ static void add_number(cJSON *o, const char *key, double value)
 }
 
 // Milliseconds are all that a person or a graph wants.
+static double round_to_ms(uint64_t usec)
+{
+    uint64_t ms = (usec + 500) / ODP_USEC_PER_MS;
+
+    return (double)ms;
+}
+
 static void add_seconds(cJSON *o, const char *key, uint64_t usec)
 {
     if (usec == ODP_NEVER)
         cJSON_AddNullToObject(o, key);
     else
-        add_number(o, key, (double)((usec + 500) / 1000) / 1000.0);
+        add_number(o, key, round_to_ms(usec) / 1e3);
 }
 
 static void sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out)

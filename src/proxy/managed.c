@@ -124,6 +124,14 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:
+        // Nothing was done and nothing is known: only a start has failed by it. The deadline of
+        // any other state asks again.
+        if (m->machine.state != ODP_SERVICE_STARTING) {
+            odp_log(ODP_LOG_WARNING, m->config->name, "%s", report->reason);
+            return;
+        }
+        event.kind = ODP_EVENT_FAILED;
+        break;
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
     case ODP_PROTO_NO_STATE: return;
     }

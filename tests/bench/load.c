@@ -262,8 +262,9 @@ static int run_pingpong(uint16_t port, uint64_t n_trips)
         close(fd);
     if (r == 0) {
         qsort(nsec, n_trips, sizeof(*nsec), compare_u64);
+        uint64_t p50 = nsec[n_trips / 2], p99 = nsec[n_trips * 99 / 100];
         printf("{\"trips\": %" PRIu64 ", \"p50_usec\": %.3f, \"p99_usec\": %.3f}\n", n_trips,
-               (double)nsec[n_trips / 2] / 1e3, (double)nsec[n_trips * 99 / 100] / 1e3);
+               (double)p50 / 1e3, (double)p99 / 1e3);
     }
     free(nsec);
     return r;

@@ -7,6 +7,7 @@
 # makes bulk tests smaller, ODP_TEST_LONG quiet ones longer, ODP_TEST_SANITIZED says that the
 # programs carry a sanitizer (it is also found out by itself).
 
+import atexit
 import collections
 import functools
 import glob
@@ -74,6 +75,7 @@ def raise_descriptor_limit(wanted):
 # ---- ports ---------------------------------------------------------------------------------------
 
 reserved_ports = []  # abstract sockets: each keeps one number from the tests that run beside us
+atexit.register(lambda: [s.close() for s in reserved_ports])
 next_port = [10000 + os.getpid() * 61 % 20000]
 
 
@@ -171,7 +173,11 @@ def connect(address, timeout=None):
     else:
         s = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     s.settimeout(DEADLINE if timeout is None else timeout)
-    s.connect(address)
+    try:
+        s.connect(address)
+    except OSError:
+        s.close()
+        raise
     return s
 
 

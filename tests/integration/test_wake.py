@@ -206,7 +206,6 @@ class WakeTest(Case):
         self.assert_closed(self.connect(backend.listen))
         self.assertEqual(len(backend.starts()), 2)
 
-        # Once repaired, a later visit is served.
         d.await_state("web", "failed")
         done = d.odp("start", "web")
         self.assertEqual(done.returncode, 1)
@@ -251,13 +250,14 @@ class WakeTest(Case):
         self.assertEqual(d.state("web"), "ready")
 
     def test_killed_and_visited_at_once(self):
-        # The connection is refused before the end of the process is known.
+        # The connection may be refused before the launcher has told of the end.
         backend = self.backend()
         self.odpd({"web": backend.file()})
         for i in range(10):
             pid = self.echoes(backend.listen)
             self.assertEqual(backend.starts()[i:], [pid])
             os.kill(pid, signal.SIGKILL)
+            until(lambda: not is_alive(pid), "it is dead")  # pylint: disable=cell-var-from-loop
 
     def test_killed_during_the_start(self):
         backend = self.backend("echo.py", "--delay", 60)

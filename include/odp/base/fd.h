@@ -14,6 +14,15 @@ int odp_close(int fd);
 void odp_closep(int *fd);
 #define ODP_CLEANUP_CLOSE __attribute__((cleanup(odp_closep)))
 
+// Gives the fd away: returns it and leaves -1 behind, so that a cleanup does nothing.
+static inline int odp_fd_take(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 // For variables that own memory from malloc.
 void odp_freep(void *p);
 #define ODP_CLEANUP_FREE __attribute__((cleanup(odp_freep)))
