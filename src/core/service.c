@@ -77,6 +77,8 @@ static void act_ignore(struct step *x)
 
 static void act_look(struct step *x)
 {
+    set_reason(x->s, x->event->kind == ODP_EVENT_LOST ? "odp-launcher was lost: it is asked again"
+                                                      : "odp-launcher has not answered yet");
     enter(x, ODP_SERVICE_UNKNOWN, in(x, LOOK_TIMEOUT_USEC));
     request(x, ODP_PROTO_LOOK);
 }
@@ -127,6 +129,8 @@ static void act_probe(struct step *x)
         return;
     }
     x->s->wanted = false;
+    if (x->s->state != ODP_SERVICE_STARTING && x->event->kind == ODP_EVENT_RUNNING)
+        set_reason(x->s, "found running");
     enter(x, ODP_SERVICE_PROBING, in(x, x->s->settings.ready_timeout_usec));
 }
 
@@ -135,8 +139,8 @@ static void act_probe_if_reply(struct step *x)
 {
     if (x->event->id == 0)
         return;
-    set_reason(x->s, x->event->reason);
     act_probe(x);
+    set_reason(x->s, x->event->reason); // why it could not be stopped
 }
 
 static void act_ready(struct step *x)
@@ -232,6 +236,8 @@ static void act_stopped(struct step *x)
     }
     if (s->state != ODP_SERVICE_STOPPING && x->event->reason && x->event->reason[0])
         set_reason(s, x->event->reason);
+    else if (s->state == ODP_SERVICE_UNKNOWN)
+        set_reason(s, "not running");
     // A launcher that was lost meanwhile does not shorten the backoff.
     bool backing_off =
         s->state == ODP_SERVICE_UNKNOWN && s->n_failures > 0 && x->event->now_usec < s->retry_usec;

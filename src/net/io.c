@@ -18,6 +18,7 @@ struct odp_io_loop {
     uv_loop_t *uv;
     int epoll_fd;
     struct odp_io uv_io; // stands for libuv's epoll fd; that fd is libuv's
+    uint32_t round;
     bool uv_due;
     bool stop;
     struct odp_list turns;
@@ -120,6 +121,7 @@ int odp_io_loop_run(struct odp_io_loop *loop)
         int n = epoll_wait(loop->epoll_fd, events, BATCH, wait_ms);
         if (n < 0 && errno != EINTR)
             return -errno;
+        loop->round++;
         for (int i = 0; i < n; i++) {
             struct odp_io *io = events[i].data.ptr;
             if (io->fd < 0)
@@ -142,6 +144,11 @@ void odp_io_loop_stop(struct odp_io_loop *loop)
 void odp_io_kick(struct odp_io_loop *loop)
 {
     loop->uv_due = true;
+}
+
+uint32_t odp_io_loop_round(const struct odp_io_loop *loop)
+{
+    return loop->round;
 }
 
 uv_loop_t *odp_io_loop_uv(struct odp_io_loop *loop)

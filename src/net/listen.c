@@ -147,9 +147,14 @@ static bool is_exhaustion(int error)
 static void on_readable(struct odp_io *io, uint32_t events)
 {
     struct odp_listener *l = ODP_CONTAINER_OF(io, struct odp_listener, io);
+    // Readable round after round, there is a queue; else one client came, and asking for a second
+    // one would be a system call for nothing: the socket says so if there is.
+    uint32_t round = odp_io_loop_round(l->loop);
+    int n_most = round - l->round <= 1 ? ACCEPT_BATCH : 1;
 
     (void)events;
-    for (int i = 0; i < ACCEPT_BATCH && !l->paused && l->io.fd >= 0; i++) {
+    l->round = round;
+    for (int i = 0; i < n_most && !l->paused && l->io.fd >= 0; i++) {
         int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->on_accept(l, fd);

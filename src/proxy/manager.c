@@ -178,14 +178,10 @@ static void managed_begin(struct odp_managed *m)
     odp_managed_arm(m);
 }
 
-static int begin_services(struct odp_manager *mgr)
+static int begin_services(struct odp_manager *mgr, struct odp_passed *passed, int n_passed)
 {
-    struct odp_passed *passed;
-    int n_passed = odp_passed_collect(&passed);
-
-    if (n_passed < 0)
-        return n_passed;
     int r = 0;
+
     for (size_t i = 0; i < mgr->n_services && r != -ENOMEM; i++) {
         struct odp_managed *m = &mgr->services[i];
         if (!m->config->enabled)
@@ -198,10 +194,7 @@ static int begin_services(struct odp_manager *mgr)
         odp_log(ODP_LOG_ERR, m->config->name, "%s", m->fault);
         close_listeners(m);
     }
-    if (r != -ENOMEM)
-        r = adopt_strays(mgr, passed, n_passed);
-    odp_passed_free(passed, n_passed);
-    return r;
+    return r == -ENOMEM ? r : adopt_strays(mgr, passed, n_passed);
 }
 
 int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, bool system,
@@ -233,9 +226,17 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
 
 int odp_manager_begin(struct odp_manager *mgr)
 {
-    int r = odp_link_new(mgr, &mgr->link);
+    struct odp_passed *passed;
+    // Before the launcher is forked, which must not inherit them.
+    int n_passed = odp_passed_collect(&passed);
 
-    return r < 0 ? r : begin_services(mgr);
+    if (n_passed < 0)
+        return n_passed;
+    int r = odp_link_new(mgr, &mgr->link);
+    if (r == 0)
+        r = begin_services(mgr, passed, n_passed);
+    odp_passed_free(passed, n_passed);
+    return r;
 }
 
 static void say_what_stays(const struct odp_manager *mgr)

@@ -284,6 +284,7 @@ class Odpd:
         self.config, self.runtime = self.path("config"), self.path("run")
         self.process = None
         self.log_path = self.path("log")
+        self.control, self.control_lock = None, threading.RLock()
         os.makedirs(os.path.join(self.config, "services"))
         for name, text in services.items():
             self.write_service(name, text)
@@ -316,7 +317,7 @@ class Odpd:
             raise AssertionError(f"odpd ended with {self.process.returncode}")
         try:
             return all(s["state"] != "unknown" for s in self.all_status())
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
             return False
 
     @property
@@ -331,11 +332,13 @@ class Odpd:
         return None
 
     def kill(self):
+        self.hang_up()
         self.process.kill()
         self.process.wait()
 
     def terminate(self):
         """Ends it in order; returns the exit code."""
+        self.hang_up()
         self.process.terminate()
         return self.process.wait(DEADLINE)
 
@@ -345,17 +348,34 @@ class Odpd:
     # What it says
 
     def call(self, method, **parameters):
-        """One varlink call; returns the reply."""
-        with connect(os.path.join(self.runtime, "control.sock")) as s:
-            s.sendall(json.dumps({"method": "io.odp.Control." + method,
-                                  "parameters": parameters}).encode() + b"\0")
-            reply = bytearray()
-            while not reply.endswith(b"\0"):
-                chunk = s.recv(65536)
-                if not chunk:
-                    raise AssertionError(f"no reply to {method}")
-                reply += chunk
+        """One varlink call; returns the reply. All calls share one connection, so that calling
+        does not change the number of odpd's descriptors."""
+        request = json.dumps({"method": "io.odp.Control." + method,
+                              "parameters": parameters}).encode() + b"\0"
+        with self.control_lock:
+            if self.control is None:
+                self.control = connect(os.path.join(self.runtime, "control.sock"))
+            try:
+                return self.exchange_call(request)
+            except BaseException:
+                self.hang_up()
+                raise
+
+    def exchange_call(self, request):
+        self.control.sendall(request)
+        reply = bytearray()
+        while not reply.endswith(b"\0"):
+            chunk = self.control.recv(65536)
+            if not chunk:
+                raise ConnectionResetError(f"no reply to {request}")
+            reply += chunk
         return json.loads(reply[:-1])
+
+    def hang_up(self):
+        """Closes the control connection; the next call opens another one."""
+        if self.control is not None:
+            self.control.close()
+            self.control = None
 
     def all_status(self):
         return self.call("Status")["parameters"]["services"]

@@ -52,6 +52,9 @@ void odp_io_loop_stop(struct odp_io_loop *loop);
 void odp_io_kick(struct odp_io_loop *loop);
 uv_loop_t *odp_io_loop_uv(struct odp_io_loop *loop);
 
+// Counts the rounds of the loop: two events with the same or the next number came close together.
+uint32_t odp_io_loop_round(const struct odp_io_loop *loop);
+
 // Registers io->fd for data: edge-triggered, in and out. Returns 0 or a negative errno.
 int odp_io_add(struct odp_io_loop *loop, struct odp_io *io);
 

@@ -22,6 +22,7 @@ struct odp_listener {
     odp_listener_accept_cb on_accept;
     void *data;        // the owner's
     char *unlink_path; // owned; a unix socket that we made
+    uint32_t round;    // of the loop, when it was readable last
     bool is_unix;
     bool paused;    // by the owner
     bool exhausted; // out of descriptors: paused until odp_listener_retry()
