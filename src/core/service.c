@@ -87,7 +87,7 @@ static void act_start(struct step *x)
 {
     x->s->wanted = false;
     x->s->unwanted = false;
-    x->s->has_answered = false;
+    x->s->waking = true;
     set_reason(x->s, x->event->kind == ODP_EVENT_START    ? "started by odp start"
                      : x->event->kind == ODP_EVENT_DEMAND ? x->event->reason
                                                           : "started again: somebody waits");
@@ -106,6 +106,7 @@ static void act_stop(struct step *x)
     struct odp_service *s = x->s;
 
     s->unwanted = false;
+    s->waking = false;
     if (x->event->kind == ODP_EVENT_STOP) {
         s->wanted = false;
         set_reason(s, x->event->reason);
@@ -149,7 +150,7 @@ static void act_ready(struct step *x)
 
     s->wanted = false;
     s->unwanted = false;
-    s->has_answered = true;
+    s->waking = false;
     s->ready_usec = x->event->now_usec;
     s->idle.quiet_usec = ODP_NEVER;
     enter(x, ODP_SERVICE_READY, ODP_NEVER);
@@ -257,6 +258,7 @@ static void fail(struct step *x, const char *reason)
 
     set_reason(s, reason);
     s->wanted = false;
+    s->waking = false;
     s->n_failures++;
     s->retry_usec = in(x, odp_service_backoff_usec(s->n_failures));
     enter(x, ODP_SERVICE_FAILED, ODP_NEVER);
@@ -276,13 +278,14 @@ static void act_fail_if_reply(struct step *x)
         act_fail_report(x);
 }
 
-// While probing: an end before the first answer is a failed start, a later one is not.
+// While probing: the end of what we started is a failed start. What was found running, or had
+// answered before, was ended by somebody.
 static void act_ended_in_probe(struct step *x)
 {
-    if (x->s->has_answered)
-        act_stopped(x);
-    else
+    if (x->s->waking)
         act_fail_report(x);
+    else
+        act_stopped(x);
 }
 
 static void act_fail_timeout(struct step *x)

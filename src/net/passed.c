@@ -14,6 +14,16 @@
 #include "odp/base/log.h"
 #include "odp/net/listen.h"
 #include "odp/net/sockaddr.h"
+#include "odp/net/systemd.h"
+
+static bool is_stream_listener(int fd)
+{
+    int type = 0, listening = 0;
+    socklen_t len = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
 
 static void take(int fd, char *name, struct odp_passed *ret)
 {
@@ -21,8 +31,7 @@ static void take(int fd, char *name, struct odp_passed *ret)
     socklen_t len = sizeof(sa);
 
     *ret = (struct odp_passed){.fd = fd, .name = name};
-    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
-        getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
+    if (!is_stream_listener(fd) || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
         odp_log(ODP_LOG_WARNING, NULL, "passed descriptor %d (%s) is no stream listener: closed",
                 fd, name ? name : "unknown");
         ret->fd = odp_close(fd);
@@ -38,7 +47,7 @@ static void take(int fd, char *name, struct odp_passed *ret)
 int odp_passed_collect(struct odp_passed **ret)
 {
     char **names = NULL;
-    int n = sd_listen_fds_with_names(1, &names);
+    int n = odp_systemd_listen_fds(&names);
 
     *ret = NULL;
     if (n <= 0)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "odp/base/fd.h"
@@ -65,9 +67,35 @@ struct odp_pipe *odp_pipe_take(struct odp_pipe_pool *pool)
     return p;
 }
 
+struct odp_pipe *odp_pipe_keep(struct odp_pipe_pool *pool, const char *data, size_t n)
+{
+    struct odp_pipe *p = odp_pipe_take(pool);
+
+    if (p && write(p->write_fd, data, n) == (ssize_t)n)
+        return p;
+    if (p) // it cannot be: the smallest pipe takes more than a buffer
+        pipe_free(p);
+    p = malloc(sizeof(*p) + n);
+    if (!p)
+        return NULL;
+    *p = (struct odp_pipe){.read_fd = -1, .write_fd = -1};
+    memcpy(p->bytes, data, n);
+    return p;
+}
+
+ssize_t odp_pipe_flush(struct odp_pipe *p, int fd, size_t n)
+{
+    if (p->read_fd >= 0)
+        return splice(p->read_fd, NULL, fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t sent = send(fd, p->bytes + p->n_sent, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0)
+        p->n_sent += (size_t)sent;
+    return sent;
+}
+
 void odp_pipe_give(struct odp_pipe_pool *pool, struct odp_pipe *p, bool dirty)
 {
-    if (dirty || pool->n_free >= POOL_MAX) {
+    if (dirty || p->read_fd < 0 || pool->n_free >= POOL_MAX) {
         pipe_free(p);
         return;
     }

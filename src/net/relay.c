@@ -95,7 +95,7 @@ static bool flush_pipe(struct odp_relay *r, struct odp_relay_flow *f, struct odp
 {
     if (!(to->ready & EPOLLOUT))
         return false;
-    ssize_t n = splice(f->pipe->read_fd, NULL, to->fd, NULL, f->n_in_pipe, SPLICE_FLAGS);
+    ssize_t n = odp_pipe_flush(f->pipe, to->fd, f->n_in_pipe);
     if (n < 0) {
         if (errno == EAGAIN) {
             to->ready &= ~(uint32_t)EPOLLOUT;
@@ -112,18 +112,14 @@ static bool flush_pipe(struct odp_relay *r, struct odp_relay_flow *f, struct odp
     return true;
 }
 
-// What a short send left over waits in a pipe: it always fits, the smallest pipe is larger than the
-// buffer. Without a pipe (out of descriptors) the bytes cannot be kept: the connection breaks.
+// What a short send left over waits in a pipe.
 static void keep_rest(struct odp_relay *r, struct odp_relay_flow *f, const char *rest, size_t n)
 {
-    f->pipe = odp_pipe_take(&r->relays->pool);
-    if (!f->pipe || write(f->pipe->write_fd, rest, n) != (ssize_t)n) {
-        if (f->pipe)
-            f->n_in_pipe = 1; // dirty
+    f->pipe = odp_pipe_keep(&r->relays->pool, rest, n);
+    if (f->pipe)
+        f->n_in_pipe = (uint32_t)n;
+    else
         on_write_error(r, f);
-        return;
-    }
-    f->n_in_pipe = (uint32_t)n;
 }
 
 static void send_buffer(struct odp_relay *r, struct odp_relay_flow *f, struct odp_io *to, size_t n)

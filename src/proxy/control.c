@@ -26,6 +26,7 @@ struct reply {
 };
 
 static void client_close(struct control_client *client);
+static void handle_input(struct control_client *client);
 
 // ---- replies -----------------------------------------------------------------------------------
 
@@ -35,10 +36,12 @@ static void on_written(uv_write_t *request, int status)
     struct control_client *client = request->handle->data;
 
     odp_io_kick(client->control->manager->loop);
-    if (status < 0)
-        client_close(client);
     free(reply->text);
     free(reply);
+    if (status < 0)
+        client_close(client);
+    else
+        handle_input(client); // calls that came before it took the reply
 }
 
 static void send_message(struct control_client *client, cJSON *message)
@@ -103,7 +106,9 @@ static void handle_call(struct control_client *client, const char *text)
 
 static void handle_input(struct control_client *client)
 {
-    while (!client->closing && client->wait == CONTROL_WAIT_NONE && client->n_input > 0) {
+    // A client that asks without reading is not answered further: replies would pile up here.
+    while (!client->closing && client->wait == CONTROL_WAIT_NONE && client->n_input > 0 &&
+           uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) == 0) {
         char *end = memchr(client->input, '\0', client->n_input);
         if (!end)
             return;

@@ -302,7 +302,6 @@ void odp_manager_trim(struct odp_manager *mgr)
 
 static void resume_listeners(struct odp_manager *mgr)
 {
-    odp_log(ODP_LOG_NOTICE, NULL, "accepting resumes");
     mgr->exhausted = false;
     uv_timer_stop(&mgr->retry_timer);
     for (size_t i = 0; i < mgr->n_services; i++)
@@ -321,7 +320,13 @@ void odp_manager_exhausted(struct odp_manager *mgr, int error)
 {
     if (mgr->exhausted)
         return;
-    odp_log(ODP_LOG_WARNING, NULL, "accepting pauses: %s", strerror(-error));
+    uint64_t now_usec = odp_now_usec();
+    // At the limit each connection that closes lets one in: said for each, it would fill the log.
+    if (mgr->exhausted_said_usec == 0 || now_usec - mgr->exhausted_said_usec >= ODP_USEC_PER_MIN) {
+        mgr->exhausted_said_usec = now_usec;
+        odp_log(ODP_LOG_WARNING, NULL, "accepting pauses whenever it comes to this: %s",
+                strerror(-error));
+    }
     mgr->exhausted = true;
     uv_timer_start(&mgr->retry_timer, on_retry_timer, RETRY_MS, 0);
 }

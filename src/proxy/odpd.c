@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "odp/base/fd.h"
+#include "odp/net/systemd.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/limits.h"
 #include "odp/proxy/manager.h"
@@ -69,7 +69,7 @@ static int start(struct odpd *d, const struct odp_odpd_options *options)
         odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
         return r;
     }
-    (void)sd_notify(0, "READY=1");
+    odp_systemd_notify("READY=1");
     return 0;
 }
 

@@ -469,6 +469,8 @@ class Odpd:
 class Case(unittest.TestCase):
     """A test with any number of odpds. Ends each, and prints its log where something failed."""
 
+    failed = False
+
     def directory(self):
         path = tempfile.mkdtemp(prefix="odp-test-")
         os.chmod(path, 0o755)
@@ -483,11 +485,21 @@ class Case(unittest.TestCase):
         return d
 
     def finish(self, d):
-        failed_before = not self._outcome.success
         wrong = d.finish()
-        if wrong or failed_before:
+        if wrong or self.has_failed():
             print(f"\n---- {self.id()}: log of odpd\n{d.log()}----", file=sys.stderr, flush=True)
         self.assertEqual(wrong, "")
+
+    def _callTestMethod(self, method):
+        try:
+            super()._callTestMethod(method)
+        except BaseException:
+            self.failed = True
+            raise
+
+    def has_failed(self):
+        found = self._outcome.result.failures + self._outcome.result.errors
+        return self.failed or any(getattr(t, "test_case", None) is self for t, _ in found)
 
     def closing(self, *sockets):
         """Closes them with the test; returns the first."""

@@ -41,6 +41,7 @@ static struct odp_service service_in(enum odp_service_state state)
         .deadline_usec = NOW,
         .request_id = ID,
         .ready_usec = NOW - IDLE,
+        .waking = state == ODP_SERVICE_STARTING || state == ODP_SERVICE_PROBING,
         .idle = {.timeout_usec = IDLE, .quiet_usec = NOW - IDLE},
     };
 }
@@ -361,7 +362,6 @@ static void test_end_while_probing(void **state)
     struct odp_service_effects fx;
 
     (void)state;
-    s.has_answered = true;
     step(&s, ODP_EVENT_REFUSED, NOW, 0, 1, &fx);
     assert_int_equal(s.state, ODP_SERVICE_PROBING);
     step(&s, ODP_EVENT_FAILED, NOW, 0, 1, &fx);
@@ -369,6 +369,13 @@ static void test_end_while_probing(void **state)
     step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
     step(&s, ODP_EVENT_FAILED, NOW, 0, 1, &fx);
     assert_int_equal(s.state, ODP_SERVICE_FAILED);
+
+    // Found running, then gone before it answered: it was not our start.
+    s = service_in(ODP_SERVICE_UNKNOWN);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
 }
 
 // The launcher dies while a start, or a stop, is under way: looked up, then asked again.

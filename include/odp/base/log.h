@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Log lines on stderr: `odpd: navidrome: woken by 192.0.2.7`. Under the journal (JOURNAL_STREAM is
-// set) each line starts with its syslog priority as sd-daemon(3) defines it, and the journal adds
-// time and program. A function either logs an error or returns it, never both.
+// Log lines on stderr: `odpd: navidrome: woken by 192.0.2.7`. Under the journal (JOURNAL_STREAM
+// names the file that stderr is) each line starts with its syslog priority as sd-daemon(3) defines
+// it, and the journal adds time and program. A function either logs an error or returns it, never
+// both.
 
 #pragma once
 

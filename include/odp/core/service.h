@@ -92,7 +92,7 @@ struct odp_service {
     uint64_t ready_usec; // since when it is ready
     bool wanted;         // start it without a waiter as soon as that is possible
     bool unwanted;       // UNKNOWN only: a stop was asked when the launcher was lost
-    bool has_answered;   // since the last start; told apart: a failed start and a later end
+    bool waking;         // started by us and not ready yet: its end is a failed start
     char reason[ODP_REASON_MAX + 1];
 };
 
