@@ -139,9 +139,9 @@ static void refresh(struct odp_listener *l)
     odp_io_pause_listener(l->loop, &l->io, l->paused || l->exhausted);
 }
 
-static bool is_exhaustion(int error)
+bool odp_is_exhaustion(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
 static void on_readable(struct odp_io *io, uint32_t events)
@@ -160,11 +160,11 @@ static void on_readable(struct odp_io *io, uint32_t events)
             l->on_accept(l, fd);
             continue;
         }
-        if (is_exhaustion(errno)) {
-            int error = errno;
+        int error = -errno;
+        if (odp_is_exhaustion(error)) {
             l->exhausted = true;
             refresh(l);
-            l->on_accept(l, -error);
+            l->on_accept(l, error);
         }
         // EAGAIN is the end of the queue; ECONNABORTED and the like concern that client alone,
         // and the socket stays readable if there are more, accept(2).

@@ -302,8 +302,14 @@ void odp_manager_trim(struct odp_manager *mgr)
 
 static void resume_listeners(struct odp_manager *mgr)
 {
+    if (mgr->exhausted_said)
+        odp_log(ODP_LOG_NOTICE, NULL, "accepting resumes");
+    mgr->exhausted_said = false;
     mgr->exhausted = false;
     uv_timer_stop(&mgr->retry_timer);
+    // Who waits already comes before who would be accepted.
+    for (size_t i = 0; i < mgr->n_services && !mgr->exhausted; i++)
+        odp_visits_release_next(mgr);
     for (size_t i = 0; i < mgr->n_services; i++)
         for (size_t k = 0; k < mgr->services[i].n_listeners; k++)
             odp_listener_retry(&mgr->services[i].listeners[k]);
@@ -324,8 +330,8 @@ void odp_manager_exhausted(struct odp_manager *mgr, int error)
     // At the limit each connection that closes lets one in: said for each, it would fill the log.
     if (mgr->exhausted_said_usec == 0 || now_usec - mgr->exhausted_said_usec >= ODP_USEC_PER_MIN) {
         mgr->exhausted_said_usec = now_usec;
-        odp_log(ODP_LOG_WARNING, NULL, "accepting pauses whenever it comes to this: %s",
-                strerror(-error));
+        mgr->exhausted_said = true;
+        odp_log(ODP_LOG_WARNING, NULL, "accepting pauses: %s", strerror(-error));
     }
     mgr->exhausted = true;
     uv_timer_start(&mgr->retry_timer, on_retry_timer, RETRY_MS, 0);

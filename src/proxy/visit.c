@@ -169,8 +169,8 @@ static void on_upstream_event(struct odp_io *io, uint32_t events)
         on_early_event(v);
 }
 
-// Begins the upstream connection. Returns false when it failed at once.
-static bool begin_connect(struct odp_visit *v)
+// Begins the upstream connection. Returns 0 or a negative errno when it failed at once.
+static int begin_connect(struct odp_visit *v)
 {
     struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
     const struct odp_config_service *config = v->service->config;
@@ -184,11 +184,32 @@ static bool begin_connect(struct odp_visit *v)
     }
     if (r == 0 && config->target.kind == ODP_ADDRESS_UNIX)
         up->ready |= EPOLLPRI;
-    return r == 0;
+    return r;
 }
 
-static void tell_refused(struct odp_managed *m, enum odp_conn_state from)
+static void connect_upstream(struct odp_visit *v)
 {
+    int r = begin_connect(v);
+
+    if (r == 0)
+        return;
+    v->starved = odp_is_exhaustion(r);
+    if (v->starved)
+        odp_manager_exhausted(v->service->manager, r);
+    odp_visit_event(v, ODP_CONN_EV_REFUSED);
+}
+
+// The try or the connection came to nothing; the client is held again.
+static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
+{
+    struct odp_managed *m = v->service;
+
+    if (v->starved) { // not the service's fault: when descriptors are free it is tried again
+        v->starved = false;
+        if (m->machine.state == ODP_SERVICE_READY)
+            odp_visits_queue(m);
+        return;
+    }
     // It has answered somebody since this try began: what ended was the try alone.
     if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY) {
         odp_visits_release(m);
@@ -196,6 +217,9 @@ static void tell_refused(struct odp_managed *m, enum odp_conn_state from)
     }
     odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
     odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
+    // The service may have ended while this connection was on its way, and counted as no waiter.
+    if (v->state == ODP_CONN_HELD && !v->is_probe && !odp_service_is_trying(&m->machine))
+        odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
 }
 
 static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_conn_event event,
@@ -207,8 +231,8 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         odp_io_close(&v->relay.ends[ODP_RELAY_UPSTREAM]);
         v->n_copied = 0;
     }
-    if ((fx & ODP_CONN_FX_CONNECT) && !begin_connect(v))
-        odp_visit_event(v, ODP_CONN_EV_REFUSED);
+    if (fx & ODP_CONN_FX_CONNECT)
+        connect_upstream(v);
     if (fx & ODP_CONN_FX_COPY) {
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);
@@ -227,7 +251,7 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
     if (fx & ODP_CONN_FX_ANSWERS)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     if (fx & ODP_CONN_FX_REFUSED) {
-        tell_refused(m, from);
+        tell_refused(v, from);
         if (v->is_probe) // nobody waits with it: the next try is a new one
             odp_visit_event(v, ODP_CONN_EV_CUT);
     }
@@ -247,9 +271,8 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     bool state_changed = v->state != from;
     bool counts_changed = m->n_waiting != n_waiting || m->n_connections != n_connections;
     carry_out(v, from, event, fx);
-    if (from == ODP_CONN_CONNECTING && !odp_list_empty(&m->manager->release_queue))
-        odp_visits_release(
-            ODP_CONTAINER_OF(m->manager->release_queue.next, struct odp_managed, release_node));
+    if (from == ODP_CONN_CONNECTING && !m->manager->exhausted)
+        odp_visits_release_next(m->manager);
     if (counts_changed) {
         pace_accepting(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);

@@ -16,10 +16,23 @@ void odp_visit_release(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
 
-    if (m->manager->n_connecting < CONNECTS_MAX)
+    if (m->manager->n_connecting < CONNECTS_MAX && !m->manager->exhausted)
         odp_visit_event(v, ODP_CONN_EV_RELEASE);
-    else if (odp_list_empty(&m->release_node))
+    else
+        odp_visits_queue(m);
+}
+
+void odp_visits_queue(struct odp_managed *m)
+{
+    if (odp_list_empty(&m->release_node))
         odp_list_append(&m->manager->release_queue, &m->release_node);
+}
+
+void odp_visits_release_next(struct odp_manager *mgr)
+{
+    if (!odp_list_empty(&mgr->release_queue))
+        odp_visits_release(
+            ODP_CONTAINER_OF(mgr->release_queue.next, struct odp_managed, release_node));
 }
 
 void odp_visits_release(struct odp_managed *m)

@@ -172,12 +172,15 @@ def connect(address, timeout=None):
         s = socket.socket(socket.AF_UNIX)
     else:
         s = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    s.settimeout(DEADLINE if timeout is None else timeout)
+    timeout = DEADLINE if timeout is None else timeout
+    # With a timeout a unix socket's full queue would be an error instead of a wait.
+    s.settimeout(None if isinstance(address, str) else timeout)
     try:
         s.connect(address)
     except OSError:
         s.close()
         raise
+    s.settimeout(timeout)
     return s
 
 

@@ -13,8 +13,8 @@ import time
 import unittest
 
 from harness import (DEADLINE, LONG, Backend, Case, connect, exchange, free_port, is_sanitized,
-                     listener, plain_file, private_dirty, program, raise_descriptor_limit, read_exactly,
-                     read_file, until)
+                     listener, plain_file, private_dirty, program, raise_descriptor_limit,
+                     read_exactly, read_file, until)
 
 QUIET_SEC = 60 if LONG else 10
 N_SERVICES = 30
@@ -45,9 +45,8 @@ class Strace:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(DEADLINE)
         lines = read_file(self.path).splitlines()
-        return [line for line in lines
-                if not re.fullmatch(r"(\d+ +)?(epoll_p?wait2?|restart_syscall)\(.*<detached \.\.\.>",
-                                    line)]
+        waiting = r"(\d+ +)?(epoll_p?wait2?|restart_syscall)\(.*<detached \.\.\.>"
+        return [line for line in lines if not re.fullmatch(waiting, line)]
 
 
 class AsleepTest(Case):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Clients while they are held: those that leave are forgotten, those that wait lose nothing, and what
-# a forwarder does in front of a service that is not there yet is not the client's problem.
+# Clients while they are held: those that leave are forgotten, those that wait lose nothing, and
+# what a forwarder does in front of a service that is not there yet is not the client's problem.
 
 import os
 import random

@@ -7,16 +7,13 @@
 import os
 import random
 import shutil
-import signal
 import socket
 import stat
-import subprocess
 import time
 import unittest
 
-from harness import (DEADLINE, HOST, Backend, Background, Case, Odpd, connect, cpu_seconds,
-                     exchange, free_port, is_sanitized, listener, plain_file, program, read_all,
-                     read_exactly, until)
+from harness import (HOST, Backend, Background, Case, Odpd, connect, cpu_seconds, exchange,
+                     free_port, is_sanitized, listener, plain_file, read_exactly, until)
 
 ACTIVATE = shutil.which("systemd-socket-activate")
 

@@ -45,6 +45,9 @@ void odp_listener_deinit(struct odp_listener *l);
 // While paused the kernel's queue holds new connections.
 void odp_listener_pause(struct odp_listener *l, bool paused);
 
+// True where a (negative) errno says that descriptors or memory ran out here, which passes.
+bool odp_is_exhaustion(int error);
+
 // Descriptors may be free again.
 void odp_listener_retry(struct odp_listener *l);
 

@@ -60,7 +60,8 @@ struct odp_manager {
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
     bool exhausted;                // some listener ran out of descriptors
-    uint64_t exhausted_said_usec;  // when that was logged last
+    bool exhausted_said;           // it was logged, so its end will be
+    uint64_t exhausted_said_usec;  // when
     uv_timer_t retry_timer;        // for it
 };
 

@@ -21,6 +21,7 @@ struct odp_visit {
     uint32_t n_copied;   // bytes of the client that this try has been sent
     enum odp_conn_state state;
     bool is_probe;
+    bool starved; // its connect failed for want of descriptors or memory here
     bool client_is_unix;
 };
 
@@ -41,6 +42,8 @@ void odp_visit_release(struct odp_visit *v);
 
 // All visits of a service.
 void odp_visits_release(struct odp_managed *m); // as many as may connect now; the rest is queued
+void odp_visits_queue(struct odp_managed *m);   // to be released when there is room
+void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
 void odp_visits_deny(struct odp_managed *m);
 void odp_visits_cut(struct odp_managed *m);
 void odp_visits_drop(struct odp_managed *m); // waiting and relayed, when odpd ends
