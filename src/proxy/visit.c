@@ -187,10 +187,21 @@ static int begin_connect(struct odp_visit *v)
     return r;
 }
 
+// A client that ended its sending side and went later sends nothing more that would tell.
+static bool has_left_since(const struct odp_visit *v)
+{
+    const struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
+
+    return (io->ready & EPOLLRDHUP) && odp_peer_has_left(io->fd);
+}
+
 static void connect_upstream(struct odp_visit *v)
 {
+    if (has_left_since(v)) {
+        odp_visit_event(v, ODP_CONN_EV_LEFT);
+        return;
+    }
     int r = begin_connect(v);
-
     if (r == 0)
         return;
     v->starved = odp_is_exhaustion(r);
