@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "odp/base/log.h"
 #include "odp/proxy/link.h"
@@ -20,11 +21,23 @@
 
 // ---- files -------------------------------------------------------------------------------------
 
+// Whoever wrote it expects it to do something.
+static void refuse_own_file(const struct odp_manager *mgr)
+{
+    char path[ODP_PATH_MAX + sizeof("/odp.ini")];
+
+    snprintf(path, sizeof(path), "%s/odp.ini", mgr->paths.config);
+    if (access(path, F_OK) == 0)
+        odp_log(ODP_LOG_ERR, NULL, "%s:1: odp.ini is not built yet in odp %s: it is not read", path,
+                ODP_VERSION);
+}
+
 static int load_files(struct odp_manager *mgr)
 {
     char dir[ODP_PATH_MAX + sizeof(ODP_CONFIG_SERVICES_DIR) + 1];
     struct odp_files files = {0};
 
+    refuse_own_file(mgr);
     snprintf(dir, sizeof(dir), "%s/%s", mgr->paths.config, ODP_CONFIG_SERVICES_DIR);
     int r = odp_files_read(dir, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, &files);
     if (r < 0) {
