@@ -62,6 +62,11 @@ uint64_t odp_now_usec(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t odp_realtime_usec(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
 uint64_t odp_boottime_usec(void)
 {
     return read_clock(CLOCK_BOOTTIME);

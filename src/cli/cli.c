@@ -25,6 +25,11 @@ const struct odp_verb odp_verbs[] = {
      "Without names: every service. Asking wakes nothing and keeps nothing awake.\n"
      "  --json  the same and more, for programs\n",
      odp_cmd_status, true},
+    {"why", "NAME [--json]", "why a service is awake, asleep or failed",
+     "Who woke it and when, what keeps it awake, when it will sleep, why it last stopped or\n"
+     "failed. Clients' addresses are shown to root and to members of group odp.\n"
+     "  --json  the same, for programs\n",
+     odp_cmd_why, true},
     {"start", "NAME... [--no-wait]", "wake services",
      "Wakes the services, all at once, and waits until each is ready or has failed.\n"
      "  --no-wait  only ask for it\n",
@@ -44,7 +49,7 @@ const struct odp_verb odp_verbs[] = {
 };
 
 static const char *const unbuilt_verbs[] = {
-    "why",    "logs",     "hold",   "release", "enable", "disable",
+    "logs",     "hold",   "release", "enable", "disable",
     "reload", "generate", "doctor", "ledger",  "import", NULL,
 };
 

@@ -6,12 +6,14 @@
 
 #include "odp/net/peer.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -139,4 +141,24 @@ bool odp_peer_has_left(int fd)
         return left > 0;
     // Elsewhere, or its socket is gone entirely: without a byte sent there is nothing to reply to.
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+bool odp_peer_format(int fd, char *buf, size_t size)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    int family;
+    const void *ip;
+    size_t n;
+    uint16_t port;
+
+    memset(&sa, 0, sizeof(sa));
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) < 0)
+        return false;
+    if (sa.ss_family == AF_UNIX) {
+        snprintf(buf, size, "a unix socket");
+        return true;
+    }
+    split(&sa, &family, &ip, &n, &port);
+    return inet_ntop(family, ip, buf, (socklen_t)size) != NULL;
 }

@@ -76,6 +76,21 @@ static void call_status(struct control_client *client, const cJSON *parameters)
                             one_string("name", unknown ? unknown : ""));
 }
 
+static void call_why(struct control_client *client, const cJSON *parameters)
+{
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(parameters, "name"));
+    const struct odp_managed *m = name ? odp_manager_find(client->control->manager, name) : NULL;
+
+    if (!name)
+        control_reply_error(client, ODP_VARLINK_E_INVALID, one_string("parameter", "name"));
+    else if (m)
+        control_reply(client, control_why(m, control_may_change(client)));
+    else if (control_is_invalid(client->control->manager, name))
+        control_reply(client, control_why_invalid(client->control->manager, name));
+    else
+        control_reply_error(client, ODP_VARLINK_E_NO_SUCH_SERVICE, one_string("name", name));
+}
+
 // Finds the service that a changing call names and checks that the call is allowed and possible.
 // NULL: the error was answered.
 static struct odp_managed *service_to_change(struct control_client *client, const cJSON *parameters)
@@ -173,6 +188,7 @@ static const struct {
     {"org.varlink.service.GetInfo", call_get_info},
     {"org.varlink.service.GetInterfaceDescription", call_get_description},
     {ODP_VARLINK_STATUS, call_status},
+    {ODP_VARLINK_WHY, call_why},
     {ODP_VARLINK_START, call_start},
     {ODP_VARLINK_STOP, call_stop},
 };

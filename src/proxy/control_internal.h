@@ -57,3 +57,10 @@ bool control_may_change(struct control_client *client);
 // The parameters of a Status reply. `names` is a JSON array or NULL for all. NULL with *ret_unknown
 // set: there is no such service.
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown);
+
+// True where a file of that name gave no service; control_why_invalid() tells its first fault.
+bool control_is_invalid(const struct odp_manager *mgr, const char *name);
+cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name);
+
+// The parameters of a Why reply. may_see: clients' addresses, too.
+cJSON *control_why(const struct odp_managed *m, bool may_see);

@@ -40,13 +40,6 @@ static void sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *r
     }
 }
 
-static const char *reason_of(const struct odp_managed *m)
-{
-    if (!m->config->enabled)
-        return "enabled = no";
-    return m->active ? m->machine.reason : m->fault;
-}
-
 static uint64_t sleeps_in_usec(const struct odp_managed *m)
 {
     uint64_t now_usec = odp_now_usec(), deadline = m->machine.deadline_usec;
@@ -63,7 +56,7 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     cJSON_AddStringToObject(o, "name", config->name);
     cJSON_AddStringToObject(o, "description", config->description);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
-    cJSON_AddStringToObject(o, "reason", reason_of(m));
+    cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
     cJSON *listen = cJSON_AddArrayToObject(o, "listen");
     for (size_t i = 0; i < config->n_listen; i++)
         cJSON_AddItemToArray(listen, cJSON_CreateString(config->listen[i].text));
@@ -158,15 +151,30 @@ static bool is_wanted(const cJSON *names, const char *name)
     return false;
 }
 
+bool control_is_invalid(const struct odp_manager *mgr, const char *name)
+{
+    for (size_t i = 0; i < mgr->config.n_invalid; i++)
+        if (strcmp(mgr->config.invalid[i], name) == 0)
+            return true;
+    return false;
+}
+
+cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "name", name);
+    cJSON_AddStringToObject(o, "state", "invalid");
+    add_fault(o, mgr, name);
+    return o;
+}
+
 static bool is_known(const struct odp_manager *mgr, const char *name)
 {
     for (size_t i = 0; i < mgr->config.n_services; i++)
         if (strcmp(mgr->config.services[i]->name, name) == 0)
             return true;
-    for (size_t i = 0; i < mgr->config.n_invalid; i++)
-        if (strcmp(mgr->config.invalid[i], name) == 0)
-            return true;
-    return false;
+    return control_is_invalid(mgr, name);
 }
 
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown)

@@ -70,6 +70,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
             odp_service_state_to_string(fx->from), odp_service_state_to_string(s),
             m->machine.reason[0] ? ": " : "", m->machine.reason);
     keep_ledger(m);
+    odp_story_on_change(m, fx->from, kind);
     pace_tries(m, kind);
     if (m->ledger.phase != ODP_LEDGER_AWAKE)
         odp_manager_trim(m->manager);
@@ -184,4 +185,11 @@ const char *odp_managed_state(const struct odp_managed *m)
     if (!m->config->enabled)
         return "disabled";
     return m->active ? odp_service_state_public(m->machine.state) : "invalid";
+}
+
+const char *odp_managed_reason(const struct odp_managed *m)
+{
+    if (!m->config->enabled)
+        return "enabled = no";
+    return m->active ? m->machine.reason : m->fault;
 }

@@ -274,6 +274,7 @@ void odp_manager_free(struct odp_manager *mgr)
         m->active = false;
         close_listeners(m);
         odp_visits_drop(m);
+        odp_story_deinit(&m->story);
         uv_close((uv_handle_t *)&m->timer, NULL);
     }
     for (size_t i = 0; i < mgr->n_strays; i++)

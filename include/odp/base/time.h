@@ -19,6 +19,9 @@ uint64_t odp_now_usec(void);
 // CLOCK_BOOTTIME now: goes on while the machine is suspended.
 uint64_t odp_boottime_usec(void);
 
+// CLOCK_REALTIME now: for what people read, never for deadlines.
+uint64_t odp_realtime_usec(void);
+
 // a + b, ODP_NEVER when either is or when it would overflow.
 static inline uint64_t odp_usec_add(uint64_t a, uint64_t b)
 {

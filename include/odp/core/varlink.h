@@ -13,9 +13,11 @@
 #define ODP_CONTROL_SOCKET      "control.sock" // in the runtime directory
 
 // Status(names: ?[]string) -> (version: string, services: []Service)
+// Why(name: string) -> (see odp_varlink_description)
 // Start(name: string, wait: ?bool) -> (state: string)
 // Stop(name: string, wait: ?bool) -> (state: string)
 #define ODP_VARLINK_STATUS ODP_VARLINK_INTERFACE ".Status"
+#define ODP_VARLINK_WHY    ODP_VARLINK_INTERFACE ".Why"
 #define ODP_VARLINK_START  ODP_VARLINK_INTERFACE ".Start"
 #define ODP_VARLINK_STOP   ODP_VARLINK_INTERFACE ".Stop"
 

@@ -6,8 +6,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 // For a held connection whose client sent its FIN (EPOLLRDHUP). True when the client cannot take a
 // reply any more: its socket is closed, or it left without having sent a byte and cannot be looked
 // up. False when it only ended its sending side, or when that cannot be told from leaving.
 bool odp_peer_has_left(int fd);
+
+// Who it is, for people: the client's address without its port, or "a unix socket". False when it
+// is not connected any more.
+bool odp_peer_format(int fd, char *buf, size_t size);

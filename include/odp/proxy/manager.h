@@ -14,6 +14,7 @@
 #include "odp/core/tries.h"
 #include "odp/net/listen.h"
 #include "odp/net/relay.h"
+#include "odp/proxy/story.h"
 
 struct odp_control;
 struct odp_link;
@@ -30,6 +31,7 @@ struct odp_managed {
     struct odp_service machine;
     struct odp_tries tries;
     struct odp_ledger ledger;
+    struct odp_story story;
 
     struct odp_listener *listeners; // owned array
     size_t n_listeners;
@@ -96,6 +98,9 @@ const char *odp_managed_state(const struct odp_managed *m);
 
 // If nothing is awake: gives memory and pipes that were kept for speed back to the system.
 void odp_manager_trim(struct odp_manager *mgr);
+
+// Why it is in that state, in words; "" where nothing is to be said.
+const char *odp_managed_reason(const struct odp_managed *m);
 
 // Descriptors ran out while accepting; a descriptor was closed.
 void odp_manager_exhausted(struct odp_manager *mgr, int error);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// odp why: the story of one service, as a few lines for people or as JSON for programs.
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "odp/base/time.h"
+#include "odp/cli/cli.h"
+#include "odp/cli/text.h"
+
+static const cJSON *at(const cJSON *o, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(o, key);
+}
+
+static const char *text_at(const cJSON *o, const char *key)
+{
+    const char *s = cJSON_GetStringValue(at(o, key));
+
+    return s ? s : "";
+}
+
+static double number_at(const cJSON *o, const char *key)
+{
+    const cJSON *n = at(o, key);
+
+    return cJSON_IsNumber(n) ? n->valuedouble : (double)NAN;
+}
+
+// Whole seconds: nobody plans by milliseconds.
+static void add_span(struct odp_buf *b, double seconds)
+{
+    char span[ODP_SPAN_MAX];
+    uint64_t n = seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds + 0.5) : 0;
+
+    odp_buf_printf(b, "%s",
+                   n == 0 ? "0s" : odp_span_format(n * ODP_USEC_PER_SEC, span, sizeof(span)));
+}
+
+static void add_moment(struct odp_buf *b, double seconds)
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    char text[32] = "?";
+
+    if (localtime_r(&t, &tm))
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+    odp_buf_printf(b, "%s", text);
+}
+
+static void begin_line(struct odp_buf *b, const char *label)
+{
+    odp_buf_printf(b, "  %-9s", label);
+}
+
+static void add_woken(struct odp_buf *b, const cJSON *why)
+{
+    double when = number_at(why, "woken_at");
+    const char *from = text_at(why, "woken_from");
+
+    if (isnan(when))
+        return;
+    begin_line(b, "woken");
+    add_moment(b, when);
+    odp_buf_printf(b, " by ");
+    odp_text_add(b, text_at(why, "woken_by"));
+    if (*from) {
+        odp_buf_printf(b, " at ");
+        odp_text_add(b, from);
+    }
+    odp_buf_printf(b, "\n");
+}
+
+static void add_client(struct odp_buf *b, const cJSON *client)
+{
+    const char *from = text_at(client, "from");
+
+    odp_buf_printf(b, "%13s", "");
+    odp_text_add(b, *from ? from : "a client");
+    odp_buf_printf(b, ", ");
+    odp_text_add(b, text_at(client, "state"));
+    odp_buf_printf(b, " for ");
+    add_span(b, number_at(client, "seconds"));
+    odp_buf_printf(b, ", %.0f bytes in, %.0f out\n", number_at(client, "bytes_in"),
+                   number_at(client, "bytes_out"));
+}
+
+static void add_clients(struct odp_buf *b, const cJSON *why)
+{
+    double n = number_at(why, "connections"), n_waiting = number_at(why, "waiting");
+    const cJSON *client;
+
+    if (!(n > 0) && !(n_waiting > 0))
+        return;
+    begin_line(b, "clients");
+    odp_buf_printf(b, "%.0f connected, %.0f waiting\n", n, n_waiting);
+    cJSON_ArrayForEach(client, at(why, "clients")) add_client(b, client);
+}
+
+static void add_sleep(struct odp_buf *b, const cJSON *why)
+{
+    double in = number_at(why, "sleeps_in_seconds"), window = number_at(why, "window_seconds");
+
+    if (strcmp(text_at(why, "state"), "ready") != 0)
+        return;
+    begin_line(b, "sleeps");
+    if (!isnan(in)) {
+        odp_buf_printf(b, "in ");
+        add_span(b, in);
+        odp_buf_printf(b, "\n");
+    } else if (isnan(window)) {
+        odp_buf_printf(b, "never\n");
+    } else {
+        add_span(b, window);
+        odp_buf_printf(b, " after the last connection has closed\n");
+    }
+}
+
+static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
+                     const char *reason_key)
+{
+    double when = number_at(why, at_key);
+
+    if (isnan(when))
+        return;
+    begin_line(b, label);
+    add_moment(b, when);
+    odp_buf_printf(b, ": ");
+    odp_text_add(b, text_at(why, reason_key));
+    odp_buf_printf(b, "\n");
+}
+
+static void add_retry(struct odp_buf *b, const cJSON *why)
+{
+    double in = number_at(why, "retry_in_seconds");
+
+    if (isnan(in))
+        return;
+    begin_line(b, "retries");
+    if (in > 0) {
+        odp_buf_printf(b, "with the next visitor in ");
+        add_span(b, in);
+        odp_buf_printf(b, " or later\n");
+    } else {
+        odp_buf_printf(b, "with the next visitor\n");
+    }
+}
+
+static void add_story(struct odp_buf *b, const cJSON *why)
+{
+    const char *reason = text_at(why, "reason");
+
+    odp_text_add(b, text_at(why, "name"));
+    odp_buf_printf(b, " is ");
+    odp_text_add(b, text_at(why, "state"));
+    if (*reason) {
+        odp_buf_printf(b, ": ");
+        odp_text_add(b, reason);
+    }
+    odp_buf_printf(b, "\n");
+    add_woken(b, why);
+    add_clients(b, why);
+    add_sleep(b, why);
+    add_past(b, why, "stopped", "stopped_at", "stopped_reason");
+    add_past(b, why, "failed", "failed_at", "failed_reason");
+    add_retry(b, why);
+}
+
+static int ask(struct odp_client *client, const char *name, struct odp_reply *ret)
+{
+    cJSON *parameters = cJSON_CreateObject();
+    int r = cJSON_AddStringToObject(parameters, "name", name) ? 0 : -ENOMEM;
+
+    if (r == 0)
+        r = odp_client_call(client, ODP_VARLINK_WHY, parameters, ret);
+    cJSON_Delete(parameters);
+    return r;
+}
+
+int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv)
+{
+    struct odp_client client = {.fd = -1};
+    struct odp_reply reply = {0};
+    struct odp_buf out = {0};
+    size_t n_names;
+    bool json;
+    int code = odp_names(argc, argv, "--json", &json, &n_names);
+
+    if (code != ODP_EXIT_DONE)
+        return code;
+    if (n_names != 1) {
+        odp_complain("why wants one name (odp help why)");
+        return ODP_EXIT_USAGE;
+    }
+    int r = odp_client_connect(cli->socket, &client);
+    if (r == 0)
+        r = ask(&client, argv[1], &reply);
+    if (r < 0) {
+        code = odp_complain_lost(cli, r);
+    } else if (reply.error) {
+        code = odp_complain_refused(&client, "see", &reply);
+    } else {
+        if (json) {
+            odp_json_add(&out, reply.parameters);
+            odp_buf_printf(&out, "\n");
+        } else {
+            add_story(&out, reply.parameters);
+        }
+        code = odp_print(&out);
+    }
+    odp_reply_deinit(&reply);
+    odp_client_deinit(&client);
+    return code;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What `odp why` asks: who woke a service and when, what keeps it awake, when it will sleep, why it
+// last stopped or failed. Clients' addresses are shown only to who may change things.
+
+#include "control_internal.h"
+#include "odp/net/peer.h"
+#include "odp/proxy/visit.h"
+
+#define LISTED_MAX 100 // connections told one by one
+
+static void add_seconds(cJSON *o, const char *key, uint64_t usec)
+{
+    uint64_t ms = usec / ODP_USEC_PER_MS;
+
+    if (usec == ODP_NEVER)
+        cJSON_AddNullToObject(o, key);
+    else
+        cJSON_AddNumberToObject(o, key, (double)ms / 1e3);
+}
+
+static void add_moment(cJSON *o, const char *key, uint64_t usec)
+{
+    add_seconds(o, key, usec == 0 ? ODP_NEVER : usec);
+}
+
+static void add_text(cJSON *o, const char *key, const char *text)
+{
+    if (text)
+        cJSON_AddStringToObject(o, key, text);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+static cJSON *describe(const struct odp_visit *v, uint64_t now_usec, bool may_see)
+{
+    cJSON *o = cJSON_CreateObject();
+    char from[ODP_ADDRESS_TEXT_MAX];
+    bool known = may_see && odp_peer_format(v->relay.ends[ODP_RELAY_CLIENT].fd, from, sizeof(from));
+
+    add_text(o, "from", known ? from : NULL);
+    cJSON_AddStringToObject(o, "state", odp_conn_state_to_string(v->state));
+    add_seconds(o, "seconds", now_usec - v->since_usec);
+    cJSON_AddNumberToObject(o, "bytes_in", (double)v->relay.flows[ODP_RELAY_CLIENT].n_bytes);
+    cJSON_AddNumberToObject(o, "bytes_out", (double)v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes);
+    return o;
+}
+
+static void add_visits(cJSON *array, const struct odp_list *visits, bool may_see)
+{
+    uint64_t now_usec = odp_now_usec();
+    int n = cJSON_GetArraySize(array);
+
+    odp_list_foreach (it, visits) {
+        if (n++ >= LISTED_MAX)
+            return;
+        cJSON_AddItemToArray(
+            array, describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
+    }
+}
+
+static uint64_t span_until(uint64_t deadline_usec)
+{
+    uint64_t now_usec = odp_now_usec();
+
+    if (deadline_usec == ODP_NEVER)
+        return ODP_NEVER;
+    return deadline_usec > now_usec ? deadline_usec - now_usec : 0;
+}
+
+cJSON *control_why(const struct odp_managed *m, bool may_see)
+{
+    const struct odp_service *s = &m->machine;
+    const struct odp_story *story = &m->story;
+    cJSON *o = cJSON_CreateObject();
+    bool ready = m->active && s->state == ODP_SERVICE_READY;
+
+    cJSON_AddStringToObject(o, "name", m->config->name);
+    cJSON_AddStringToObject(o, "state", odp_managed_state(m));
+    cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
+    add_moment(o, "woken_at", story->woken_usec);
+    add_text(o, "woken_by", story->woken_by);
+    add_text(o, "woken_from", may_see ? story->woken_from : NULL);
+    cJSON_AddNumberToObject(o, "connections", m->n_connections);
+    cJSON_AddNumberToObject(o, "waiting", m->n_waiting);
+    cJSON *clients = cJSON_AddArrayToObject(o, "clients");
+    add_visits(clients, &m->relayed, may_see);
+    add_visits(clients, &m->waiting, may_see);
+    add_seconds(o, "window_seconds",
+                s->settings.can_stop ? m->config->idle_timeout_usec : ODP_NEVER);
+    add_seconds(o, "sleeps_in_seconds", ready ? span_until(s->deadline_usec) : ODP_NEVER);
+    add_moment(o, "stopped_at", story->stopped_usec);
+    add_text(o, "stopped_reason", story->stopped_reason);
+    add_moment(o, "failed_at", story->failed_usec);
+    add_text(o, "failed_reason", story->failed_reason);
+    add_seconds(o, "retry_in_seconds",
+                s->state == ODP_SERVICE_FAILED ? span_until(s->retry_usec) : ODP_NEVER);
+    return o;
+}
