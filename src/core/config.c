@@ -73,7 +73,9 @@ static struct odp_config_service *service_new(const char *name, const char *file
     s->stop_timeout_usec = 30 * ODP_USEC_PER_SEC;
     s->ready_timeout_usec = 60 * ODP_USEC_PER_SEC;
     s->wait_timeout_usec = 2 * ODP_USEC_PER_MIN;
+    s->max_waiting = 256;
     s->idle_timeout_usec = 10 * ODP_USEC_PER_MIN;
+    s->drain_timeout_usec = 10 * ODP_USEC_PER_SEC;
     s->digest = FNV_OFFSET;
     if (s->file)
         return s;

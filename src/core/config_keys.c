@@ -62,7 +62,7 @@ const struct odp_config_key odp_config_keys[] = {
 
     KEY("wait", "mode", wait_mode, wait_mode),
     KEY("wait", "timeout", span, wait_timeout_usec),
-    LATER("wait", "max_waiting"),
+    KEY("wait", "max_waiting", count, max_waiting),
     LATER("wait", "page"),
 
     KEY("idle", "timeout", idle, idle_timeout_usec),
@@ -73,7 +73,7 @@ const struct odp_config_key odp_config_keys[] = {
     LATER("idle", "busy_command"),
     LATER("idle", "action"),
     LATER("idle", "stop_after"),
-    LATER("idle", "drain_timeout"),
+    KEY("idle", "drain_timeout", span, drain_timeout_usec),
     LATER("idle", "keep_awake"),
 
     // Sections that are not built: their keys are named only to say where a stray one belongs.

@@ -10,7 +10,8 @@
 #include "config_internal.h"
 #include "odp/base/buf.h"
 
-#define WHY_MAX 256
+#define COUNT_MAX 65536
+#define WHY_MAX   256
 
 static void *field(struct odp_config_parse *p, const struct odp_config_key *key)
 {
@@ -245,6 +246,19 @@ void odp_config_set_span(struct odp_config_parse *p, const struct odp_config_key
         odp_config_parse_fault(
             p, line, "[%s] %s = %.64s: the time must %s: write for instance `90s`", key->section,
             key->name, value, usec > 0 ? "have an end" : "be more than zero");
+}
+
+void odp_config_set_count(struct odp_config_parse *p, const struct odp_config_key *key,
+                          unsigned line, const char *value)
+{
+    bool digits = value[0] && strspn(value, "0123456789") == strlen(value) && strlen(value) < 8;
+    unsigned long count = digits ? strtoul(value, NULL, 10) : 0;
+
+    if (count >= 1 && count <= COUNT_MAX)
+        *(unsigned *)field(p, key) = (unsigned)count;
+    else
+        odp_config_parse_fault(p, line, "[%s] %s = %.64s is not a number from 1 to %d",
+                               key->section, key->name, value, COUNT_MAX);
 }
 
 void odp_config_set_command(struct odp_config_parse *p, const struct odp_config_key *key,

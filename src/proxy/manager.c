@@ -178,7 +178,7 @@ static void managed_begin(struct odp_managed *m)
         .start_timeout_usec = config->start_timeout_usec,
         .ready_timeout_usec = config->ready_timeout_usec,
         .stop_timeout_usec = config->stop_timeout_usec,
-        .drain_timeout_usec = 10 * ODP_USEC_PER_SEC,
+        .drain_timeout_usec = config->drain_timeout_usec,
         .stop_after_usec = ODP_NEVER,
         .can_stop = config->backend != ODP_BACKEND_NONE,
     };

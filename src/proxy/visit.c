@@ -15,8 +15,6 @@
 #include "odp/net/connect.h"
 #include "odp/net/peer.h"
 
-#define WAITING_MAX 256 // of one service; above it the kernel's queue holds the rest
-
 static bool counts_as_waiting(enum odp_conn_state s)
 {
     return s == ODP_CONN_HELD || s == ODP_CONN_TRYING || s == ODP_CONN_EARLY;
@@ -49,10 +47,11 @@ static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
         m->manager->n_connecting += n;
 }
 
+// Above the service's bound the kernel's queue holds the rest.
 static void pace_accepting(struct odp_managed *m)
 {
     for (size_t i = 0; i < m->n_listeners; i++)
-        odp_listener_pause(&m->listeners[i], m->n_waiting >= WAITING_MAX);
+        odp_listener_pause(&m->listeners[i], m->n_waiting >= m->config->max_waiting);
 }
 
 static void on_retired(struct odp_io_retired *r)

@@ -95,6 +95,29 @@ class WakeTest(Case):
             self.assertRegex(read_all(s), rf"^client {i}\nbye \d+\n$".encode())
         self.assertEqual(d.status("web")["failed_wakes"], 0)
 
+    def test_max_waiting(self):
+        backend = self.backend("echo.py", "--delay", 1)
+        d = self.odpd({"web": backend.file(wait="max_waiting = 3")})
+        clients = [self.connect(backend.listen) for _ in range(7)]
+        d.await_status("web", waiting=3)
+        for i, s in enumerate(clients):
+            s.sendall(b"%d\n" % i)
+            s.shutdown(socket.SHUT_WR)
+        for i, s in enumerate(clients):
+            self.assertRegex(read_all(s), rb"^%d\nbye \d+\n$" % i)
+
+    def test_drain_timeout_cuts(self):
+        backend = self.backend("echo.py")
+        d = self.odpd({"web": backend.file(idle="5min\ndrain_timeout = 300ms")})
+        s = self.connect(backend.listen)
+        s.sendall(b"x")
+        self.assertEqual(read_exactly(s, 1), b"x")
+        begin = time.monotonic()
+        self.assertEqual(d.odp("stop", "web").returncode, 0)
+        self.assertGreater(time.monotonic() - begin, 0.29)
+        self.assertEqual(read_all(s), b"")
+        d.await_state("web", "stopped")
+
     def test_connection_while_stopping(self):
         # It accepts and serves on while it stops: a trap, since it will be gone in a moment.
         backend = self.backend("echo.py", "--stop-delay", 1)

@@ -67,6 +67,8 @@ static void test_smallest(void **state)
     assert_int_equal(s->wait_mode, ODP_WAIT_HOLD);
     assert_int_equal(s->wait_timeout_usec, 2 * ODP_USEC_PER_MIN);
     assert_int_equal(s->idle_timeout_usec, 10 * ODP_USEC_PER_MIN);
+    assert_int_equal(s->drain_timeout_usec, 10 * ODP_USEC_PER_SEC);
+    assert_int_equal(s->max_waiting, 256);
     odp_config_service_free(s);
     odp_config_service_free(NULL);
 }

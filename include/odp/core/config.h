@@ -73,9 +73,11 @@ struct odp_config_service {
     // [wait]
     enum odp_wait_mode wait_mode;
     uint64_t wait_timeout_usec;
+    unsigned max_waiting; // at least 1
 
     // [idle]
     uint64_t idle_timeout_usec; // ODP_NEVER: never stopped for quiet
+    uint64_t drain_timeout_usec;
 
     // Of every setting that the launcher acts on ([backend]), in file order, FNV-1a 64. Equal text
     // gives an equal digest; comments and blank lines do not count.
