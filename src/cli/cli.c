@@ -21,9 +21,10 @@
 static int run_check(const struct odp_cli *cli, int argc, char **argv);
 
 const struct odp_verb odp_verbs[] = {
-    {"status", "[NAME...] [--json]", "what each service is doing",
+    {"status", "[NAME...] [--json] [--watch]", "what each service is doing",
      "Without names: every service. Asking wakes nothing and keeps nothing awake.\n"
-     "  --json  the same and more, for programs\n",
+     "  --json   the same and more, for programs\n"
+     "  --watch  again every second, until Ctrl-C\n",
      odp_cmd_status, true},
     {"why", "NAME [--json]", "why a service is awake, asleep or failed",
      "Who woke it and when, what keeps it awake, when it will sleep, why it last stopped or\n"
@@ -49,8 +50,8 @@ const struct odp_verb odp_verbs[] = {
 };
 
 static const char *const unbuilt_verbs[] = {
-    "logs",     "hold",   "release", "enable", "disable",
-    "reload", "generate", "doctor", "ledger",  "import", NULL,
+    "logs",     "hold",   "release", "enable", "disable", "reload",
+    "generate", "doctor", "ledger",  "import", NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)

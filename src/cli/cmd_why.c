@@ -188,7 +188,8 @@ int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv)
     struct odp_buf out = {0};
     size_t n_names;
     bool json;
-    int code = odp_names(argc, argv, "--json", &json, &n_names);
+    const struct odp_flag flags[] = {{"--json", &json}, {0}};
+    int code = odp_names(argc, argv, flags, &n_names);
 
     if (code != ODP_EXIT_DONE)
         return code;

@@ -112,7 +112,8 @@ int odp_cli_jobs(const struct odp_cli *cli, int argc, char **argv, const char *m
     struct jobs jobs = {.cli = cli, .verb = argv[0], .method = method};
     struct job *list;
     size_t n;
-    int code = odp_names(argc, argv, "--no-wait", &jobs.no_wait, &n);
+    const struct odp_flag flags[] = {{"--no-wait", &jobs.no_wait}, {0}};
+    int code = odp_names(argc, argv, flags, &n);
 
     if (code != ODP_EXIT_DONE)
         return code;

@@ -43,17 +43,29 @@ int odp_print(struct odp_buf *b)
     return code;
 }
 
-int odp_names(int argc, char **argv, const char *flag, bool *ret_flag, size_t *ret_n)
+static bool take_flag(const struct odp_flag *flags, const char *word)
+{
+    for (const struct odp_flag *f = flags; f->name; f++) {
+        if (strcmp(word, f->name) == 0) {
+            *f->is_set = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+int odp_names(int argc, char **argv, const struct odp_flag *flags, size_t *ret_n)
 {
     bool options = true;
 
-    *ret_flag = false;
+    for (const struct odp_flag *f = flags; f->name; f++)
+        *f->is_set = false;
     *ret_n = 0;
     for (int i = 1; i < argc; i++) {
         if (options && strcmp(argv[i], "--") == 0) {
             options = false;
-        } else if (options && strcmp(argv[i], flag) == 0) {
-            *ret_flag = true;
+        } else if (options && take_flag(flags, argv[i])) {
+            continue;
         } else if (options && argv[i][0] == '-') {
             odp_complain("%s has no option %s (odp help %s)", argv[0], argv[i], argv[0]);
             return ODP_EXIT_USAGE;

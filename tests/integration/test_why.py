@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # `odp why`: who woke a service, what keeps it awake, when it will sleep, why it last stopped or
-# failed. Addresses of clients are for those alone who may change things.
+# failed. Addresses of clients are for those alone who may change things. And `odp status --watch`.
 
 import json
 import os
@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import HOST, Backend, Case, connect, exchange, free_port, read_exactly
+from harness import HOST, Backend, Case, connect, exchange, free_port, program, read_exactly
 
 
 class WhyTest(Case):
@@ -121,6 +121,30 @@ class WhyTest(Case):
         self.assertEqual(why["connections"], 1)
         self.assertIsNone(why["woken_from"])
         self.assertIsNone(why["clients"][0]["from"])
+
+
+class WatchTest(Case):
+    def await_line(self, watch, word):
+        # The pipe ends if nothing comes: the test's own deadline is ctest's.
+        for line in watch.stdout:
+            if word in line.split():
+                return
+        self.fail(f"odp ended before it showed {word}")
+
+    def test_watch_shows_each_change(self):
+        backend = Backend(self.directory(), "echo.py")
+        d = self.odpd({"web": backend.file(idle="5s")})
+        watch = subprocess.Popen([program("odp"), "--runtime", d.runtime, "status", "--watch"],
+                                 stdout=subprocess.PIPE, text=True)
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.wait)
+        self.addCleanup(watch.kill)
+        self.await_line(watch, "stopped")
+        with connect(backend.listen) as s:
+            exchange(s, b"x")
+        self.await_line(watch, "ready")
+        # Being watched keeps nothing awake.
+        self.await_line(watch, "stopped")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,14 @@ void odp_complain(const char *format, ...) __attribute__((format(printf, 1, 2)))
 // Writes to stdout; a failure is found and told at the end by odp_cli_main(). `b` is spent.
 int odp_print(struct odp_buf *b);
 
-// Parts argv into the one flag this verb knows and names, which it moves to argv[1..*ret_n].
-// Complains and returns ODP_EXIT_USAGE for any other option.
-int odp_names(int argc, char **argv, const char *flag, bool *ret_flag, size_t *ret_n);
+struct odp_flag {
+    const char *name;
+    bool *is_set; // false until it is given
+};
+
+// Parts argv into the flags this verb knows (their list ends without a name) and names, which it
+// moves to argv[1..*ret_n]. Complains and returns ODP_EXIT_USAGE for any other option.
+int odp_names(int argc, char **argv, const struct odp_flag *flags, size_t *ret_n);
 
 // Says why no reply came, r being odp_client's negative errno. Returns the exit code.
 int odp_complain_lost(const struct odp_cli *cli, int r);
