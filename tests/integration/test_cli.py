@@ -54,7 +54,8 @@ class Server:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(path)
         self.socket.listen(64)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def accept(self):
         while True:
@@ -91,6 +92,10 @@ class Server:
             connection.close()
 
     def close(self):
+        # Closed under the thread, its number could be the next server's by the time it accepts.
+        if self.acceptor.is_alive():
+            self.socket.shutdown(socket.SHUT_RDWR)
+            self.acceptor.join()
         self.socket.close()
 
 
