@@ -16,6 +16,7 @@
 #include "odp/net/relay.h"
 
 struct odp_control;
+struct odp_ledger_file;
 struct odp_link;
 struct odp_manager;
 struct odp_visit;
@@ -53,6 +54,7 @@ struct odp_manager {
     struct odp_relays *relays;
     struct odp_link *link;
     struct odp_control *control;
+    struct odp_ledger_file *ledger_file;
     struct odp_managed *services; // owned array
     size_t n_services;
     struct odp_listener *strays; // passed sockets of no sound service: owned array
