@@ -196,8 +196,8 @@ static void test_damaged_lines_are_left_out(void **state)
 
 static void test_not_whole(void **state)
 {
-    static const char *const bodies[] = {"",         "a 0 0 0 0 0 0 - -\n", "boot\n",
-                                         "boot x\n", "boot " BOOT_ID "0\n", "boot " BOOT_ID};
+    static const char *const bodies[] = {"",         "a 0 0 0 0 0 0 - -\n",   "boot\n",
+                                         "boot x\n", ("boot " BOOT_ID "0\n"), ("boot " BOOT_ID)};
     struct odp_buf b = {0};
     struct odp_ledger_text t;
 
