@@ -140,20 +140,12 @@ static void write_file(struct odp_ledger_file *f, bool durable)
     say_how_it_went(f, r);
 }
 
-static bool is_any_awake(const struct odp_manager *mgr)
-{
-    for (size_t i = 0; i < mgr->n_services; i++)
-        if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
-            return true;
-    return false;
-}
-
 // A slow card takes its time to be sure of a write: not while somebody may feel it.
 static void on_turn(struct odp_io_turn *turn)
 {
     struct odp_ledger_file *f = ODP_CONTAINER_OF(turn, struct odp_ledger_file, turn);
 
-    write_file(f, !is_any_awake(f->manager));
+    write_file(f, !odp_manager_is_any_awake(f->manager));
     odp_manager_trim(f->manager); // the text of many services is large for a moment
 }
 

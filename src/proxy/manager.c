@@ -309,11 +309,18 @@ void odp_manager_relook(struct odp_manager *mgr)
             odp_managed_event(&mgr->services[i], ODP_EVENT_LOST, NULL);
 }
 
-void odp_manager_trim(struct odp_manager *mgr)
+bool odp_manager_is_any_awake(const struct odp_manager *mgr)
 {
     for (size_t i = 0; i < mgr->n_services; i++)
         if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
-            return;
+            return true;
+    return false;
+}
+
+void odp_manager_trim(struct odp_manager *mgr)
+{
+    if (odp_manager_is_any_awake(mgr))
+        return;
     odp_relays_trim(mgr->relays);
     malloc_trim(0);
 }

@@ -6,6 +6,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import time
@@ -254,15 +255,18 @@ class NoRoomTest(LedgerCase):
 
     def begin_on_tmpfs(self, options, fill=0):
         """odpd with a file system of its own as its state directory, `fill` bytes of it taken."""
+        inside = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+        if not shutil.which("unshare"):
+            self.skipTest("unshare is missing: apt-get install util-linux")
+        done = subprocess.run([*inside, f"mount -t tmpfs odp-test {self.directory()}"],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"needs to mount a tmpfs (root): {done.stderr.strip()}")
         d = self.begin(start=False)
         os.mkdir(d.path("state"))
         script = f"mount -t tmpfs -o {options} odp-test {d.path('state')}"
         if fill:
             script += f" && head -c {fill} /dev/zero > {d.path('state')}/fill"
-        inside = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
-        done = subprocess.run([*inside, script], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            self.skipTest(f"needs to mount a tmpfs (root): {done.stderr.strip()}")
         d.start(before=[*inside, script + ' && exec "$@"', "sh"])
         self.path = f"/proc/{d.pid}/root{self.path}"
         return d

@@ -96,6 +96,8 @@ void odp_managed_arm(struct odp_managed *m);
 // The name of the state for people and programs: the machine's, or invalid, or disabled.
 const char *odp_managed_state(const struct odp_managed *m);
 
+bool odp_manager_is_any_awake(const struct odp_manager *mgr);
+
 // If nothing is awake: gives memory and pipes that were kept for speed back to the system.
 void odp_manager_trim(struct odp_manager *mgr);
 
