@@ -208,10 +208,10 @@ static int write_all(int fd, const char *data, size_t n_bytes)
         data += r;
         n_bytes -= (size_t)r;
     }
-    return fsync(fd) < 0 ? -errno : 0;
+    return 0;
 }
 
-int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes)
+static int replace(const char *path, const void *data, size_t n_bytes, bool sync)
 {
     ODP_CLEANUP_FREE char *temporary = NULL;
     ODP_CLEANUP_CLOSE int fd = -1;
@@ -225,11 +225,23 @@ int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes)
     if (fd < 0)
         return -errno;
     r = write_all(fd, data, n_bytes);
+    if (r == 0 && sync && fsync(fd) < 0)
+        r = -errno;
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
     if (r < 0)
         unlink(temporary);
     return r;
+}
+
+int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes)
+{
+    return replace(path, data, n_bytes, true);
+}
+
+int odp_file_replace(const char *path, const void *data, size_t n_bytes)
+{
+    return replace(path, data, n_bytes, false);
 }
 
 int odp_mkdir_p(const char *path, unsigned mode)

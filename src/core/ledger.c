@@ -4,6 +4,8 @@
 
 #include "odp/core/ledger.h"
 
+#include <stdlib.h>
+
 #include "odp/base/time.h"
 
 void odp_ledger_init(struct odp_ledger *l, uint64_t now_usec)
@@ -13,6 +15,15 @@ void odp_ledger_init(struct odp_ledger *l, uint64_t now_usec)
         .phase_since_usec = now_usec,
         .wake_since_usec = ODP_NEVER,
     };
+}
+
+void odp_ledger_deinit(struct odp_ledger *l)
+{
+    if (!l)
+        return;
+    free(l->starts_usec);
+    l->starts_usec = NULL;
+    l->n_starts = l->next_start = 0;
 }
 
 void odp_ledger_enter(struct odp_ledger *l, enum odp_ledger_phase phase, uint64_t now_usec)
@@ -39,9 +50,51 @@ void odp_ledger_wake_end(struct odp_ledger *l, bool ready, uint64_t now_usec)
         return;
     if (ready) {
         l->n_wakes++;
-        l->last_wake_usec = now_usec - l->wake_since_usec;
+        l->last_wake_usec = now_usec > l->wake_since_usec ? now_usec - l->wake_since_usec : 0;
+        odp_ledger_add_start(l, l->last_wake_usec);
     } else {
         l->n_failed_wakes++;
     }
     l->wake_since_usec = ODP_NEVER;
+}
+
+void odp_ledger_add_start(struct odp_ledger *l, uint64_t usec)
+{
+    // Not before it is needed: most services of a small machine sleep.
+    if (!l->starts_usec)
+        l->starts_usec = calloc(ODP_LEDGER_N_STARTS, sizeof(*l->starts_usec));
+    if (!l->starts_usec)
+        return;
+    l->starts_usec[l->next_start] = usec < UINT32_MAX ? (uint32_t)usec : UINT32_MAX;
+    l->next_start = (uint8_t)((l->next_start + 1) % ODP_LEDGER_N_STARTS);
+    if (l->n_starts < ODP_LEDGER_N_STARTS)
+        l->n_starts++;
+}
+
+size_t odp_ledger_starts(const struct odp_ledger *l, uint32_t ret_usec[ODP_LEDGER_N_STARTS])
+{
+    size_t first = (size_t)l->next_start + ODP_LEDGER_N_STARTS - l->n_starts;
+
+    for (size_t i = 0; i < l->n_starts; i++)
+        ret_usec[i] = l->starts_usec[(first + i) % ODP_LEDGER_N_STARTS];
+    return l->n_starts;
+}
+
+static int compare_usec(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+uint64_t odp_ledger_start_percentile(const struct odp_ledger *l, unsigned percent)
+{
+    uint32_t usec[ODP_LEDGER_N_STARTS];
+    size_t n = odp_ledger_starts(l, usec);
+
+    if (n == 0)
+        return ODP_NEVER;
+    qsort(usec, n, sizeof(usec[0]), compare_usec);
+    size_t rank = (n * percent + 99) / 100;
+    return usec[rank == 0 ? 0 : rank > n ? n - 1 : rank - 1];
 }

@@ -29,17 +29,6 @@ static void add_seconds(cJSON *o, const char *key, uint64_t usec)
         add_number(o, key, round_to_ms(usec) / 1e3);
 }
 
-static void sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out)
-{
-    *ret_in = m->ledger.n_bytes_in;
-    *ret_out = m->ledger.n_bytes_out;
-    odp_list_foreach (it, &m->relayed) {
-        const struct odp_visit *v = ODP_CONTAINER_OF(it, struct odp_visit, node);
-        *ret_in += v->relay.flows[ODP_RELAY_CLIENT].n_bytes;
-        *ret_out += v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes;
-    }
-}
-
 static uint64_t sleeps_in_usec(const struct odp_managed *m)
 {
     uint64_t now_usec = odp_now_usec(), deadline = m->machine.deadline_usec;
@@ -71,7 +60,7 @@ static void add_figures(cJSON *o, const struct odp_managed *m)
 
     // A copy brought up to date: asking changes nothing.
     odp_ledger_enter(&ledger, ledger.phase, odp_boottime_usec());
-    sum_bytes(m, &bytes_in, &bytes_out);
+    odp_visits_sum_bytes(m, &bytes_in, &bytes_out);
     add_number(o, "connections", m->n_connections);
     add_number(o, "waiting", m->n_waiting);
     add_seconds(o, "sleeps_in_seconds", sleeps_in_usec(m));

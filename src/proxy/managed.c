@@ -8,6 +8,7 @@
 #include "odp/base/log.h"
 #include "odp/net/relay.h"
 #include "odp/proxy/control.h"
+#include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/visit.h"
 
@@ -71,6 +72,9 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
             m->machine.reason[0] ? ": " : "", m->machine.reason);
     keep_ledger(m);
     odp_story_on_change(m, fx->from, kind);
+    // The first look changes no sum, nor does probing, when somebody waits.
+    if (fx->from != ODP_SERVICE_UNKNOWN && s != ODP_SERVICE_PROBING)
+        odp_ledger_file_changed(m->manager->ledger_file);
     pace_tries(m, kind);
     if (m->ledger.phase != ODP_LEDGER_AWAKE)
         odp_manager_trim(m->manager);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "odp/base/log.h"
+#include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/visit.h"
 
@@ -245,7 +246,9 @@ int odp_manager_begin(struct odp_manager *mgr)
 
     if (n_passed < 0)
         return n_passed;
-    int r = odp_link_new(mgr, &mgr->link);
+    int r = odp_ledger_file_new(mgr, &mgr->ledger_file);
+    if (r == 0)
+        r = odp_link_new(mgr, &mgr->link);
     if (r == 0)
         r = begin_services(mgr, passed, n_passed);
     odp_passed_free(passed, n_passed);
@@ -277,6 +280,10 @@ void odp_manager_free(struct odp_manager *mgr)
         odp_story_deinit(&m->story);
         uv_close((uv_handle_t *)&m->timer, NULL);
     }
+    odp_ledger_file_free(mgr->ledger_file); // all connections are in the sums
+    mgr->ledger_file = NULL;
+    for (size_t i = 0; i < mgr->n_services; i++)
+        odp_ledger_deinit(&mgr->services[i].ledger);
     for (size_t i = 0; i < mgr->n_strays; i++)
         odp_listener_deinit(&mgr->strays[i]);
     // libuv still holds the timers until it has run their closing.
@@ -303,11 +310,18 @@ void odp_manager_relook(struct odp_manager *mgr)
             odp_managed_event(&mgr->services[i], ODP_EVENT_LOST, NULL);
 }
 
-void odp_manager_trim(struct odp_manager *mgr)
+bool odp_manager_is_any_awake(const struct odp_manager *mgr)
 {
     for (size_t i = 0; i < mgr->n_services; i++)
         if (mgr->services[i].active && mgr->services[i].ledger.phase == ODP_LEDGER_AWAKE)
-            return;
+            return true;
+    return false;
+}
+
+void odp_manager_trim(struct odp_manager *mgr)
+{
+    if (odp_manager_is_any_awake(mgr))
+        return;
     odp_relays_trim(mgr->relays);
     malloc_trim(0);
 }

@@ -74,6 +74,17 @@ void odp_visits_drop(struct odp_managed *m)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }
 
+void odp_visits_sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out)
+{
+    *ret_in = m->ledger.n_bytes_in;
+    *ret_out = m->ledger.n_bytes_out;
+    odp_list_foreach (it, &m->relayed) {
+        const struct odp_visit *v = visit_of(it);
+        *ret_in += v->relay.flows[ODP_RELAY_CLIENT].n_bytes;
+        *ret_out += v->relay.flows[ODP_RELAY_UPSTREAM].n_bytes;
+    }
+}
+
 static uint64_t stands_until(const struct odp_visit *v)
 {
     return v->state == ODP_CONN_EARLY ? odp_usec_add(v->early_usec, ODP_CONN_STOOD_USEC)

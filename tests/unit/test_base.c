@@ -107,6 +107,7 @@ static void test_read_large(void **state)
     assert_int_equal(n, size);
     assert_memory_equal(text, data, size);
     free(text);
+    assert_int_equal(odp_file_replace("large", data, size), 0);
     assert_int_equal(odp_file_read("large", SIZE_MAX, &text, &n), 0);
     free(text);
     assert_int_equal(odp_file_read("large", size - 1, &text, &n), -EFBIG);

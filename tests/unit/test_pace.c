@@ -96,6 +96,43 @@ static void test_ledger(void **state)
     odp_ledger_wake_begin(&l, NOW);
     odp_ledger_wake_end(&l, false, NOW + SEC);
     assert_true(l.n_wakes == 1 && l.n_failed_wakes == 1 && l.last_wake_usec == 3 * SEC);
+    odp_ledger_deinit(&l);
+}
+
+static void test_ledger_start_percentiles(void **state)
+{
+    uint32_t kept[ODP_LEDGER_N_STARTS];
+    struct odp_ledger l;
+
+    (void)state;
+    odp_ledger_init(&l, NOW);
+    assert_null(l.starts_usec); // a service that was never woken costs nothing
+    assert_int_equal(odp_ledger_starts(&l, kept), 0);
+    assert_true(odp_ledger_start_percentile(&l, 50) == ODP_NEVER);
+    odp_ledger_wake_begin(&l, NOW);
+    odp_ledger_wake_end(&l, false, NOW + SEC); // a failed one is no start
+    assert_null(l.starts_usec);
+    odp_ledger_wake_begin(&l, NOW);
+    odp_ledger_wake_end(&l, true, NOW + SEC);
+    assert_true(odp_ledger_start_percentile(&l, 50) == SEC);
+    assert_true(odp_ledger_start_percentile(&l, 95) == SEC);
+    for (unsigned i = 20; i > 1; i--) // with the first: 20, 19 ... 2 ms and a second
+        odp_ledger_add_start(&l, i * MS);
+    assert_true(odp_ledger_start_percentile(&l, 1) == 2 * MS);
+    assert_true(odp_ledger_start_percentile(&l, 50) == 11 * MS);
+    assert_true(odp_ledger_start_percentile(&l, 95) == 20 * MS);
+    assert_true(odp_ledger_start_percentile(&l, 100) == SEC);
+    for (unsigned i = 1; i <= 100; i++) // the oldest give way
+        odp_ledger_add_start(&l, i * MS);
+    assert_int_equal(odp_ledger_starts(&l, kept), ODP_LEDGER_N_STARTS);
+    assert_int_equal(kept[0], 37 * MS);
+    assert_int_equal(kept[ODP_LEDGER_N_STARTS - 1], 100 * MS);
+    assert_true(odp_ledger_start_percentile(&l, 50) == 68 * MS);
+    assert_true(odp_ledger_start_percentile(&l, 95) == 97 * MS);
+    odp_ledger_add_start(&l, UINT64_C(5000000000)); // more than the ring's numbers hold
+    assert_true(odp_ledger_start_percentile(&l, 100) == UINT32_MAX);
+    odp_ledger_deinit(&l);
+    odp_ledger_deinit(NULL);
 }
 
 int main(void)
@@ -105,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_tries_come_after_1_2_then_every_4_ms),
         cmocka_unit_test(test_tries_under_way),
         cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_ledger_start_percentiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,8 +56,13 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes);
 
 void odp_files_deinit(struct odp_files *files);
 
-// Writes a whole file through a temporary file and rename, mode 0600. Returns 0 or -errno.
+// Writes a whole file through a temporary file and rename, mode 0600, and waits until the disk has
+// it. Returns 0 or -errno.
 int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);
+
+// The same without waiting for the disk: whoever reads finds the old or the new file, but a power
+// cut soon after may leave a damaged one. Returns 0 or -errno.
+int odp_file_replace(const char *path, const void *data, size_t n_bytes);
 
 // mkdir -p with this mode for what is missing. Returns 0 or a negative errno.
 int odp_mkdir_p(const char *path, unsigned mode);

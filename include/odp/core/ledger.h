@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What a service's sleep brought: wakes, bytes, time awake and asleep. Pure sums; the caller says
-// what time it is (CLOCK_BOOTTIME, so that a suspended machine counts as it was).
+// What a service's sleep brought: wakes and how long the last of them took, bytes, time awake and
+// asleep. Pure sums; the caller says what time it is (CLOCK_BOOTTIME, so that a suspended machine
+// counts as it was). How they outlive a restart is core/ledger_text's.
 
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define ODP_LEDGER_N_STARTS 64 // wakes whose durations are kept
 
 enum odp_ledger_phase {
     ODP_LEDGER_UNKNOWN, // counts for neither
@@ -23,12 +27,17 @@ struct odp_ledger {
     uint64_t awake_usec;
     uint64_t asleep_usec;
 
+    uint32_t *starts_usec; // owned ring of ODP_LEDGER_N_STARTS, NULL before the first wake
+    uint8_t n_starts;
+    uint8_t next_start; // where the next one goes
+
     enum odp_ledger_phase phase;
     uint64_t phase_since_usec;
     uint64_t wake_since_usec; // ODP_NEVER: no wake under way
 };
 
 void odp_ledger_init(struct odp_ledger *l, uint64_t now_usec);
+void odp_ledger_deinit(struct odp_ledger *l);
 
 // Closes the running phase's account and begins this one; the same phase brings it up to date.
 void odp_ledger_enter(struct odp_ledger *l, enum odp_ledger_phase phase, uint64_t now_usec);
@@ -36,3 +45,14 @@ void odp_ledger_enter(struct odp_ledger *l, enum odp_ledger_phase phase, uint64_
 // A wake begins (unless one is under way), succeeds or fails (nothing unless one is under way).
 void odp_ledger_wake_begin(struct odp_ledger *l, uint64_t now_usec);
 void odp_ledger_wake_end(struct odp_ledger *l, bool ready, uint64_t now_usec);
+
+// Keeps one wake's duration, the oldest gives way; longer than 71 minutes counts as that. Without
+// memory it is not kept: the sums do not depend on it.
+void odp_ledger_add_start(struct odp_ledger *l, uint64_t usec);
+
+// The kept durations, oldest first. Returns how many.
+size_t odp_ledger_starts(const struct odp_ledger *l, uint32_t ret_usec[ODP_LEDGER_N_STARTS]);
+
+// The shortest kept duration that `percent` of them (1 to 100) do not exceed: 50 is the median.
+// ODP_NEVER before the first wake.
+uint64_t odp_ledger_start_percentile(const struct odp_ledger *l, unsigned percent);

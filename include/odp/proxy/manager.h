@@ -17,6 +17,7 @@
 #include "odp/proxy/story.h"
 
 struct odp_control;
+struct odp_ledger_file;
 struct odp_link;
 struct odp_manager;
 struct odp_visit;
@@ -55,6 +56,7 @@ struct odp_manager {
     struct odp_relays *relays;
     struct odp_link *link;
     struct odp_control *control;
+    struct odp_ledger_file *ledger_file;
     struct odp_managed *services; // owned array
     size_t n_services;
     struct odp_listener *strays; // passed sockets of no sound service: owned array
@@ -95,6 +97,8 @@ void odp_managed_arm(struct odp_managed *m);
 
 // The name of the state for people and programs: the machine's, or invalid, or disabled.
 const char *odp_managed_state(const struct odp_managed *m);
+
+bool odp_manager_is_any_awake(const struct odp_manager *mgr);
 
 // If nothing is awake: gives memory and pipes that were kept for speed back to the system.
 void odp_manager_trim(struct odp_manager *mgr);

@@ -48,6 +48,9 @@ void odp_visits_deny(struct odp_managed *m);
 void odp_visits_cut(struct odp_managed *m);
 void odp_visits_drop(struct odp_managed *m); // waiting and relayed, when odpd ends
 
+// The bytes of the ledger and of the connections that are relayed now.
+void odp_visits_sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out);
+
 // The visits' own deadlines: the end of the wait, the end of an early try.
 uint64_t odp_visits_deadline(const struct odp_managed *m);
 void odp_visits_expire(struct odp_managed *m, uint64_t now_usec);
