@@ -12,11 +12,11 @@
 #include "odp/core/http.h"
 #include "odp/core/page.h"
 
-#define LEAVING_MAX     256                    // of one service; above it they are closed at once
-#define GRACE_USEC      ODP_USEC_PER_SEC       // from accept: the time to say what it is
-#define LINGER_USEC     (2 * ODP_USEC_PER_SEC) // from the page: the time to take it
-#define DRAIN_MAX_BYTES (256 * 1024)           // of a request that nobody will read
-#define RETRY_SEC       5                      // where nothing better is known
+#define LEAVING_MAX     256                     // of one service; above it they are closed at once
+#define GRACE_USEC      (500 * ODP_USEC_PER_MS) // from accept: the time to say what it is
+#define LINGER_USEC     (2 * ODP_USEC_PER_SEC)  // from the page: the time to take it
+#define DRAIN_MAX_BYTES (256 * 1024)            // of a request that nobody will read
+#define RETRY_SEC       5                       // where nothing better is known
 
 _Static_assert(ODP_HTTP_PEEK_BYTES <= ODP_RELAY_BUFFER_BYTES, "the shared buffer is too small");
 
