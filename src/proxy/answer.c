@@ -52,8 +52,13 @@ static void say_failed(const struct odp_managed *m, struct odp_page *page, struc
 
 static void say_starting(const struct odp_managed *m, struct odp_page *page, struct texts *t)
 {
-    snprintf(t->title, sizeof(t->title), "%s is starting", m->config->name);
-    snprintf(t->reason, sizeof(t->reason), "It was asleep, and is awake in a moment.");
+    bool is_proxy = m->config->backend == ODP_BACKEND_NONE;
+
+    snprintf(t->title, sizeof(t->title), "%s %s", m->config->name,
+             is_proxy ? "does not answer yet" : "is starting");
+    snprintf(t->reason, sizeof(t->reason), "%s",
+             is_proxy ? "Something else starts it. It is tried until it answers."
+                      : "It was asleep, and is awake in a moment.");
     page->retry_sec = ODP_PAGE_REFRESH_SEC;
     page->refresh = true;
 }

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+import unittest
 
 from harness import (DEADLINE, HOST, Backend, Background, Case, connect, exchange, free_port,
                      plain_file, read_all, until)
@@ -341,6 +342,13 @@ class PageModeTest(AnswerCase):
                 s.sendall(GET)
                 self.assert_waiting_page(Page(self, read_all(s)))
 
+    def test_plain_proxy(self):
+        port = free_port()
+        self.odpd({"web": plain_file(port, f"{HOST}:{free_port()}") + "\n[wait]\nmode = page\n"})
+        page = self.page(port)
+        self.assertIn("<h1>web does not answer yet</h1>", page.body)
+        self.assertEqual(page.header["Refresh"], "2")
+
     def test_failed_start(self):
         backend = self.backend("echo.py", "--exit", 7)
         d = self.odpd({"web": backend.file(wait="mode = page")})
@@ -352,3 +360,7 @@ class PageModeTest(AnswerCase):
         self.assertIn("cannot open the database", page.body)
         self.assertIn(page.retry, range(5, 10))
         self.assertNotIn("Refresh", page.header)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -101,14 +101,12 @@ static void test_others(void **state)
     assert_detected("GET \0 HTTP/1.1\r\n", 16, ODP_HTTP_NO);
 }
 
-// A line of n bytes, its end included.
+// A line of n bytes, its end included; a NUL follows.
 static void make_line(char *ret, size_t n)
 {
-    static const char tail[] = " HTTP/1.1\r\n";
+    int n_zeros = (int)(n - strlen("GET / HTTP/1.1\r\n"));
 
-    memset(ret, 'a', n);
-    memcpy(ret, "GET /", 5);
-    memcpy(ret + n - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
+    assert_int_equal(snprintf(ret, n + 1, "GET /%0*d HTTP/1.1\r\n", n_zeros, 0), n);
 }
 
 static void test_long_lines(void **state)
