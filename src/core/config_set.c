@@ -126,8 +126,8 @@ void odp_config_set_wait_mode(struct odp_config_parse *p, const struct odp_confi
 {
     static const struct odp_config_word words[] = {
         {"hold", ODP_WAIT_HOLD},
+        {"page", ODP_WAIT_PAGE},
         {"auto", -1},
-        {"page", -1},
         {NULL, 0},
     };
     int mode = take_word(p, key, line, value, words);

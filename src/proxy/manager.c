@@ -163,6 +163,7 @@ static void managed_init(struct odp_managed *m, struct odp_manager *mgr,
     m->config = config;
     odp_list_init(&m->waiting);
     odp_list_init(&m->relayed);
+    odp_list_init(&m->leaving);
     odp_list_init(&m->release_node);
     odp_ledger_init(&m->ledger, odp_boottime_usec());
     m->tries.interval_usec = config->ready_interval_usec;

@@ -14,6 +14,7 @@
 #include "odp/base/log.h"
 #include "odp/net/connect.h"
 #include "odp/net/peer.h"
+#include "odp/proxy/answer.h"
 
 static bool counts_as_waiting(enum odp_conn_state s)
 {
@@ -59,7 +60,7 @@ static void on_retired(struct odp_io_retired *r)
     free(ODP_CONTAINER_OF(r, struct odp_visit, retired));
 }
 
-static void end(struct odp_visit *v)
+void odp_visit_end(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
 
@@ -71,6 +72,8 @@ static void end(struct odp_visit *v)
             odp_io_close(&v->relay.ends[side]);
     if (v->is_probe)
         m->probe = NULL;
+    if (v->leaving)
+        m->n_leaving--;
     odp_list_remove(&v->node);
     v->retired.on_free = on_retired;
     odp_io_retire(m->manager->loop, &v->retired);
@@ -232,6 +235,19 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
         odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
 }
 
+// True: it leaves by itself.
+static bool answer(struct odp_visit *v, enum odp_conn_event event)
+{
+    const struct odp_managed *m = v->service;
+
+    if (event == ODP_CONN_EV_PAGE)
+        odp_log(ODP_LOG_DEBUG, m->config->name, "a client is shown the waiting page");
+    else
+        odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long" : m->machine.reason);
+    return odp_answer_begin(v, event);
+}
+
 static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_conn_event event,
                       unsigned fx)
 {
@@ -253,17 +269,17 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         consume_copied(v);
     if (fx & ODP_CONN_FX_RELAY)
         start_relay(v);
-    if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe)
-        odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
-                event == ODP_CONN_EV_TIMEOUT ? "it waited too long" : m->machine.reason);
+    if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe && answer(v, event))
+        fx &= ~(unsigned)ODP_CONN_FX_CLOSE;
     if (fx & ODP_CONN_FX_CLOSE)
-        end(v);
+        odp_visit_end(v);
     if (fx & ODP_CONN_FX_ANSWERS)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     if (fx & ODP_CONN_FX_REFUSED) {
         tell_refused(v, from);
         if (v->is_probe) // nobody waits with it: the next try is a new one
             odp_visit_event(v, ODP_CONN_EV_CUT);
+        odp_answer_page(v); // its first bytes may have come during the try
     }
 }
 
@@ -300,6 +316,7 @@ static void on_client_event(struct odp_io *io, uint32_t events)
         odp_visit_event(v, ODP_CONN_EV_LEFT);
         return;
     }
+    odp_answer_page(v);
     if (v->state == ODP_CONN_EARLY)
         copy_early(v);
     else if (v->state == ODP_CONN_HELD && v->service->tries.connects)

@@ -70,6 +70,8 @@ void odp_visits_drop(struct odp_managed *m)
     while (!odp_list_empty(&m->waiting))
         odp_visit_event(visit_of(m->waiting.next), ODP_CONN_EV_CUT);
     odp_visits_cut(m);
+    while (!odp_list_empty(&m->leaving))
+        odp_visit_end(visit_of(m->leaving.next));
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }
@@ -110,6 +112,9 @@ uint64_t odp_visits_deadline(const struct odp_managed *m)
         if (m->n_tries == 0)
             break;
     }
+    odp_list_foreach (it, &m->leaving) {
+        deadline = odp_usec_min(deadline, visit_of(it)->leaves_usec);
+    }
     return deadline;
 }
 
@@ -123,6 +128,10 @@ void odp_visits_expire(struct odp_managed *m, uint64_t now_usec)
             odp_visit_event(v, ODP_CONN_EV_STOOD);
         else if (waits_until(v) <= now_usec)
             odp_visit_event(v, ODP_CONN_EV_TIMEOUT);
+    }
+    odp_list_foreach_safe (it, &m->leaving) {
+        if (visit_of(it)->leaves_usec <= now_usec)
+            odp_visit_end(visit_of(it));
     }
 }
 

@@ -100,7 +100,7 @@ static const char everything[] = "\xef\xbb\xbf# every key that is built\n"
                                  "timeout = 5\n"
                                  "interval = 1.5s\n"
                                  "[wait]\n"
-                                 "mode = hold\n"
+                                 "mode = page\n"
                                  "timeout = 3min\n"
                                  "[idle]\n"
                                  "timeout = infinity\n"
@@ -136,6 +136,7 @@ static void test_everything(void **state)
     assert_int_equal(s->probe, ODP_PROBE_NONE);
     assert_int_equal(s->ready_timeout_usec, 5 * ODP_USEC_PER_SEC);
     assert_int_equal(s->ready_interval_usec, 1500 * ODP_USEC_PER_MS);
+    assert_int_equal(s->wait_mode, ODP_WAIT_PAGE);
     assert_int_equal(s->wait_timeout_usec, 3 * ODP_USEC_PER_MIN);
     assert_true(s->idle_timeout_usec == ODP_NEVER);
     odp_config_service_free(s);

@@ -18,13 +18,13 @@
 
 // clang-format off
 static const char *const cells[ODP_CONN_N_STATES][ODP_CONN_N_EVENTS] = {
-    //                        try         release         connected    refused    first byte     stood          broken     left       timeout     deny        done       cut
-    [ODP_CONN_HELD]       = { "trying c", "connecting c", "=",         "=",       "=",           "=",           "=",       "ended x", "ended ax", "ended ax", "=",       "ended x" },
-    [ODP_CONN_TRYING]     = { "=",        "connecting",   "early p",   "held dR", "=",           "=",           "held dR", "ended x", "ended ax", "ended ax", "=",       "ended x" },
-    [ODP_CONN_EARLY]      = { "=",        "=",            "=",         "held dR", "relayed nrA", "relayed nrA", "held dR", "ended x", "=",        "ended ax", "=",       "ended x" },
-    [ODP_CONN_CONNECTING] = { "=",        "=",            "relayed r", "held dR", "=",           "=",           "held dR", "ended x", "ended ax", "ended ax", "=",       "ended x" },
-    [ODP_CONN_RELAYED]    = { "=",        "=",            "=",         "=",       "=",           "=",           "=",       "ended x", "=",        "=",        "ended x", "ended x" },
-    [ODP_CONN_ENDED]      = { "=",        "=",            "=",         "=",       "=",           "=",           "=",       "=",       "=",        "=",        "=",       "=" },
+    //                        try         release         connected    refused    first byte     stood          broken     left       timeout     deny        page        done       cut
+    [ODP_CONN_HELD]       = { "trying c", "connecting c", "=",         "=",       "=",           "=",           "=",       "ended x", "ended ax", "ended ax", "ended ax", "=",       "ended x" },
+    [ODP_CONN_TRYING]     = { "=",        "connecting",   "early p",   "held dR", "=",           "=",           "held dR", "ended x", "ended ax", "ended ax", "ended ax", "=",       "ended x" },
+    [ODP_CONN_EARLY]      = { "=",        "=",            "=",         "held dR", "relayed nrA", "relayed nrA", "held dR", "ended x", "=",        "ended ax", "=",        "=",       "ended x" },
+    [ODP_CONN_CONNECTING] = { "=",        "=",            "relayed r", "held dR", "=",           "=",           "held dR", "ended x", "ended ax", "ended ax", "=",        "=",       "ended x" },
+    [ODP_CONN_RELAYED]    = { "=",        "=",            "=",         "=",       "=",           "=",           "=",       "ended x", "=",        "=",        "=",        "ended x", "ended x" },
+    [ODP_CONN_ENDED]      = { "=",        "=",            "=",         "=",       "=",           "=",           "=",       "=",       "=",        "=",        "=",        "=",       "=" },
 };
 // clang-format on
 

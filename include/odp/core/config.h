@@ -33,7 +33,8 @@ enum odp_probe_type {
 };
 
 enum odp_wait_mode {
-    ODP_WAIT_HOLD,
+    ODP_WAIT_HOLD, // clients are held until the service answers
+    ODP_WAIT_PAGE, // HTTP clients are shown a page meanwhile
 };
 
 struct odp_config_listen {

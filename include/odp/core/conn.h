@@ -37,6 +37,7 @@ enum odp_conn_event {
     ODP_CONN_EV_LEFT,       // the client is gone
     ODP_CONN_EV_TIMEOUT,    // [wait] timeout
     ODP_CONN_EV_DENY,       // the service failed or was stopped: the reason is the answer
+    ODP_CONN_EV_PAGE,       // it is HTTP, and wants the waiting page rather than to wait
     ODP_CONN_EV_DONE,       // the relay ended
     ODP_CONN_EV_CUT,        // end it now
     ODP_CONN_N_EVENTS,

@@ -32,7 +32,8 @@ enum odp_service_state {
 
 enum odp_service_event_kind {
     ODP_EVENT_DEMAND, // a client waits; it is counted in n_waiting already
-    ODP_EVENT_START,  // `odp start`: wanted without a client, and at once in spite of backoff
+    ODP_EVENT_START,  // `odp start`, or a client that was told to come again: wanted although
+                      // nobody waits, and at once in spite of backoff
     ODP_EVENT_STOP,   // `odp stop`
     ODP_EVENT_DEADLINE,
     ODP_EVENT_RUNNING, // these four: the launcher's reports

@@ -38,8 +38,10 @@ struct odp_managed {
     size_t n_listeners;
     struct odp_list waiting; // visits not relayed yet, in the order of their arrival
     struct odp_list relayed; // visits
+    struct odp_list leaving; // visits that are not served, until they took the answer
     unsigned n_waiting;      // held, or trying
     unsigned n_connections;  // relayed, or connecting to the ready service
+    unsigned n_leaving;
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
 

@@ -12,17 +12,21 @@
 struct odp_visit {
     struct odp_relay relay; // its ends own the two fds
     union {
-        struct odp_list node; // in the service's list `waiting` or `relayed`
+        struct odp_list node; // in the service's list `waiting`, `relayed` or `leaving`
         struct odp_io_retired retired;
     };
     struct odp_managed *service;
     uint64_t since_usec; // accepted
-    uint64_t early_usec; // connected as a try
-    uint32_t n_copied;   // bytes of the client that this try has been sent
+    union {
+        uint64_t early_usec;  // connected as a try
+        uint64_t leaves_usec; // leaving: closed then, whatever it does
+    };
+    uint32_t n_copied; // bytes of the client that this try has been sent; leaving: thrown away
     enum odp_conn_state state;
     bool is_probe;
-    bool starved; // its connect failed for want of descriptors or memory here
-    bool client_is_unix;
+    bool starved;  // its connect failed for want of descriptors or memory here
+    bool leaving;  // not served: see proxy/answer.h
+    bool answered; // leaving, and the page was sent
 };
 
 // The listener's callback; its data is the service.
@@ -37,6 +41,9 @@ void odp_visit_probe(struct odp_managed *m);
 // Feeds one event to the connection; it may be ended and retired within.
 void odp_visit_event(struct odp_visit *v, enum odp_conn_event event);
 
+// Closes and retires an ended visit; for proxy/answer.
+void odp_visit_end(struct odp_visit *v);
+
 // Lets one visit connect to its ready service, now or, if too many do already, when there is room.
 void odp_visit_release(struct odp_visit *v);
 
@@ -46,12 +53,12 @@ void odp_visits_queue(struct odp_managed *m);   // to be released when there is 
 void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
 void odp_visits_deny(struct odp_managed *m);
 void odp_visits_cut(struct odp_managed *m);
-void odp_visits_drop(struct odp_managed *m); // waiting and relayed, when odpd ends
+void odp_visits_drop(struct odp_managed *m); // all of them, when odpd ends
 
 // The bytes of the ledger and of the connections that are relayed now.
 void odp_visits_sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out);
 
-// The visits' own deadlines: the end of the wait, the end of an early try.
+// The visits' own deadlines: the end of the wait, of an early try, of leaving.
 uint64_t odp_visits_deadline(const struct odp_managed *m);
 void odp_visits_expire(struct odp_managed *m, uint64_t now_usec);
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The last words to a client that is not served: one that speaks HTTP gets a page with the reason,
+// any other is closed without a byte.
+//
+// A close() with unread bytes in the socket is a reset, which may destroy the page on its way. So
+// the visit stays for a moment, in its service's list `leaving`: it counts neither as waiting nor
+// as a connection, and its state is ODP_CONN_ENDED.
+
+#pragma once
+
+#include "odp/proxy/visit.h"
+
+// Answers a visit that just ended because of `event` (timeout, deny or page). True: it stays to be
+// read out, or to say its first bytes, and ends by itself. False: the caller ends it now.
+bool odp_answer_begin(struct odp_visit *v, enum odp_conn_event event);
+
+// In mode page: if the visit is held and has turned out to be HTTP, it is answered with the waiting
+// page and ended, and its service is started all the same. Nothing otherwise.
+void odp_answer_page(struct odp_visit *v);

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Answering clients that are not served; see the header. Owns no socket: they stay the visit's.
+
+#include "odp/proxy/answer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "odp/base/log.h"
+#include "odp/core/http.h"
+#include "odp/core/page.h"
+
+#define LEAVING_MAX     256                     // of one service; above it they are closed at once
+#define GRACE_USEC      (500 * ODP_USEC_PER_MS) // from accept: the time to say what it is
+#define LINGER_USEC     (2 * ODP_USEC_PER_SEC)  // from the page: the time to take it
+#define DRAIN_MAX_BYTES (256 * 1024)            // of a request that nobody will read
+#define RETRY_SEC       5                       // where nothing better is known
+
+_Static_assert(ODP_HTTP_PEEK_BYTES <= ODP_RELAY_BUFFER_BYTES, "the shared buffer is too small");
+
+struct texts {
+    char title[ODP_NAME_MAX + 64];
+    char reason[ODP_REASON_MAX + 64];
+};
+
+static enum odp_http look(const struct odp_visit *v, bool *ret_is_head)
+{
+    char *buffer = odp_relays_buffer(v->service->manager->relays);
+    ssize_t n = recv(v->relay.ends[ODP_RELAY_CLIENT].fd, buffer, ODP_HTTP_PEEK_BYTES,
+                     MSG_PEEK | MSG_DONTWAIT);
+
+    *ret_is_head = false;
+    if (n < 0)
+        return errno == EAGAIN ? ODP_HTTP_MAYBE : ODP_HTTP_NO;
+    return n == 0 ? ODP_HTTP_NO : odp_http_detect(buffer, (size_t)n, ret_is_head);
+}
+
+// ---- what it is told ---------------------------------------------------------------------------
+
+static void say_failed(const struct odp_managed *m, struct odp_page *page, struct texts *t)
+{
+    uint64_t now_usec = odp_now_usec();
+    uint64_t left_usec = m->machine.retry_usec > now_usec ? m->machine.retry_usec - now_usec : 0;
+
+    snprintf(t->title, sizeof(t->title), "%s %s", m->config->name,
+             m->config->backend == ODP_BACKEND_NONE ? "does not answer" : "could not be started");
+    snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->machine.reason);
+    page->retry_sec = (unsigned)((left_usec + ODP_USEC_PER_SEC - 1) / ODP_USEC_PER_SEC);
+}
+
+static void say_starting(const struct odp_managed *m, struct odp_page *page, struct texts *t)
+{
+    bool is_proxy = m->config->backend == ODP_BACKEND_NONE;
+
+    snprintf(t->title, sizeof(t->title), "%s %s", m->config->name,
+             is_proxy ? "does not answer yet" : "is starting");
+    snprintf(t->reason, sizeof(t->reason), "%s",
+             is_proxy ? "Something else starts it. It is tried until it answers."
+                      : "It was asleep, and is awake in a moment.");
+    page->retry_sec = ODP_PAGE_REFRESH_SEC;
+    page->refresh = true;
+}
+
+static void say_timeout(const struct odp_managed *m, struct texts *t)
+{
+    char span[ODP_SPAN_MAX];
+
+    snprintf(t->title, sizeof(t->title), "%s is not ready yet", m->config->name);
+    snprintf(t->reason, sizeof(t->reason), "It did not answer while you waited for %s.",
+             odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));
+}
+
+// By what is true now: a client that spoke late may have missed what it was turned away for.
+static void say(const struct odp_managed *m, enum odp_conn_event event, struct odp_page *page,
+                struct texts *t)
+{
+    enum odp_service_state s = m->machine.state;
+
+    page->title = t->title;
+    page->description = m->config->description;
+    page->reason = t->reason;
+    page->retry_sec = RETRY_SEC;
+    if (event == ODP_CONN_EV_TIMEOUT) {
+        say_timeout(m, t);
+    } else if (s == ODP_SERVICE_FAILED) {
+        say_failed(m, page, t);
+    } else if (event == ODP_CONN_EV_PAGE || s == ODP_SERVICE_READY ||
+               odp_service_is_trying(&m->machine)) {
+        say_starting(m, page, t);
+    } else {
+        snprintf(t->title, sizeof(t->title), "%s was stopped", m->config->name);
+        snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->machine.reason);
+    }
+}
+
+// One send is enough: the page is far smaller than the empty queue of a socket.
+static void send_page(const struct odp_visit *v, enum odp_conn_event event, bool is_head)
+{
+    int fd = v->relay.ends[ODP_RELAY_CLIENT].fd;
+    struct odp_page page = {.head = is_head};
+    struct odp_buf b = {0};
+    struct texts texts;
+
+    say(v->service, event, &page, &texts);
+    odp_page_write(&page, &b);
+    if (!b.failed)
+        (void)send(fd, b.s, b.n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    odp_buf_deinit(&b);
+    (void)shutdown(fd, SHUT_WR);
+}
+
+// ---- how it leaves -----------------------------------------------------------------------------
+
+// True when the client has ended. Beyond the bound its bytes stay where they are, so that it comes
+// to a halt and reads the page, or its time is over.
+static bool is_drained(struct odp_visit *v)
+{
+    struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
+    char *buffer = odp_relays_buffer(v->service->manager->relays);
+
+    while (v->n_copied < DRAIN_MAX_BYTES) {
+        ssize_t n = recv(io->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n <= 0)
+            return true;
+        v->n_copied += (uint32_t)n;
+    }
+    return io->ready & EPOLLERR;
+}
+
+static void on_leaving_event(struct odp_io *io, uint32_t events)
+{
+    struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_CLIENT]);
+    struct odp_managed *m = v->service;
+    bool is_head, ends = false;
+
+    (void)events;
+    if (!v->answered) {
+        enum odp_http is = look(v, &is_head);
+        if (is == ODP_HTTP_MAYBE && !(io->ready & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)))
+            return;
+        ends = is != ODP_HTTP_YES;
+        if (!ends) {
+            send_page(v, ODP_CONN_EV_DENY, is_head);
+            v->answered = true;
+            v->leaves_usec = odp_usec_add(odp_now_usec(), LINGER_USEC);
+        }
+    }
+    if (ends || is_drained(v))
+        odp_visit_end(v);
+    odp_managed_arm(m);
+}
+
+static bool stay(struct odp_visit *v, uint64_t until_usec)
+{
+    struct odp_managed *m = v->service;
+
+    if (m->n_leaving >= LEAVING_MAX || m->manager->exhausted)
+        return false;
+    if (v->relay.ends[ODP_RELAY_UPSTREAM].fd >= 0)
+        odp_io_close(&v->relay.ends[ODP_RELAY_UPSTREAM]);
+    odp_list_remove(&v->node);
+    odp_list_append(&m->leaving, &v->node);
+    m->n_leaving++;
+    v->leaving = true;
+    v->leaves_usec = until_usec;
+    v->relay.ends[ODP_RELAY_CLIENT].on_event = on_leaving_event;
+    return true;
+}
+
+bool odp_answer_begin(struct odp_visit *v, enum odp_conn_event event)
+{
+    const struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
+    uint64_t now_usec = odp_now_usec();
+    bool is_head;
+    enum odp_http is = look(v, &is_head);
+
+    v->n_copied = 0;
+    if (is == ODP_HTTP_YES) {
+        send_page(v, event, is_head);
+        v->answered = true;
+        return !is_drained(v) && stay(v, odp_usec_add(now_usec, LINGER_USEC));
+    }
+    // A request comes a little after its connection: who was accepted just now may still speak.
+    uint64_t until_usec = odp_usec_add(v->since_usec, GRACE_USEC);
+    return is == ODP_HTTP_MAYBE && until_usec > now_usec && !(io->ready & EPOLLRDHUP) &&
+           stay(v, until_usec);
+}
+
+void odp_answer_page(struct odp_visit *v)
+{
+    struct odp_managed *m = v->service;
+    bool is_held = v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING;
+    bool is_head;
+
+    if (m->config->wait_mode != ODP_WAIT_PAGE || v->is_probe || !is_held ||
+        m->machine.state == ODP_SERVICE_READY || m->machine.state == ODP_SERVICE_FAILED)
+        return;
+    if (look(v, &is_head) != ODP_HTTP_YES)
+        return;
+    // It will not be waiting when a state is left that starts for those that wait.
+    odp_managed_event(m, ODP_EVENT_START, NULL);
+    odp_visit_event(v, ODP_CONN_EV_PAGE);
+}
