@@ -12,30 +12,78 @@
 
 #define FNV_OFFSET UINT64_C(14695981039346656037)
 
+// A key that the backend's type has no use for. `why_line` is that of what made it this type.
+static void refuse_with_type(struct odp_config_parse *p, const char *key, const char *why,
+                             unsigned why_line)
+{
+    unsigned line = odp_config_seen(p, "backend", key);
+
+    if (line)
+        odp_config_parse_fault(p, line,
+                               "[backend] %s is never run with %s (line %u): remove one of them",
+                               key, why, why_line);
+}
+
+static void check_process(struct odp_config_parse *p, unsigned type_line)
+{
+    unsigned why_line = type_line ? type_line : odp_config_seen(p, "backend", "command");
+    const char *why = type_line ? "type = process" : "a command";
+
+    if (type_line && odp_config_is_missing(p, "backend", "command"))
+        odp_config_parse_fault(p, type_line,
+                               "[backend] type = process needs a command: write `command = "
+                               "/path/to/program`");
+    refuse_with_type(p, "start", why, why_line);
+    refuse_with_type(p, "stop", why, why_line);
+    refuse_with_type(p, "status", why, why_line);
+}
+
+static void check_exec(struct odp_config_parse *p, unsigned type_line)
+{
+    unsigned start_line = odp_config_seen(p, "backend", "start");
+
+    if (odp_config_is_missing(p, "backend", "start"))
+        odp_config_parse_fault(p, type_line,
+                               "[backend] type = exec needs a start: write `start = "
+                               "/path/to/program`");
+    if (odp_config_is_missing(p, "backend", "stop"))
+        odp_config_parse_fault(p, start_line ? start_line : type_line,
+                               "[backend] has no stop, so that what is started would never be "
+                               "stopped: write `stop = /path/to/program`");
+    refuse_with_type(p, "command", "type = exec", type_line);
+}
+
+static void check_none(struct odp_config_parse *p, unsigned type_line)
+{
+    refuse_with_type(p, "command", "type = none", type_line);
+    refuse_with_type(p, "start", "type = none", type_line);
+    refuse_with_type(p, "stop", "type = none", type_line);
+    refuse_with_type(p, "status", "type = none", type_line);
+}
+
 static void check_backend(struct odp_config_parse *p)
 {
     struct odp_config_service *s = p->service;
     unsigned type_line = odp_config_seen(p, "backend", "type");
-    unsigned command_line = odp_config_seen(p, "backend", "command");
+    bool has_command = odp_config_seen(p, "backend", "command");
+    bool has_start = odp_config_seen(p, "backend", "start");
 
-    if (!type_line && command_line)
-        s->backend = ODP_BACKEND_PROCESS;
     if (odp_config_is_missing(p, "backend", "type") &&
-        odp_config_is_missing(p, "backend", "command") && !p->backend_faulty && !p->backend_excused)
+        odp_config_is_missing(p, "backend", "command") &&
+        odp_config_is_missing(p, "backend", "start") && !p->backend_faulty && !p->backend_excused)
         odp_config_parse_fault(p, p->backend_line ? p->backend_line : 1,
                                "nothing says what to start: write `command = /path/to/program` in "
-                               "[backend], or `type = none` for a plain proxy");
-    if (!p->has_type)
+                               "[backend], `start` and `stop` for what runs elsewhere, or "
+                               "`type = none` for a plain proxy");
+    if (!type_line && (has_command || has_start))
+        s->backend = has_command ? ODP_BACKEND_PROCESS : ODP_BACKEND_EXEC;
+    else if (!p->has_type)
         return;
-    if (s->backend == ODP_BACKEND_PROCESS && odp_config_is_missing(p, "backend", "command"))
-        odp_config_parse_fault(p, type_line,
-                               "[backend] type = process needs a command: write `command = "
-                               "/path/to/program`");
-    if (s->backend == ODP_BACKEND_NONE && command_line)
-        odp_config_parse_fault(p, command_line,
-                               "[backend] command is never run with type = none (line %u): remove "
-                               "one of them",
-                               type_line);
+    switch (s->backend) {
+    case ODP_BACKEND_NONE: check_none(p, type_line); break;
+    case ODP_BACKEND_PROCESS: check_process(p, type_line); break;
+    case ODP_BACKEND_EXEC: check_exec(p, type_line); break;
+    }
 }
 
 static void check_whole(struct odp_config_parse *p)
@@ -150,6 +198,9 @@ void odp_config_service_free(struct odp_config_service *s)
     free(s->socket_owner);
     free(s->target_text);
     odp_config_strv_free(s->command);
+    odp_config_strv_free(s->start);
+    odp_config_strv_free(s->stop);
+    odp_config_strv_free(s->status);
     free(s->directory);
     free(s->user);
     free(s->environment_file);
@@ -162,6 +213,7 @@ const char *odp_backend_type_to_string(enum odp_backend_type t)
     switch (t) {
     case ODP_BACKEND_NONE: return "none";
     case ODP_BACKEND_PROCESS: return "process";
+    case ODP_BACKEND_EXEC: return "exec";
     }
     return "unknown";
 }

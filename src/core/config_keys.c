@@ -35,6 +35,9 @@ const struct odp_config_key odp_config_keys[] = {
 
     KEY("backend", "type", type, backend),
     KEY("backend", "command", command, command),
+    KEY("backend", "start", command, start),
+    KEY("backend", "stop", command, stop),
+    KEY("backend", "status", command, status),
     KEY("backend", "directory", path, directory),
     KEY("backend", "user", user, user),
     KEYS("backend", "environment", environment, environment),
@@ -49,9 +52,6 @@ const struct odp_config_key odp_config_keys[] = {
     LATER("backend", "socket"),
     LATER("backend", "project"),
     LATER("backend", "file"),
-    LATER("backend", "start"),
-    LATER("backend", "stop"),
-    LATER("backend", "status"),
 
     KEY("ready", "probe", probe, probe),
     KEY("ready", "timeout", span, ready_timeout_usec),

@@ -84,12 +84,12 @@ void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key
 {
     static const struct odp_config_word words[] = {
         {"process", ODP_BACKEND_PROCESS},
+        {"exec", ODP_BACKEND_EXEC},
         {"none", ODP_BACKEND_NONE},
         {"systemd", -1},
         {"docker", -1},
         {"podman", -1},
         {"compose", -1},
-        {"exec", -1},
         {"swarm", -1},
         {"kubernetes", -1},
         {"wol", -1},
@@ -265,6 +265,7 @@ void odp_config_set_command(struct odp_config_parse *p, const struct odp_config_
                             unsigned line, const char *value)
 {
     char why[WHY_MAX];
+    char ***command = field(p, key);
     char **argv = NULL;
     int r = odp_config_split(value, &argv, why, sizeof(why));
 
@@ -282,8 +283,8 @@ void odp_config_set_command(struct odp_config_parse *p, const struct odp_config_
         odp_config_strv_free(argv);
         return;
     }
-    odp_config_strv_free(p->service->command);
-    p->service->command = argv;
+    odp_config_strv_free(*command);
+    *command = argv;
 }
 
 void odp_config_set_environment(struct odp_config_parse *p, const struct odp_config_key *key,

@@ -10,23 +10,35 @@
 
 #include "odp/launcher/reason.h"
 
+typedef int new_fn(struct odp_backend_host *host, const struct odp_config_service *settings,
+                   struct odp_backend **ret);
+
+static new_fn *maker_of(enum odp_backend_type type)
+{
+    switch (type) {
+    case ODP_BACKEND_NONE: return odp_backend_none_new;
+    case ODP_BACKEND_PROCESS: return odp_backend_process_new;
+    case ODP_BACKEND_EXEC: return odp_backend_exec_new;
+    }
+    return odp_backend_none_new;
+}
+
 int odp_backend_new(struct odp_backend_host *host, const struct odp_config_service *settings,
                     struct odp_backend **ret)
 {
-    struct odp_backend *process;
-    int r;
+    // The kinds that may have left a process behind.
+    static const enum odp_backend_type busy_types[] = {ODP_BACKEND_PROCESS, ODP_BACKEND_EXEC};
 
-    // A process of before may run on although the file now asks for something else: a changed
+    // What runs of before may run on although the file now asks for something else: a changed
     // backend applies when the service is next stopped.
-    r = odp_backend_process_new(host, settings, &process);
-    if (r < 0)
-        return r;
-    if (settings->backend == ODP_BACKEND_PROCESS || !process->vtable->is_idle(process)) {
-        *ret = process;
-        return 0;
+    for (size_t i = 0; i < sizeof(busy_types) / sizeof(busy_types[0]); i++) {
+        int r = maker_of(busy_types[i])(host, settings, ret);
+
+        if (r < 0 || !(*ret)->vtable->is_idle(*ret))
+            return r;
+        odp_backend_free(*ret);
     }
-    odp_backend_free(process);
-    return odp_backend_none_new(host, settings, ret);
+    return maker_of(settings->backend)(host, settings, ret);
 }
 
 void odp_backend_free(struct odp_backend *b)

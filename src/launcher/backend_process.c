@@ -11,20 +11,13 @@
 #include "odp/base/log.h"
 #include "odp/launcher/backend.h"
 #include "odp/launcher/process.h"
-
-#define WAITERS_MAX 16
-
-// Requests that are not answered yet.
-struct waiters {
-    uint32_t ids[WAITERS_MAX];
-    unsigned n;
-};
+#include "odp/launcher/waiters.h"
 
 struct process_backend {
     struct odp_backend base;
     struct odp_process *process; // NULL where nothing runs
-    struct waiters starts;       // of this process, or while it is ending of the next one
-    struct waiters stops;
+    struct odp_waiters starts;   // of this process, or while it is ending of the next one
+    struct odp_waiters stops;
     bool is_unsure; // a record could not be looked at: nothing is started before it can be
 };
 
@@ -35,56 +28,47 @@ static struct process_backend *process_backend(struct odp_backend *b)
     return ODP_CONTAINER_OF(b, struct process_backend, base);
 }
 
-static void wait_for(struct process_backend *b, struct waiters *w, uint32_t id)
+static struct odp_process_home home_of(struct process_backend *b)
 {
-    if (w->n < WAITERS_MAX)
-        w->ids[w->n++] = id;
-    else
-        odp_backend_report(&b->base, id, ODP_PROTO_FAILED,
-                           "too many requests for this service are waiting already");
-}
-
-static void answer(struct process_backend *b, struct waiters *w, enum odp_proto_state state,
-                   const char *reason)
-{
-    struct waiters old = *w;
-
-    w->n = 0;
-    for (unsigned i = 0; i < old.n; i++)
-        odp_backend_report(&b->base, old.ids[i], state, "%s", reason);
+    return (struct odp_process_home){.loop = b->base.host->loop,
+                                     .directory = b->base.host->directory,
+                                     .name = b->base.settings->name,
+                                     .observer = &observer,
+                                     .userdata = b};
 }
 
 // Takes over what an earlier launcher has started.
 static void adopt(struct process_backend *b)
 {
-    const struct odp_backend_host *host = b->base.host;
-    const char *name = b->base.settings->name;
-    int r = odp_process_adopt(host->loop, host->directory, name, &observer, b, &b->process);
+    const struct odp_process_home home = home_of(b);
+    int r = odp_process_adopt(&home, false, &b->process);
 
     b->is_unsure = r < 0 && r != -ENOENT;
     if (b->is_unsure)
-        odp_log(ODP_LOG_ERR, name, "cannot tell whether it runs: %s", strerror(-r));
+        odp_log(ODP_LOG_ERR, home.name, "cannot tell whether it runs: %s", strerror(-r));
     else if (r == 0)
-        odp_log(ODP_LOG_INFO, name, "runs since before; taken over");
+        odp_log(ODP_LOG_INFO, home.name, "runs since before; taken over");
 }
 
 static void start_now(struct process_backend *b)
 {
-    const struct odp_backend_host *host = b->base.host;
+    const struct odp_config_service *settings = b->base.settings;
+    const struct odp_process_home home = home_of(b);
     char why[ODP_REASON_MAX + 1];
 
-    if (b->base.settings->backend != ODP_BACKEND_PROCESS)
-        answer(b, &b->starts, ODP_PROTO_FAILED, "its backend has just been changed: try again");
-    else if (odp_process_start(host->loop, host->directory, b->base.settings, &observer, b,
-                               &b->process, why, sizeof(why)) < 0)
-        answer(b, &b->starts, ODP_PROTO_FAILED, why);
+    if (settings->backend != ODP_BACKEND_PROCESS)
+        odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED,
+                           "its backend has just been changed: try again");
+    else if (odp_process_start(&home, ODP_ROLE_SERVICE, settings->command, settings,
+                               settings->stop_timeout_usec, &b->process, why, sizeof(why)) < 0)
+        odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, why);
 }
 
 static void on_running(void *userdata)
 {
     struct process_backend *b = userdata;
 
-    answer(b, &b->starts, ODP_PROTO_RUNNING, "");
+    odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, "");
 }
 
 static void on_stuck(void *userdata)
@@ -93,8 +77,8 @@ static void on_stuck(void *userdata)
     struct process_backend *b = userdata;
 
     odp_log(ODP_LOG_ERR, b->base.settings->name, "%s", reason);
-    answer(b, &b->stops, ODP_PROTO_FAILED, reason);
-    answer(b, &b->starts, ODP_PROTO_FAILED, reason);
+    odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_FAILED, reason);
+    odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
 }
 
 static void on_gone(void *userdata, const struct odp_process_end *end)
@@ -106,12 +90,13 @@ static void on_gone(void *userdata, const struct odp_process_end *end)
     b->process = NULL;
     state = odp_process_end_describe(end, reason, sizeof(reason));
     if (b->stops.n > 0) {
-        answer(b, &b->stops, ODP_PROTO_INACTIVE,
-               end->was_killed ? "had to be killed: it did not end within stop_timeout" : "");
+        odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_INACTIVE,
+                           end->was_killed ? "had to be killed: it did not end within stop_timeout"
+                                           : "");
     } else if (b->starts.n == 0) {
         odp_backend_report(&b->base, 0, state, "%s", reason);
     } else if (end->error[0] != '\0') {
-        answer(b, &b->starts, ODP_PROTO_FAILED, reason);
+        odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
     }
     if (b->starts.n > 0)
         start_now(b);
@@ -157,7 +142,7 @@ static void process_start(struct odp_backend *base, uint32_t id)
     } else if (b->process && odp_process_state(b->process) == ODP_PROCESS_RUNNING) {
         odp_backend_report(base, id, ODP_PROTO_RUNNING, "%s", "");
     } else {
-        wait_for(b, &b->starts, id);
+        odp_waiters_add(&b->starts, base, id);
         if (!b->process)
             start_now(b);
     }
@@ -169,13 +154,14 @@ static void process_stop(struct odp_backend *base, uint32_t id)
 
     if (b->is_unsure)
         adopt(b);
-    answer(b, &b->starts, ODP_PROTO_FAILED, "was to be stopped before it had started");
+    odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED,
+                       "was to be stopped before it had started");
     if (b->is_unsure) {
         odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
     } else if (!b->process) {
         odp_backend_report(base, id, ODP_PROTO_INACTIVE, "%s", "");
     } else {
-        wait_for(b, &b->stops, id);
+        odp_waiters_add(&b->stops, base, id);
         odp_process_terminate(b->process);
     }
 }

@@ -165,6 +165,6 @@ noreturn void odp_child_run(const struct odp_child *c)
         become_user(c, pw);
     if (s->directory && chdir(s->directory) < 0)
         give_up(c, "cannot enter directory %s: %s", s->directory, strerror(errno));
-    execvp(s->command[0], s->command);
-    give_up(c, "cannot run %s: %s", s->command[0], strerror(errno));
+    execvp(c->argv[0], c->argv);
+    give_up(c, "cannot run %s: %s", c->argv[0], strerror(errno));
 }

@@ -141,6 +141,12 @@ const char *odp_output_last_words(const struct odp_output *o)
     return o->last_words;
 }
 
+void odp_output_forget(struct odp_output *o)
+{
+    odp_output_drain(o);
+    memset(o->last_words, 0, sizeof(o->last_words));
+}
+
 static void on_output_closed(uv_handle_t *handle)
 {
     free(handle->data);

@@ -51,7 +51,8 @@ void odp_process_free(struct odp_process *p)
     close_handle((uv_handle_t *)&p->timer);
     p->status_fd = odp_close(p->status_fd);
     p->pidfd = odp_close(p->pidfd);
-    odp_output_free(p->output);
+    if (p->role == ODP_ROLE_SERVICE)
+        odp_output_free(p->output);
     p->output = NULL;
     if (p->n_handles == 0)
         free(p);
@@ -60,6 +61,11 @@ void odp_process_free(struct odp_process *p)
 enum odp_process_state odp_process_state(const struct odp_process *p)
 {
     return p->state;
+}
+
+enum odp_role odp_process_role(const struct odp_process *p)
+{
+    return p->role;
 }
 
 static bool leader_lives(const struct odp_process *p)
@@ -97,7 +103,8 @@ static void finish(struct odp_process *p)
         odp_output_drain(p->output);
         memcpy(p->end.last_words, odp_output_last_words(p->output), sizeof(p->end.last_words));
     }
-    odp_output_remove(p->directory, p->name);
+    if (p->role == ODP_ROLE_SERVICE)
+        odp_output_remove(p->directory, p->name);
     odp_record_remove(p->directory, p->name);
     end = p->end;
     odp_process_free(p);
@@ -164,6 +171,22 @@ void odp_process_terminate(struct odp_process *p)
     arm_timer(p);
 }
 
+static void on_limit(uv_timer_t *timer)
+{
+    struct odp_process *p = timer->data;
+
+    p->end.was_late = true;
+    odp_process_terminate(p);
+}
+
+void odp_process_limit(struct odp_process *p, uint64_t span_usec)
+{
+    if (p->state == ODP_PROCESS_ENDING)
+        return;
+    uv_update_time(p->timer.loop);
+    uv_timer_start(&p->timer, on_limit, span_usec / ODP_USEC_PER_MS, 0);
+}
+
 // Whether the command runs: end of file tells that exec(2) closed the other end, a text why not.
 static void read_status(struct odp_process *p)
 {
@@ -215,7 +238,7 @@ static void on_leader_ended(uv_poll_t *poll_handle, int status, int events)
     look_at_end(p);
     p->leader_ended = true;
     read_status(p); // before its end is told, so that it has run
-    if (!group_lives(p)) {
+    if ((p->role != ODP_ROLE_SERVICE && p->state != ODP_PROCESS_ENDING) || !group_lives(p)) {
         finish(p);
         return;
     }

@@ -17,13 +17,14 @@ struct odp_process {
     const char *directory;
     char name[ODP_NAME_MAX + 1];
     enum odp_process_state state;
+    enum odp_role role;
 
     pid_t pid;
     uint64_t start_time;
     uint64_t stop_timeout_usec;
     int pidfd;
     int status_fd;             // -1 once it is known whether the command runs
-    struct odp_output *output; // NULL where an adopted one's FIFO is lost
+    struct odp_output *output; // NULL where an adopted one's FIFO is lost; the service's is owned
     bool leader_ended;
     struct odp_process_end end;
 

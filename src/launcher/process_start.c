@@ -21,35 +21,36 @@
 
 #define ADOPT_PATIENCE_MS 200
 
-static struct odp_process *process_new(const char *directory, const char *name,
-                                       const struct odp_process_observer *observer, void *userdata)
+static struct odp_process *process_new(const struct odp_process_home *home, enum odp_role role)
 {
     struct odp_process *p = calloc(1, sizeof(*p));
 
     if (!p)
         return NULL;
-    p->directory = directory;
-    p->observer = observer;
-    p->userdata = userdata;
+    p->directory = home->directory;
+    p->observer = home->observer;
+    p->userdata = home->userdata;
+    p->output = home->output;
+    p->role = role;
     p->deadline_usec = ODP_NEVER;
     p->pidfd = -1;
     p->status_fd = -1;
-    memcpy(p->name, name, strnlen(name, ODP_NAME_MAX));
+    memcpy(p->name, home->name, strnlen(home->name, ODP_NAME_MAX));
     return p;
 }
 
 // What can fail comes before the child is let go, so that it can be undone.
-static int start_forked(struct odp_process *p, uv_loop_t *loop,
+static int start_forked(struct odp_process *p, uv_loop_t *loop, char *const *argv,
                         const struct odp_config_service *settings, char *why, size_t why_size)
 {
-    struct odp_record record = {.digest = settings->digest,
-                                .stop_timeout_usec = settings->stop_timeout_usec};
+    struct odp_record record = {
+        .digest = settings->digest, .stop_timeout_usec = p->stop_timeout_usec, .role = p->role};
     char output_path[ODP_PATH_MAX];
     struct odp_spawn spawn;
     int r;
 
     odp_output_path(p->directory, p->name, output_path);
-    r = odp_spawn_fork(settings, output_path, &spawn);
+    r = odp_spawn_fork(settings, argv, output_path, &spawn);
     if (r < 0) {
         odp_reason_format(why, why_size, "cannot start a process: %s", strerror(-r));
         return r;
@@ -72,27 +73,30 @@ static int start_forked(struct odp_process *p, uv_loop_t *loop,
     return 0;
 }
 
-int odp_process_start(uv_loop_t *loop, const char *directory,
-                      const struct odp_config_service *settings,
-                      const struct odp_process_observer *observer, void *userdata,
+int odp_process_start(const struct odp_process_home *home, enum odp_role role, char *const *argv,
+                      const struct odp_config_service *settings, uint64_t stop_timeout_usec,
                       struct odp_process **ret, char *why, size_t why_size)
 {
-    struct odp_process *p = process_new(directory, settings->name, observer, userdata);
-    int r;
+    struct odp_process *p = process_new(home, role);
+    int r = 0;
 
     if (!p) {
         odp_reason_format(why, why_size, "out of memory");
         return -ENOMEM;
     }
-    p->stop_timeout_usec = settings->stop_timeout_usec;
-    r = odp_output_new(loop, directory, p->name, false, &p->output);
+    p->stop_timeout_usec = stop_timeout_usec;
+    if (role == ODP_ROLE_SERVICE)
+        r = odp_output_new(home->loop, home->directory, p->name, false, &p->output);
+    else if (p->output)
+        odp_output_forget(p->output);
     if (r < 0)
-        odp_reason_format(why, why_size, "cannot make a FIFO for its output in %s: %s", directory,
-                          strerror(-r));
+        odp_reason_format(why, why_size, "cannot make a FIFO for its output in %s: %s",
+                          home->directory, strerror(-r));
     else
-        r = start_forked(p, loop, settings, why, why_size);
+        r = start_forked(p, home->loop, argv, settings, why, why_size);
     if (r < 0) {
-        odp_output_remove(directory, p->name);
+        if (role == ODP_ROLE_SERVICE)
+            odp_output_remove(home->directory, p->name);
         odp_process_free(p);
         return r;
     }
@@ -126,7 +130,7 @@ static bool is_up(const struct odp_process *p)
 }
 
 // pidfd first, then the check: what the pidfd holds cannot become another process any more.
-static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
+static int adopt_recorded(struct odp_process *p, uv_loop_t *loop, bool others)
 {
     struct odp_record record;
     int r;
@@ -134,6 +138,9 @@ static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
     r = odp_record_read(p->directory, p->name, &record);
     if (r < 0)
         return r;
+    if ((record.role != ODP_ROLE_SERVICE) != others)
+        return -ENOENT; // and the record is another backend's
+    p->role = record.role;
     p->pidfd = pidfd_open(record.pid, 0);
     if (p->pidfd < 0 && errno != ESRCH && errno != EINVAL)
         return -errno;
@@ -148,26 +155,25 @@ static int adopt_recorded(struct odp_process *p, uv_loop_t *loop)
     return odp_process_watch(p, loop);
 }
 
-int odp_process_adopt(uv_loop_t *loop, const char *directory, const char *name,
-                      const struct odp_process_observer *observer, void *userdata,
-                      struct odp_process **ret)
+int odp_process_adopt(const struct odp_process_home *home, bool others, struct odp_process **ret)
 {
-    struct odp_process *p = process_new(directory, name, observer, userdata);
+    struct odp_process *p = process_new(home, others ? ODP_ROLE_STATUS : ODP_ROLE_SERVICE);
     int r;
 
     if (!p)
         return -ENOMEM;
-    r = adopt_recorded(p, loop);
+    r = adopt_recorded(p, home->loop, others);
     if (r < 0) {
         odp_process_free(p);
         // A damaged record names nobody either.
         if (r != -ESRCH && r != -EBADMSG)
             return r;
-        odp_record_remove(directory, name);
-        odp_output_remove(directory, name);
+        odp_record_remove(home->directory, home->name);
+        if (!others)
+            odp_output_remove(home->directory, home->name);
         return -ENOENT;
     }
-    r = odp_output_new(loop, directory, p->name, true, &p->output);
+    r = others ? 0 : odp_output_new(home->loop, home->directory, p->name, true, &p->output);
     if (r < 0)
         odp_log(ODP_LOG_WARNING, p->name, "its output is lost: %s", strerror(-r));
     *ret = p;

@@ -36,9 +36,9 @@ int odp_record_write(const char *directory, const char *name, struct odp_record 
     record_path(directory, name, path);
     r = snprintf(text, sizeof(text),
                  "pid=%d\nstart_time=%" PRIu64 "\nboot_id=%s\ndigest=%016" PRIx64
-                 "\nstop_timeout_usec=%" PRIu64 "\n",
+                 "\nstop_timeout_usec=%" PRIu64 "\nrole=%c\n",
                  (int)record->pid, record->start_time, record->boot_id, record->digest,
-                 record->stop_timeout_usec);
+                 record->stop_timeout_usec, (char)record->role);
     return odp_file_write_atomic(path, text, (size_t)r);
 }
 
@@ -48,6 +48,7 @@ int odp_record_read(const char *directory, const char *name, struct odp_record *
     struct odp_record record = {0};
     char path[ODP_PATH_MAX];
     size_t n_bytes;
+    char role = ODP_ROLE_SERVICE; // what records without one are about
     int r, pid;
 
     record_path(directory, name, path);
@@ -56,14 +57,15 @@ int odp_record_read(const char *directory, const char *name, struct odp_record *
         return r;
     if (sscanf(text,
                "pid=%d start_time=%" SCNu64 " boot_id=%36s digest=%" SCNx64
-               " stop_timeout_usec=%" SCNu64,
-               &pid, &record.start_time, record.boot_id, &record.digest,
-               &record.stop_timeout_usec) != 5)
+               " stop_timeout_usec=%" SCNu64 " role=%c",
+               &pid, &record.start_time, record.boot_id, &record.digest, &record.stop_timeout_usec,
+               &role) < 5)
         return -EBADMSG;
     // kill(2) gives 0, 1 and negative numbers other meanings.
     if (pid <= 1)
         return -EBADMSG;
     record.pid = pid;
+    record.role = (enum odp_role)role;
     *ret = record;
     return 0;
 }
@@ -83,4 +85,39 @@ bool odp_record_is_current(const struct odp_record *record)
 
     return odp_procfs_boot_id(boot_id) == 0 && strcmp(boot_id, record->boot_id) == 0 &&
            odp_procfs_stat(record->pid, &st) == 0 && st.start_time == record->start_time;
+}
+
+static void mark_path(const char *directory, const char *name, char path[ODP_PATH_MAX])
+{
+    snprintf(path, ODP_PATH_MAX, "%s/%s.up", directory, name);
+}
+
+int odp_record_mark_up(const char *directory, const char *name)
+{
+    char path[ODP_PATH_MAX], boot_id[ODP_BOOT_ID_MAX + 1];
+    int r = odp_procfs_boot_id(boot_id);
+
+    if (r < 0)
+        return r;
+    mark_path(directory, name, path);
+    return odp_file_write_atomic(path, boot_id, ODP_BOOT_ID_MAX);
+}
+
+void odp_record_mark_down(const char *directory, const char *name)
+{
+    char path[ODP_PATH_MAX];
+
+    mark_path(directory, name, path);
+    unlink(path);
+}
+
+bool odp_record_is_marked_up(const char *directory, const char *name)
+{
+    char path[ODP_PATH_MAX], boot_id[ODP_BOOT_ID_MAX + 1];
+    ODP_CLEANUP_FREE char *text = NULL;
+    size_t n_bytes;
+
+    mark_path(directory, name, path);
+    return odp_file_read(path, RECORD_MAX_BYTES, &text, &n_bytes) == 0 &&
+           odp_procfs_boot_id(boot_id) == 0 && strcmp(text, boot_id) == 0;
 }

@@ -14,8 +14,8 @@
 #include "odp/base/fd.h"
 #include "odp/launcher/child.h"
 
-int odp_spawn_fork(const struct odp_config_service *settings, const char *output_path,
-                   struct odp_spawn *ret)
+int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
+                   const char *output_path, struct odp_spawn *ret)
 {
     struct odp_spawn s = {.pid = -1, .pidfd = -1, .go_fd = -1, .status_fd = -1};
     int go[2], status[2];
@@ -34,6 +34,7 @@ int odp_spawn_fork(const struct odp_config_service *settings, const char *output
     if (s.pid == 0) {
         setpgid(0, 0);
         odp_child_run(&(struct odp_child){.settings = settings,
+                                          .argv = argv,
                                           .output_path = output_path,
                                           .go_fd = go[0],
                                           .status_fd = status[1]});

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-#define ODP_X
 // What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring.
 
 #include "odp/proxy/visit.h"

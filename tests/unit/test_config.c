@@ -73,6 +73,26 @@ static void test_smallest(void **state)
     odp_config_service_free(NULL);
 }
 
+static void test_exec(void **state)
+{
+    struct odp_config_service *s = parse(SERVICE "[backend]\nstart = virsh start 'my vm'\n"
+                                                 "stop = virsh shutdown \"my vm\"\n");
+
+    (void)state;
+    assert_int_equal(s->backend, ODP_BACKEND_EXEC);
+    assert_string_equal(odp_backend_type_to_string(s->backend), "exec");
+    assert_null(s->command);
+    assert_string_equal(s->start[2], "my vm");
+    assert_string_equal(s->stop[1], "shutdown");
+    assert_null(s->stop[3]);
+    assert_null(s->status);
+    odp_config_service_free(s);
+    s = parse(SERVICE "[backend]\ntype = exec\nstatus = /bin/c\nstop = b\nstart = a\n");
+    assert_string_equal(s->start[0], "a");
+    assert_string_equal(s->status[0], "/bin/c");
+    odp_config_service_free(s);
+}
+
 static const char everything[] = "\xef\xbb\xbf# every key that is built\n"
                                  "; and both kinds of comment\n"
                                  "[service]\n"
@@ -234,11 +254,9 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_defaults_that_hang_on_the_target),
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_smallest),   cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_defaults_that_hang_on_the_target),
+        cmocka_unit_test(test_digest),     cmocka_unit_test(test_names),
         cmocka_unit_test(test_nearest),
     };
 

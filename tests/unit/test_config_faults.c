@@ -263,6 +263,7 @@ static void test_what_is_missing(void **state)
     expect_fault(SERVICE "[backend]\ntype = process\n", 5, "type = process needs a command");
     expect_fault(SERVICE BACKEND "type = none\n", 5,
                  "command is never run with type = none (line 6)");
+    expect_fault(SERVICE "[backend]\nstop = x\n", 4, "nothing says what to start");
     // What is misspelt is not called missing as well.
     expect_fault("[sevice]\nlisten = 80\ntarget = /run/x\n" BACKEND, 1, "did you mean [service]?");
     expect_fault("[service]\nlissen = 80\ntarget = /run/x\n" BACKEND, 2, "did you mean `listen`?");
@@ -271,9 +272,30 @@ static void test_what_is_missing(void **state)
     expect_fault(SERVICE "[backend]\nunit = x\n", 5, "[backend] unit is not built yet");
     expect_fault(
         SERVICE "[backend]\ntype = docker\n", 5,
-        "[backend] type = docker is not built yet in odp 0.1.0: write `process` or `none`");
+        "[backend] type = docker is not built yet in odp 0.1.0: write `process`, `exec` or `none`");
     expect_fault(SERVICE "[bakend]\ncommand = x\n", 4, "did you mean [backend]?");
     expect_fault("listen = 80\n[service]\ntarget = /run/x\n" BACKEND, 1, "before any section");
+}
+
+#define EXEC "[backend]\nstart = up\nstop = down\n" // three lines
+
+static void test_exec(void **state)
+{
+    (void)state;
+    expect_fault(SERVICE "[backend]\ntype = exec\nstop = x\n", 5, "type = exec needs a start");
+    expect_fault(SERVICE "[backend]\nuser = x\nstart = x\n", 6,
+                 "[backend] has no stop, so that what is started would never be stopped");
+    expect_fault(SERVICE "[backend]\nstart = x\nstopp = x\n", 6, "did you mean `stop`?");
+    expect_fault(SERVICE EXEC "status = ./x\n", 7, "[backend] status: `./x` is neither");
+    expect_fault(SERVICE EXEC "stop = x\n", 7, "[backend] stop was given in line 6 already");
+    expect_fault(SERVICE EXEC "type = exec\ncommand = x\n", 8,
+                 "command is never run with type = exec (line 7)");
+    expect_fault(SERVICE "[backend]\ntype = process\ncommand = x\nstatus = x\n", 7,
+                 "status is never run with type = process (line 5)");
+    expect_fault(SERVICE "[backend]\ncommand = x\nstart = x\n", 6,
+                 "start is never run with a command (line 5)");
+    expect_fault(SERVICE "[backend]\ntype = none\nstop = x\n", 6,
+                 "stop is never run with type = none (line 5)");
 }
 
 static void test_addresses_of_one_file(void **state)
@@ -338,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_what_is_missing),
+        cmocka_unit_test(test_exec),
         cmocka_unit_test(test_addresses_of_one_file),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_several_at_once),

@@ -25,6 +25,7 @@
 enum odp_backend_type {
     ODP_BACKEND_NONE,    // nothing to start: a plain proxy
     ODP_BACKEND_PROCESS, // a command that stays in the foreground
+    ODP_BACKEND_EXEC,    // commands that start and stop what runs elsewhere
 };
 
 enum odp_probe_type {
@@ -61,6 +62,7 @@ struct odp_config_service {
     // [backend]
     enum odp_backend_type backend;
     char **command;                            // owned, NULL terminated argv; NULL unless process
+    char **start, **stop, **status;            // likewise; NULL unless exec, status there too
     char *directory, *user, *environment_file; // owned or NULL
     char **environment;                        // owned, NULL terminated KEY=VALUE; may be NULL
     uint64_t start_timeout_usec;

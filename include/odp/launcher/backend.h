@@ -65,3 +65,5 @@ int odp_backend_none_new(struct odp_backend_host *host, const struct odp_config_
                          struct odp_backend **ret);
 int odp_backend_process_new(struct odp_backend_host *host,
                             const struct odp_config_service *settings, struct odp_backend **ret);
+int odp_backend_exec_new(struct odp_backend_host *host, const struct odp_config_service *settings,
+                         struct odp_backend **ret);

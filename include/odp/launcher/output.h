@@ -28,6 +28,9 @@ void odp_output_drain(struct odp_output *o);
 // none.
 const char *odp_output_last_words(const struct odp_output *o);
 
+// Lets the last words begin anew: what was printed before is another's.
+void odp_output_forget(struct odp_output *o);
+
 // Stops reading; the FIFO stays. Takes NULL. Memory is freed by a later turn of the loop.
 void odp_output_free(struct odp_output *o);
 

@@ -3,8 +3,11 @@
 // One running command: its main process, the process group that this leads, what it prints, its
 // record. Own children and adopted processes of an earlier launcher are the same thing here.
 //
-// It is gone when the main process and everything in its group have ended. A main process that
-// ends by itself takes the rest of its group along, in the way of odp_process_terminate().
+// A process that is the service itself is gone when the main process and everything in its group
+// have ended. A main process that ends by itself takes the rest of its group along, in the way of
+// odp_process_terminate(). One that only does something for a service (any other role) is gone
+// when its main process has ended by itself: what it leaves behind is the service. Ended by
+// odp_process_terminate() or its limit, it takes its group along too.
 
 #pragma once
 
@@ -14,6 +17,7 @@
 #include "odp/core/config.h"
 #include "odp/core/proto.h"
 #include "odp/launcher/output.h"
+#include "odp/launcher/record.h"
 
 struct odp_process;
 
@@ -27,6 +31,7 @@ struct odp_process_end {
     bool status_is_known;           // false for a process that was not this launcher's child
     int code, status;               // si_code and si_status of waitid(2)
     bool was_killed;                // it outlived the stop timeout
+    bool was_late;                  // it reached its limit, and was ended for that
     char error[ODP_REASON_MAX + 1]; // why the command could not be run; "" where it ran
     char last_words[ODP_OUTPUT_LAST_WORDS_MAX + 1];
 };
@@ -43,21 +48,36 @@ struct odp_process_observer {
     void (*on_gone)(void *userdata, const struct odp_process_end *end);
 };
 
-// Starts the command of `settings`; `directory` is for record and FIFO. settings' name is copied,
-// directory and observer are borrowed for the process's life. Calls no observer before the loop
-// runs. Returns 0, or a negative errno and the reason in `why`.
-int odp_process_start(uv_loop_t *loop, const char *directory,
-                      const struct odp_config_service *settings,
-                      const struct odp_process_observer *observer, void *userdata,
+// Where a process belongs. All is borrowed for the process's life, but for the name, which is
+// copied.
+struct odp_process_home {
+    uv_loop_t *loop;
+    const char *directory; // for record and FIFO
+    const char *name;      // of the service
+    const struct odp_process_observer *observer;
+    void *userdata;
+    // Where roles other than the service's print to: the caller's, since what they leave behind
+    // prints on. NULL for a service, which has its own; and for what is adopted without one.
+    struct odp_output *output;
+};
+
+// Starts argv as `settings` have it, which are not looked at later. `stop_timeout_usec` is for
+// odp_process_terminate(). Calls no observer before the loop runs. Returns 0, or a negative errno
+// and the reason in `why`.
+int odp_process_start(const struct odp_process_home *home, enum odp_role role, char *const *argv,
+                      const struct odp_config_service *settings, uint64_t stop_timeout_usec,
                       struct odp_process **ret, char *why, size_t why_size);
 
-// Takes over what the record of `name` tells of. Returns 0, -ENOENT where nothing runs (a record
-// that is out of date is removed), or another negative errno.
-int odp_process_adopt(uv_loop_t *loop, const char *directory, const char *name,
-                      const struct odp_process_observer *observer, void *userdata,
-                      struct odp_process **ret);
+// Takes over what the record of the service tells of: the service itself, or with `others` what
+// has any other role. Returns 0, -ENOENT where nothing such runs (a record that is out of date is
+// removed), or another negative errno.
+int odp_process_adopt(const struct odp_process_home *home, bool others, struct odp_process **ret);
 
 enum odp_process_state odp_process_state(const struct odp_process *p);
+enum odp_role odp_process_role(const struct odp_process *p);
+
+// Ends the process in the way of odp_process_terminate() unless it ends by itself within this time.
+void odp_process_limit(struct odp_process *p, uint64_t span_usec);
 
 // SIGTERM to the whole group, and SIGKILL after the stop timeout that it was started with. Further
 // calls do nothing.

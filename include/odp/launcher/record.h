@@ -11,15 +11,24 @@
 
 #include "odp/launcher/procfs.h"
 
+// What a recorded process is there for. The letters stand in the record.
+enum odp_role {
+    ODP_ROLE_SERVICE = 's', // is the service itself
+    ODP_ROLE_START = 'u',   // starts it
+    ODP_ROLE_STOP = 'd',    // stops it
+    ODP_ROLE_STATUS = 'q',  // asks whether it runs
+};
+
 struct odp_record {
     pid_t pid;
     uint64_t start_time; // of the process, as odp_procfs_stat() gives it
     char boot_id[ODP_BOOT_ID_MAX + 1];
     uint64_t digest;            // of the settings it was started with
     uint64_t stop_timeout_usec; // as these settings had it
+    enum odp_role role;
 };
 
-// Writes pid, digest and stop_timeout_usec, having looked up start time and boot id, which are set
+// Writes all of it, having looked up start time and boot id, which are set
 // in *record too. Returns 0 or a negative errno; the file is whole or as it was.
 int odp_record_write(const char *directory, const char *name, struct odp_record *record);
 
@@ -31,3 +40,9 @@ void odp_record_remove(const char *directory, const char *name);
 
 // True where the recorded process is still there; it may have ended without being collected.
 bool odp_record_is_current(const struct odp_record *record);
+
+// Whether something was started that is no process of ours: RUNTIME/launcher/NAME.up, good for this
+// boot. Returns 0 or a negative errno.
+int odp_record_mark_up(const char *directory, const char *name);
+void odp_record_mark_down(const char *directory, const char *name);
+bool odp_record_is_marked_up(const char *directory, const char *name);
