@@ -119,8 +119,11 @@ def read_file(path, mode="r"):
 
 
 def is_alive(pid):
-    """False for zombies too: not every host collects orphans at once."""
-    return read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
+    """False for zombies too: not every host collects orphans at once. But not for one whose other
+    threads still end: the process's sockets are open until the last of them is gone."""
+    fields = read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    n_threads = int(fields[17]) if len(fields) > 17 else 0  # proc(5)
+    return bool(fields) and (fields[0] not in "ZX" or n_threads > 1)
 
 
 def group_of(pid):

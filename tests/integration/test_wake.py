@@ -268,9 +268,8 @@ class WakeTest(Case):
         first = backend.starts()[0]
         os.kill(first, signal.SIGKILL)
         self.assert_closed(s)
-        # Until its last thread is gone its listening socket may still take a connection, and end
-        # it with itself; then its parent has collected it.
-        until(lambda: not os.path.exists(f"/proc/{first}"), "it is gone")
+        # Until then its listening socket may still take a connection, and end it with itself.
+        until(lambda: not is_alive(first), "it is dead")
         second = self.echoes(backend.listen)
         self.assertEqual(backend.starts(), [first, second])
         self.assertEqual(d.state("web"), "ready")
