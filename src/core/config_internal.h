@@ -69,7 +69,8 @@ typedef void odp_config_set_fn(struct odp_config_parse *p, const struct odp_conf
 odp_config_set_fn odp_config_set_text, odp_config_set_listen, odp_config_set_target,
     odp_config_set_mode, odp_config_set_user, odp_config_set_owner, odp_config_set_bool,
     odp_config_set_type, odp_config_set_command, odp_config_set_path, odp_config_set_environment,
-    odp_config_set_span, odp_config_set_idle, odp_config_set_count, odp_config_set_probe, odp_config_set_wait_mode;
+    odp_config_set_span, odp_config_set_idle, odp_config_set_count, odp_config_set_probe,
+    odp_config_set_wait_mode;
 
 // config_value.c: values as such.
 struct odp_config_word {
