@@ -88,9 +88,10 @@ static void act_start(struct step *x)
     x->s->wanted = false;
     x->s->unwanted = false;
     x->s->waking = true;
-    set_reason(x->s, x->event->kind == ODP_EVENT_START    ? "started by odp start"
-                     : x->event->kind == ODP_EVENT_DEMAND ? x->event->reason
-                                                          : "started again: somebody waits");
+    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
+    set_reason(x->s, by_request                ? x->event->reason
+                     : x->event->n_waiting > 0 ? "started again: somebody waits"
+                                               : "started again: it was asked for meanwhile");
     enter(x, ODP_SERVICE_STARTING, in(x, x->s->settings.start_timeout_usec));
     request(x, ODP_PROTO_START);
 }

@@ -41,13 +41,3 @@ int odp_connect(const struct odp_address *a, int *ret_fd)
     *ret_fd = fd;
     return 0;
 }
-
-int odp_connect_error(int fd)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        return -errno;
-    return -error;
-}

@@ -202,6 +202,6 @@ void odp_answer_page(struct odp_visit *v)
     if (look(v, &is_head) != ODP_HTTP_YES)
         return;
     // It will not be waiting when a state is left that starts for those that wait.
-    odp_managed_event(m, ODP_EVENT_START, NULL);
+    odp_managed_event(m, ODP_EVENT_START, "woken by a connection");
     odp_visit_event(v, ODP_CONN_EV_PAGE);
 }

@@ -18,16 +18,25 @@ static void tell(uint64_t *at_usec, char **text, const char *what)
     *text = what ? strdup(what) : NULL;
 }
 
-// The client that has waited longest is the one that woke it.
-static void tell_who(struct odp_managed *m)
+static void forget_where_from(struct odp_story *story)
+{
+    free(story->woken_from);
+    story->woken_from = NULL;
+}
+
+// Of the clients that wait, the one that has waited longest woke it.
+static void tell_waker(struct odp_managed *m, enum odp_service_event_kind kind)
 {
     struct odp_story *story = &m->story;
     char from[ODP_ADDRESS_TEXT_MAX];
 
-    free(story->woken_from);
-    story->woken_from = NULL;
-    if (odp_list_empty(&m->waiting))
+    forget_where_from(story);
+    if (odp_list_empty(&m->waiting)) {
+        tell(&story->woken_usec, &story->woken_by,
+             kind == ODP_EVENT_START ? "odp start" : "a request made before it had ended");
         return;
+    }
+    tell(&story->woken_usec, &story->woken_by, "a client");
     const struct odp_visit *v = ODP_CONTAINER_OF(m->waiting.next, struct odp_visit, node);
     if (odp_peer_format(v->relay.ends[ODP_RELAY_CLIENT].fd, from, sizeof(from)))
         story->woken_from = strdup(from);
@@ -44,19 +53,11 @@ void odp_story_on_change(struct odp_managed *m, enum odp_service_state from,
     } else if (s->state == ODP_SERVICE_FAILED) {
         tell(&story->failed_usec, &story->failed_reason, s->reason);
     } else if (s->state == ODP_SERVICE_STARTING || s->state == ODP_SERVICE_THAWING) {
-        if (s->waking && m->n_waiting > 0 && kind != ODP_EVENT_START) {
-            tell(&story->woken_usec, &story->woken_by, "a client");
-            tell_who(m);
-        } else {
-            tell(&story->woken_usec, &story->woken_by, "odp start");
-            free(story->woken_from);
-            story->woken_from = NULL;
-        }
+        tell_waker(m, kind);
     } else if (s->state == ODP_SERVICE_PROBING && kind == ODP_EVENT_RUNNING &&
                from != ODP_SERVICE_STARTING) {
         tell(&story->woken_usec, &story->woken_by, "somebody else: odp found it running");
-        free(story->woken_from);
-        story->woken_from = NULL;
+        forget_where_from(story);
     }
 }
 

@@ -414,8 +414,12 @@ static void test_marks(void **state)
         step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
         step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
         assert_int_equal(s.state, ODP_SERVICE_STARTING);
+        assert_string_equal(s.reason, "started again: it was asked for meanwhile");
     }
-    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+    struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx); // whoever asks says why
+    assert_string_equal(s.reason, "because");
+    s = service_in(ODP_SERVICE_STOPPING);
     step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
     step(&s, ODP_EVENT_STOP, NOW, 0, 0, &fx);
     step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);

@@ -10,6 +10,3 @@
 // keepalive. Returns 0 (EPOLLOUT without EPOLLERR will tell that it is connected), or a negative
 // errno when it failed at once. *ret_fd is the caller's.
 int odp_connect(const struct odp_address *a, int *ret_fd);
-
-// What a connected or failing socket has to say: 0 or a negative errno (SO_ERROR).
-int odp_connect_error(int fd);
