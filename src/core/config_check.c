@@ -93,6 +93,41 @@ static void check_pair(const struct odp_config_service *s, const struct odp_conf
                              before->name, before->file, before->target_line);
 }
 
+static bool listens_on(const struct odp_config_service *s, const struct odp_address *target)
+{
+    for (size_t i = 0; i < s->n_listen; i++)
+        if (is_own_target(&s->listen[i].address, target))
+            return true;
+    return false;
+}
+
+static const struct odp_config_service *find_listener(const struct odp_config *c, size_t n_kept,
+                                                      const struct odp_address *target)
+{
+    for (size_t i = 0; i < n_kept; i++)
+        if (c->services[i]->enabled && listens_on(c->services[i], target))
+            return c->services[i];
+    return NULL;
+}
+
+// A target may be another service's listen address, but not lead back to its own: the first
+// connection would go round until the descriptors are spent. Only the new service can close a ring.
+static void check_ring(struct odp_config *c, size_t n_kept, const struct odp_config_service *s)
+{
+    const struct odp_config_service *next =
+        s->enabled ? find_listener(c, n_kept, &s->target) : NULL;
+
+    for (size_t n = 0; next && n < n_kept; n++) {
+        if (listens_on(s, &next->target)) {
+            odp_config_fault_add(&c->faults, s->file, s->target_line,
+                                 "target %s leads back to this service by way of %s (%s:%u)",
+                                 s->target_text, next->name, next->file, next->target_line);
+            return;
+        }
+        next = find_listener(c, n_kept, &next->target);
+    }
+}
+
 // Against those that stay: a clash with a service that is itself refused would take down one that
 // could well be served.
 static void check_against_kept(struct odp_config *c)
@@ -104,6 +139,7 @@ static void check_against_kept(struct odp_config *c)
         size_t n_faults = c->faults.n;
         for (size_t j = 0; j < n_kept; j++)
             check_pair(s, c->services[j], &c->faults);
+        check_ring(c, n_kept, s);
         if (c->faults.n == n_faults) {
             c->services[n_kept++] = s;
             continue;

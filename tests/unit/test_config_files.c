@@ -53,6 +53,38 @@ static void expect(const struct odp_config *c, size_t i, const char *place, cons
     assert_string_equal(c->faults.items[i].message, message);
 }
 
+#define LINK(listen, target, more)                                                                 \
+    "[service]\nlisten = 127.0.0.1:" #listen "\ntarget = 127.0.0.1:" #target "\n" more             \
+    "[backend]\ntype = none\n"
+
+static void test_targets_that_lead_back(void **state)
+{
+    struct odp_file ring[] = {
+        file("a.ini", "a", LINK(1001, 1002, ""), 0),
+        file("b.ini", "b", LINK(1002, 1003, ""), 0),
+        file("c.ini", "c", LINK(1003, 1001, ""), 0),
+    };
+    struct odp_file chain[] = {
+        file("a.ini", "a", LINK(1001, 1002, ""), 0),
+        file("b.ini", "b", LINK(1002, 1003, ""), 0),
+        file("c.ini", "c", LINK(1003, 1001, "enabled = no\n"), 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(ring, N(ring), &c);
+    assert_int_equal(c.faults.n, 1);
+    expect(&c, 0, "c.ini:3",
+           "target 127.0.0.1:1001 leads back to this service by way of b (b.ini:3)");
+    assert_int_equal(c.n_services, 2);
+    odp_config_deinit(&c);
+
+    load(chain, N(chain), &c);
+    assert_int_equal(c.faults.n, 0);
+    assert_int_equal(c.n_services, 3);
+    odp_config_deinit(&c);
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
     struct odp_file items[] = {
@@ -134,6 +166,7 @@ static void test_nothing_to_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_targets_that_lead_back),
         cmocka_unit_test(test_files_that_cannot_be_read),
         cmocka_unit_test(test_clashes),
         cmocka_unit_test(test_nothing_to_load),
