@@ -68,6 +68,8 @@ static void add_figures(cJSON *o, const struct odp_managed *m)
     add_number(o, "wakes", (double)ledger.n_wakes);
     add_number(o, "failed_wakes", (double)ledger.n_failed_wakes);
     add_seconds(o, "last_wake_seconds", ledger.last_wake_usec);
+    add_seconds(o, "wake_p50_seconds", odp_ledger_start_percentile(&ledger, 50));
+    add_seconds(o, "wake_p95_seconds", odp_ledger_start_percentile(&ledger, 95));
     add_number(o, "bytes_in", (double)bytes_in);
     add_number(o, "bytes_out", (double)bytes_out);
     add_seconds(o, "awake_seconds", ledger.awake_usec);
@@ -108,7 +110,8 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
                                          "failed_wakes",  "bytes_in",       "bytes_out",
                                          "awake_seconds", "asleep_seconds", "saved_byte_seconds"};
-    static const char *const nulls[] = {"sleeps_in_seconds", "memory_bytes", "last_wake_seconds"};
+    static const char *const nulls[] = {"sleeps_in_seconds", "memory_bytes", "last_wake_seconds",
+                                        "wake_p50_seconds", "wake_p95_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);

@@ -45,6 +45,8 @@ class WakeTest(Case):
         self.assertEqual((status["state"], status["connections"]), ("ready", 0))
         self.assertEqual(status["wakes"], 1)
         self.assertGreater(status["last_wake_seconds"], 0.95)
+        self.assertEqual([status["wake_p50_seconds"], status["wake_p95_seconds"]],
+                         [status["last_wake_seconds"]] * 2)
         self.assertEqual(status["bytes_in"], len(data))
         self.assertEqual(status["bytes_out"], len(data) + len(f"bye {pid}\n"))
         self.assertTrue(0 < status["sleeps_in_seconds"] <= 2, status)
