@@ -172,6 +172,7 @@ static void client_close(struct control_client *client)
     client->wait = CONTROL_WAIT_NONE;
     odp_list_remove(&client->node);
     client->control->n_clients--;
+    client->control->n_strangers -= client->is_stranger;
     odp_io_kick(client->control->manager->loop);
     uv_close((uv_handle_t *)&client->pipe, on_client_closed);
 }
@@ -191,7 +192,10 @@ static void on_connection(uv_stream_t *server, int status)
     uv_pipe_init(server->loop, &client->pipe, 0);
     odp_list_append(&c->clients, &client->node);
     c->n_clients++;
-    if (uv_accept(server, (uv_stream_t *)&client->pipe) < 0 || c->n_clients > CONTROL_CLIENTS_MAX ||
+    bool accepted = uv_accept(server, (uv_stream_t *)&client->pipe) == 0;
+    client->is_stranger = accepted && !control_is_owner(client);
+    c->n_strangers += client->is_stranger;
+    if (!accepted || c->n_clients > CONTROL_CLIENTS_MAX || c->n_strangers > CONTROL_STRANGERS_MAX ||
         uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) < 0)
         client_close(client);
 }

@@ -10,13 +10,15 @@
 #include "odp/base/list.h"
 #include "odp/proxy/control.h"
 
-#define CONTROL_CLIENTS_MAX 128
+#define CONTROL_CLIENTS_MAX   128
+#define CONTROL_STRANGERS_MAX 64 // of them neither root nor odpd's own user: they lock nobody out
 
 struct odp_control {
     struct odp_manager *manager;
     uv_pipe_t server;
     struct odp_list clients;
     unsigned n_clients;
+    unsigned n_strangers;
     char *path; // owned
 };
 
@@ -35,6 +37,7 @@ struct control_client {
     size_t n_input;
     size_t input_size;
     bool closing;
+    bool is_stranger;
     bool oneway; // the current call wants no reply
     // The call being waited for; further calls stay in `input` until it is answered.
     enum control_wait wait;
@@ -50,6 +53,9 @@ void control_check_wait(struct control_client *client);
 // Replies; `parameters` is taken over and may be NULL.
 void control_reply(struct control_client *client, cJSON *parameters);
 void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
+
+// True where the peer is root or odpd's own user.
+bool control_is_owner(const struct control_client *client);
 
 // True where the peer may start and stop services.
 bool control_may_change(struct control_client *client);

@@ -26,16 +26,35 @@ static bool in_groups(int fd, gid_t gid)
     return false;
 }
 
+static bool get_peer(const struct control_client *client, int *ret_fd, struct ucred *ret)
+{
+    socklen_t len = sizeof(*ret);
+
+    return uv_fileno((const uv_handle_t *)&client->pipe, ret_fd) == 0 &&
+           getsockopt(*ret_fd, SOL_SOCKET, SO_PEERCRED, ret, &len) == 0;
+}
+
+static bool is_owner(const struct ucred *peer)
+{
+    return peer->uid == 0 || peer->uid == geteuid();
+}
+
+bool control_is_owner(const struct control_client *client)
+{
+    struct ucred peer;
+    int fd;
+
+    return get_peer(client, &fd, &peer) && is_owner(&peer);
+}
+
 bool control_may_change(struct control_client *client)
 {
     struct ucred peer;
-    socklen_t len = sizeof(peer);
-    uv_os_fd_t fd;
+    int fd;
 
-    if (uv_fileno((uv_handle_t *)&client->pipe, &fd) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+    if (!get_peer(client, &fd, &peer))
         return false;
-    if (peer.uid == 0 || peer.uid == geteuid())
+    if (is_owner(&peer))
         return true;
     if (!client->control->manager->system)
         return false;

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import time
 import unittest
 
@@ -339,6 +340,23 @@ class ControlTest(Case):
             with connect(path) as s:
                 s.sendall(b'{"method":"io.odp.Control.Start","parameters":{"name":"slow"}}\0' * 3)
         d.await_state("slow", "ready")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else as well")
+    def test_strangers_lock_nobody_out(self):
+        # All that another user can open, held open: who owns odpd still gets through.
+        code = ("import socket,sys\n"
+                "held = [socket.socket(socket.AF_UNIX) for _ in range(300)]\n"
+                "for s in held: s.connect(sys.argv[1])\n"
+                "print('held', flush=True); sys.stdin.read()")
+        os.chmod(self.d.directory, 0o755)
+        stranger = subprocess.Popen(["/usr/bin/python3", "-c", code, self.path], user=65534,
+                                    group=65534, extra_groups=[], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE)
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.stdout.close)
+        self.addCleanup(stranger.stdin.close)
+        self.assertEqual(stranger.stdout.readline(), b"held\n")
+        self.check_alive()
 
     def test_many_connections(self):
         clients = []
