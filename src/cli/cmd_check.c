@@ -110,9 +110,11 @@ static const char *plural(size_t n)
 static int print_faults(const struct odp_config *config, size_t n_files)
 {
     const struct odp_config_faults *faults = &config->faults;
+    size_t n_faulty = 0; // files; the faults are sorted by file
     struct odp_buf text = {0};
 
     for (size_t i = 0; i < faults->n; i++) {
+        n_faulty += i == 0 || strcmp(faults->items[i].file, faults->items[i - 1].file) != 0;
         odp_text_add(&text, faults->items[i].file);
         odp_buf_printf(&text, ":%u: ", faults->items[i].line);
         odp_text_add(&text, faults->items[i].message);
@@ -123,7 +125,7 @@ static int print_faults(const struct odp_config *config, size_t n_files)
     // The count stands below the faults also where both streams lead to one place.
     fflush(stdout);
     odp_complain("%zu fault%s in %zu of %zu file%s: mend the lines above and check again",
-                 faults->n, plural(faults->n), config->n_invalid, n_files, plural(n_files));
+                 faults->n, plural(faults->n), n_faulty, n_files, plural(n_files));
     return ODP_EXIT_FAILED;
 }
 

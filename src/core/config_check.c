@@ -58,6 +58,26 @@ void odp_config_check_addresses(struct odp_config_parse *p)
     }
 }
 
+// The later file is left out, and the earlier one says so.
+static const char *outcome(const struct odp_config_service *s,
+                           const struct odp_config_service *other)
+{
+    return strcmp(s->name, other->name) < 0 ? ", which is left out" : "";
+}
+
+static void add_clash(struct odp_config_faults *faults, const struct odp_config_service *s,
+                      const struct odp_config_listen *l, const struct odp_config_service *other,
+                      const struct odp_config_listen *o)
+{
+    if (odp_address_equal(&l->address, &o->address))
+        odp_config_fault_add(faults, s->file, l->line, "listen %s is also that of %s (%s:%u)%s",
+                             l->text, other->name, other->file, o->line, outcome(s, other));
+    else
+        odp_config_fault_add(faults, s->file, l->line, "listen %s %s %s of %s (%s:%u)%s", l->text,
+                             relation(&l->address, &o->address), o->text, other->name, other->file,
+                             o->line, outcome(s, other));
+}
+
 static void check_listen(const struct odp_config_service *s, const struct odp_config_listen *l,
                          const struct odp_config_service *before, struct odp_config_faults *faults)
 {
@@ -65,16 +85,43 @@ static void check_listen(const struct odp_config_service *s, const struct odp_co
         const struct odp_config_listen *b = &before->listen[i];
         if (!clash(&l->address, &b->address))
             continue;
-        if (odp_address_equal(&l->address, &b->address))
-            odp_config_fault_add(faults, s->file, l->line,
-                                 "listen %s is already that of %s (%s:%u)", l->text, before->name,
-                                 before->file, b->line);
-        else
-            odp_config_fault_add(faults, s->file, l->line, "listen %s %s %s of %s (%s:%u)", l->text,
-                                 relation(&l->address, &b->address), b->text, before->name,
-                                 before->file, b->line);
+        add_clash(faults, s, l, before, b);
+        add_clash(faults, before, b, s, l);
         return;
     }
+}
+
+static void check_target(const struct odp_config_service *s,
+                         const struct odp_config_service *before, struct odp_config_faults *faults)
+{
+    if (!odp_address_equal(&s->target, &before->target))
+        return;
+    odp_config_fault_add(faults, s->file, s->target_line, "target %s is also that of %s (%s:%u)",
+                         s->target_text, before->name, before->file, before->target_line);
+    odp_config_fault_add(faults, before->file, before->target_line,
+                         "target %s is also that of %s (%s:%u), which is left out",
+                         before->target_text, s->name, s->file, s->target_line);
+}
+
+static void check_unit(const struct odp_config_service *s, const struct odp_config_name *unit,
+                       const struct odp_config_service *before, struct odp_config_faults *faults)
+{
+    for (size_t i = 0; i < before->n_units; i++) {
+        const struct odp_config_name *b = &before->units[i];
+        if (strcmp(unit->text, b->text) != 0)
+            continue;
+        odp_config_fault_add(faults, s->file, unit->line, "unit %s is also that of %s (%s:%u)",
+                             unit->text, before->name, before->file, b->line);
+        odp_config_fault_add(faults, before->file, b->line,
+                             "unit %s is also that of %s (%s:%u), which is left out", unit->text,
+                             s->name, s->file, unit->line);
+    }
+}
+
+// Two managers, two units of the same name.
+static bool same_scope(const struct odp_config_service *a, const struct odp_config_service *b)
+{
+    return a->scope == b->scope || a->scope == ODP_SCOPE_DEFAULT || b->scope == ODP_SCOPE_DEFAULT;
 }
 
 static void check_pair(const struct odp_config_service *s, const struct odp_config_service *before,
@@ -87,10 +134,9 @@ static void check_pair(const struct odp_config_service *s, const struct odp_conf
         return;
     for (size_t i = 0; i < s->n_listen; i++)
         check_listen(s, &s->listen[i], before, faults);
-    if (odp_address_equal(&s->target, &before->target))
-        odp_config_fault_add(faults, s->file, s->target_line,
-                             "target %s is already that of %s (%s:%u)", s->target_text,
-                             before->name, before->file, before->target_line);
+    check_target(s, before, faults);
+    for (size_t i = 0; i < s->n_units && same_scope(s, before); i++)
+        check_unit(s, &s->units[i], before, faults);
 }
 
 static bool listens_on(const struct odp_config_service *s, const struct odp_address *target)
@@ -140,6 +186,7 @@ static void check_against_kept(struct odp_config *c)
         for (size_t j = 0; j < n_kept; j++)
             check_pair(s, c->services[j], &c->faults);
         check_ring(c, n_kept, s);
+        odp_config_check_requires(c, n_kept, s);
         if (c->faults.n == n_faults) {
             c->services[n_kept++] = s;
             continue;
@@ -213,6 +260,14 @@ static int load_file(const struct odp_file *f, struct odp_config *c)
     return r;
 }
 
+static int add_file_name(struct odp_config *c, const char *stem)
+{
+    int r = odp_config_strv_add(&c->names, strdup(stem));
+
+    c->n_names += r == 0;
+    return r;
+}
+
 int odp_config_load(const struct odp_files *files, struct odp_config *ret)
 {
     *ret = (struct odp_config){.services = calloc(files->n + 1, sizeof(*ret->services))};
@@ -220,9 +275,13 @@ int odp_config_load(const struct odp_files *files, struct odp_config *ret)
         return -ENOMEM;
     for (size_t i = 0; i < files->n; i++) {
         int r = load_file(&files->items[i], ret);
+        if (r >= 0)
+            r = add_file_name(ret, files->items[i].stem);
         if (r < 0)
             return r;
     }
+    if (ret->n_names > 0)
+        qsort(ret->names, ret->n_names, sizeof(*ret->names), compare_strings);
     qsort(ret->services, ret->n_services, sizeof(*ret->services), compare_services);
     check_against_kept(ret);
     if (ret->n_invalid > 0)
@@ -240,6 +299,7 @@ void odp_config_deinit(struct odp_config *c)
         odp_config_service_free(c->services[i]);
     free(c->services);
     odp_config_strv_free(c->invalid);
+    odp_config_strv_free(c->names);
     odp_config_faults_deinit(&c->faults);
     *c = (struct odp_config){0};
 }

@@ -63,14 +63,20 @@ bool odp_config_is_missing(const struct odp_config_parse *p, const char *section
 // config_ini.c: calls the two above, lines in order within each. Returns 0 or -ENOMEM.
 int odp_config_ini_read(struct odp_config_parse *p, const char *text, size_t n_bytes);
 
-// config_set.c and config_set_address.c: the setters of the table.
+// config_set.c, config_set_word.c, config_set_list.c and config_set_address.c: the table's setters.
 typedef void odp_config_set_fn(struct odp_config_parse *p, const struct odp_config_key *key,
                                unsigned line, const char *value);
 odp_config_set_fn odp_config_set_text, odp_config_set_listen, odp_config_set_target,
     odp_config_set_mode, odp_config_set_user, odp_config_set_owner, odp_config_set_bool,
     odp_config_set_type, odp_config_set_command, odp_config_set_path, odp_config_set_environment,
     odp_config_set_span, odp_config_set_idle, odp_config_set_count, odp_config_set_probe,
-    odp_config_set_wait_mode;
+    odp_config_set_wait_mode, odp_config_set_scope, odp_config_set_idle_count,
+    odp_config_set_idle_action, odp_config_set_proxy_protocol, odp_config_set_keepalive,
+    odp_config_set_paths, odp_config_set_expect, odp_config_set_http_path, odp_config_set_units,
+    odp_config_set_services;
+
+// config_set_list.c: `200-399,401`. Returns 0, -EINVAL or -ENOMEM; *ret is owned, at least one.
+int odp_config_ranges_parse(const char *s, struct odp_config_range **ret, size_t *ret_n);
 
 // config_value.c: values as such.
 struct odp_config_word {
@@ -95,5 +101,13 @@ void odp_config_parse_fault(struct odp_config_parse *p, unsigned line, const cha
     __attribute__((format(printf, 3, 4)));
 bool odp_config_is_faulty(const struct odp_config_parse *p);
 
+// config_whole.c: keys of one file that are missing or do not go together.
+void odp_config_check_whole(struct odp_config_parse *p);
+
 // config_check.c: listen lines of one file against each other and against its target.
 void odp_config_check_addresses(struct odp_config_parse *p);
+
+// config_requires.c: a required service that does not exist, or requires this one by way of those
+// that were kept. Adds a fault to each file that takes part.
+void odp_config_check_requires(struct odp_config *c, size_t n_kept,
+                               const struct odp_config_service *s);

@@ -44,9 +44,9 @@ const struct odp_config_key odp_config_keys[] = {
     KEY("backend", "environment_file", path, environment_file),
     KEY("backend", "start_timeout", span, start_timeout_usec),
     KEY("backend", "stop_timeout", span, stop_timeout_usec),
-    LATER("backend", "unit"),
-    LATER("backend", "stop_unit"),
-    LATER("backend", "scope"),
+    KEYS("backend", "unit", units, units),
+    KEYS("backend", "stop_unit", units, stop_units),
+    KEY("backend", "scope", scope, scope),
     LATER("backend", "container"),
     LATER("backend", "engine"),
     LATER("backend", "socket"),
@@ -56,9 +56,9 @@ const struct odp_config_key odp_config_keys[] = {
     KEY("ready", "probe", probe, probe),
     KEY("ready", "timeout", span, ready_timeout_usec),
     KEY("ready", "interval", span, ready_interval_usec),
-    LATER("ready", "path"),
-    LATER("ready", "expect"),
-    LATER("ready", "command"),
+    KEY("ready", "path", http_path, ready_path),
+    KEY("ready", "expect", expect, ready_expect),
+    KEY("ready", "command", command, ready_command),
 
     KEY("wait", "mode", wait_mode, wait_mode),
     KEY("wait", "timeout", span, wait_timeout_usec),
@@ -66,15 +66,24 @@ const struct odp_config_key odp_config_keys[] = {
     LATER("wait", "page"),
 
     KEY("idle", "timeout", idle, idle_timeout_usec),
-    LATER("idle", "count"),
+    KEY("idle", "count", idle_count, idle_timeout_usec),
     LATER("idle", "min_traffic"),
-    LATER("idle", "count_direct"),
+    KEY("idle", "count_direct", bool, count_direct),
     LATER("idle", "busy_cpu"),
     LATER("idle", "busy_command"),
-    LATER("idle", "action"),
+    KEY("idle", "action", idle_action, idle_timeout_usec),
     LATER("idle", "stop_after"),
     KEY("idle", "drain_timeout", span, drain_timeout_usec),
     LATER("idle", "keep_awake"),
+
+    KEYS("requires", "service", services, required_services),
+    KEYS("requires", "mount", paths, required_mounts),
+    KEYS("requires", "path", paths, required_paths),
+    LATER("requires", "memory"),
+
+    KEY("client", "proxy_protocol", proxy_protocol, keepalive_usec),
+    KEY("client", "keepalive", keepalive, keepalive_usec),
+    KEY("client", "max_connections", count, max_connections),
 
     // Sections that are not built: their keys are named only to say where a stray one belongs.
     LATER("forward", "protocol"),
@@ -85,13 +94,6 @@ const struct odp_config_key odp_config_keys[] = {
     LATER("wake", "ignore_agent"),
     LATER("wake", "ignore_answer"),
     LATER("wake", "rate"),
-    LATER("requires", "service"),
-    LATER("requires", "mount"),
-    LATER("requires", "path"),
-    LATER("requires", "memory"),
-    LATER("client", "proxy_protocol"),
-    LATER("client", "keepalive"),
-    LATER("client", "max_connections"),
     LATER("notify", "on"),
     LATER("notify", "command"),
     LATER("notify", "url_file"),
@@ -100,9 +102,9 @@ const struct odp_config_key odp_config_keys[] = {
 
 _Static_assert(N_ROWS < ODP_CONFIG_KEYS_MAX, "the table of what was seen is too small");
 
-static const char *const built_sections[] = {"service", "backend", "ready", "wait", "idle", NULL};
-static const char *const later_sections[] = {"forward", "wake",   "requires",
-                                             "client",  "notify", NULL};
+static const char *const built_sections[] = {"service", "backend",  "ready",  "wait",
+                                             "idle",    "requires", "client", NULL};
+static const char *const later_sections[] = {"forward", "wake", "notify", NULL};
 
 static bool is_among(const char *s, size_t n, const char *const *words)
 {
@@ -144,7 +146,7 @@ bool odp_config_on_section(struct odp_config_parse *p, unsigned line, const char
     else
         odp_config_parse_fault(p, line,
                                "unknown section [%s]: there are [service], [backend], [ready], "
-                               "[wait] and [idle]",
+                               "[wait], [idle], [requires] and [client]",
                                section);
     return false;
 }
@@ -265,7 +267,8 @@ void odp_config_on_key(struct odp_config_parse *p, unsigned line, const char *se
     bool is_backend = strcmp(section, "backend") == 0;
 
     p->any_content = true;
-    if (is_backend) {
+    if (is_backend || strcmp(section, "ready") == 0 || strcmp(section, "requires") == 0) {
+        digest_add(&p->service->digest, section, '.');
         digest_add(&p->service->digest, key, '=');
         digest_add(&p->service->digest, value, '\n');
     }

@@ -26,116 +26,6 @@ static char *copy(struct odp_config_parse *p, const char *s)
     return c;
 }
 
-// `a`, `b` or `c`: what may be written today.
-static void add_choices(struct odp_buf *b, const struct odp_config_word *words)
-{
-    size_t n = 0, n_built = 0;
-
-    for (const struct odp_config_word *w = words; w->word; w++)
-        n_built += w->value >= 0;
-    for (const struct odp_config_word *w = words; w->word; w++) {
-        if (w->value < 0)
-            continue;
-        odp_buf_printf(b, "%s`%s`", n == 0 ? "" : n + 1 == n_built ? " or " : ", ", w->word);
-        n++;
-    }
-}
-
-static void refuse_word(struct odp_config_parse *p, const struct odp_config_key *key, unsigned line,
-                        const char *value, const struct odp_config_word *words, bool is_known)
-{
-    const char *candidates[16] = {NULL};
-    struct odp_buf choices = {0};
-
-    add_choices(&choices, words);
-    for (size_t i = 0; i < 15 && words[i].word; i++)
-        candidates[i] = words[i].word;
-    const char *nearest = odp_nearest(value, candidates);
-    if (is_known)
-        odp_config_parse_fault(p, line, "[%s] %s = %s is not built yet in odp %s: write %s",
-                               key->section, key->name, value, ODP_VERSION,
-                               choices.s ? choices.s : "");
-    else if (nearest)
-        odp_config_parse_fault(p, line, "[%s] %s = %s is unknown: did you mean `%s`?", key->section,
-                               key->name, value, nearest);
-    else
-        odp_config_parse_fault(p, line, "[%s] %s = %.64s is unknown: write %s", key->section,
-                               key->name, value, choices.s ? choices.s : "");
-    odp_buf_deinit(&choices);
-}
-
-// The word's value, or -1 and a fault.
-static int take_word(struct odp_config_parse *p, const struct odp_config_key *key, unsigned line,
-                     const char *value, const struct odp_config_word *words)
-{
-    for (const struct odp_config_word *w = words; w->word; w++) {
-        if (strcmp(w->word, value) != 0)
-            continue;
-        if (w->value < 0)
-            refuse_word(p, key, line, value, words, true);
-        return w->value;
-    }
-    refuse_word(p, key, line, value, words, false);
-    return -1;
-}
-
-void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key *key,
-                         unsigned line, const char *value)
-{
-    static const struct odp_config_word words[] = {
-        {"process", ODP_BACKEND_PROCESS},
-        {"exec", ODP_BACKEND_EXEC},
-        {"none", ODP_BACKEND_NONE},
-        {"systemd", -1},
-        {"docker", -1},
-        {"podman", -1},
-        {"compose", -1},
-        {"swarm", -1},
-        {"kubernetes", -1},
-        {"wol", -1},
-        {NULL, 0},
-    };
-    int type = take_word(p, key, line, value, words);
-
-    if (type < 0)
-        return;
-    p->service->backend = (enum odp_backend_type)type;
-    p->has_type = true;
-}
-
-void odp_config_set_probe(struct odp_config_parse *p, const struct odp_config_key *key,
-                          unsigned line, const char *value)
-{
-    static const struct odp_config_word words[] = {
-        {"tcp", ODP_PROBE_TCP},
-        {"none", ODP_PROBE_NONE},
-        {"http", -1},
-        {"health", -1},
-        {"unit", -1},
-        {"exec", -1},
-        {NULL, 0},
-    };
-    int probe = take_word(p, key, line, value, words);
-
-    if (probe >= 0)
-        p->service->probe = (enum odp_probe_type)probe;
-}
-
-void odp_config_set_wait_mode(struct odp_config_parse *p, const struct odp_config_key *key,
-                              unsigned line, const char *value)
-{
-    static const struct odp_config_word words[] = {
-        {"hold", ODP_WAIT_HOLD},
-        {"page", ODP_WAIT_PAGE},
-        {"auto", -1},
-        {NULL, 0},
-    };
-    int mode = take_word(p, key, line, value, words);
-
-    if (mode >= 0)
-        p->service->wait_mode = (enum odp_wait_mode)mode;
-}
-
 void odp_config_set_text(struct odp_config_parse *p, const struct odp_config_key *key,
                          unsigned line, const char *value)
 {
@@ -146,13 +36,40 @@ void odp_config_set_text(struct odp_config_parse *p, const struct odp_config_key
     *text = copy(p, value);
 }
 
+static bool take_path(struct odp_config_parse *p, const struct odp_config_key *key, unsigned line,
+                      const char *value)
+{
+    if (value[0] == '/')
+        return true;
+    odp_config_parse_fault(p, line, "[%s] %s = %.64s is not an absolute path: begin with `/`",
+                           key->section, key->name, value);
+    return false;
+}
+
 void odp_config_set_path(struct odp_config_parse *p, const struct odp_config_key *key,
                          unsigned line, const char *value)
 {
-    if (value[0] == '/')
+    if (take_path(p, key, line, value))
+        odp_config_set_text(p, key, line, value);
+}
+
+void odp_config_set_paths(struct odp_config_parse *p, const struct odp_config_key *key,
+                          unsigned line, const char *value)
+{
+    if (take_path(p, key, line, value))
+        p->out_of_memory |= odp_config_strv_add(field(p, key), copy(p, value)) < 0;
+}
+
+// It stands in a request line: RFC 9112 section 3 lets no space in.
+void odp_config_set_http_path(struct odp_config_parse *p, const struct odp_config_key *key,
+                              unsigned line, const char *value)
+{
+    if (value[0] == '/' && !strpbrk(value, " \t#"))
         odp_config_set_text(p, key, line, value);
     else
-        odp_config_parse_fault(p, line, "[%s] %s = %.64s is not an absolute path: begin with `/`",
+        odp_config_parse_fault(p, line,
+                               "[%s] %s = %.64s is not the path of a URL: begin with `/`, write a "
+                               "space as %%20 and no `#`",
                                key->section, key->name, value);
 }
 
@@ -246,6 +163,23 @@ void odp_config_set_span(struct odp_config_parse *p, const struct odp_config_key
         odp_config_parse_fault(
             p, line, "[%s] %s = %.64s: the time must %s: write for instance `90s`", key->section,
             key->name, value, usec > 0 ? "have an end" : "be more than zero");
+}
+
+// tcp(7) takes TCP_KEEPIDLE in seconds, up to this.
+#define KEEPALIVE_MAX_SEC 32767
+
+void odp_config_set_keepalive(struct odp_config_parse *p, const struct odp_config_key *key,
+                              unsigned line, const char *value)
+{
+    uint64_t usec;
+
+    if (!take_span(p, key, line, value, &usec))
+        return;
+    if (usec >= ODP_USEC_PER_SEC && usec <= KEEPALIVE_MAX_SEC * ODP_USEC_PER_SEC)
+        *(uint64_t *)field(p, key) = usec / ODP_USEC_PER_SEC * ODP_USEC_PER_SEC;
+    else
+        odp_config_parse_fault(p, line, "[%s] %s = %.64s is not from 1s to 9h", key->section,
+                               key->name, value);
 }
 
 void odp_config_set_count(struct odp_config_parse *p, const struct odp_config_key *key,

@@ -97,7 +97,7 @@ static void test_directories(void **state)
     expect("etc/a.ini", NULL, 0, "1 file, no faults\n", "");
     expect("etc", "etc/", 1,
            "etc/b.ini:1: the file is empty: write [service] with `listen` and `target`, and "
-           "[backend] with `command`\n",
+           "[backend] with `unit` or `command`\n",
            "odp: 1 fault in 1 of 2 files: mend the lines above and check again\n");
     assert_int_equal(odp_mkdir_p("etc/services", 0700), 0);
     expect(NULL, NULL, 0, "0 files, no faults\n", "");
@@ -117,12 +117,14 @@ static void test_faults(void **state)
     expect("z.ini", "f.ini", 1,
            "f.ini:3: [service] target: `x` is not an address: write `8080`, `127.0.0.1:8080`, "
            "`[::1]:8080` or a socket's path, `/run/x.sock`\n"
-           "f.ini:5: [backend] unit is not built yet in odp 0.1.0: remove the line\n",
+           "f.ini:5: [backend] unit = x: write the unit's whole name, for instance `x.service`\n",
            "odp: 2 faults in 1 of 2 files: mend the lines above and check again\n");
     expect("z.ini", "s.ini", 1,
-           "z.ini:2: listen 80 is already that of s (s.ini:2)\n"
-           "z.ini:3: target 127.0.0.1:81 is already that of s (s.ini:3)\n",
-           "odp: 2 faults in 1 of 2 files: mend the lines above and check again\n");
+           "s.ini:2: listen 80 is also that of z (z.ini:2), which is left out\n"
+           "s.ini:3: target 127.0.0.1:81 is also that of z (z.ini:3), which is left out\n"
+           "z.ini:2: listen 80 is also that of s (s.ini:2)\n"
+           "z.ini:3: target 127.0.0.1:81 is also that of s (s.ini:3)\n",
+           "odp: 4 faults in 2 of 2 files: mend the lines above and check again\n");
 }
 
 static void test_what_is_no_file(void **state)

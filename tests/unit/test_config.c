@@ -69,6 +69,11 @@ static void test_smallest(void **state)
     assert_int_equal(s->idle_timeout_usec, 10 * ODP_USEC_PER_MIN);
     assert_int_equal(s->drain_timeout_usec, 10 * ODP_USEC_PER_SEC);
     assert_int_equal(s->max_waiting, 256);
+    assert_true(s->count_direct);
+    assert_int_equal(s->keepalive_usec, 60 * ODP_USEC_PER_SEC);
+    assert_int_equal(s->max_connections, 1024);
+    assert_null(s->ready_path);
+    assert_null(s->required_mounts);
     odp_config_service_free(s);
     odp_config_service_free(NULL);
 }
@@ -90,6 +95,75 @@ static void test_exec(void **state)
     s = parse(SERVICE "[backend]\ntype = exec\nstatus = /bin/c\nstop = b\nstart = a\n");
     assert_string_equal(s->start[0], "a");
     assert_string_equal(s->status[0], "/bin/c");
+    odp_config_service_free(s);
+}
+
+static void test_systemd(void **state)
+{
+    struct odp_config_service *s =
+        parse(SERVICE "[backend]\nunit = docker-db.service\nunit = wiki@a\\x2db.service\n"
+                      "stop_unit = wiki.target\nscope = user\n");
+
+    (void)state;
+    assert_int_equal(s->backend, ODP_BACKEND_SYSTEMD);
+    assert_string_equal(odp_backend_type_to_string(s->backend), "systemd");
+    assert_int_equal(s->n_units, 2);
+    assert_string_equal(s->units[1].text, "wiki@a\\x2db.service");
+    assert_int_equal(s->units[1].line, 6);
+    assert_int_equal(s->n_stop_units, 1);
+    assert_string_equal(s->stop_units[0].text, "wiki.target");
+    assert_int_equal(s->scope, ODP_SCOPE_USER);
+    odp_config_service_free(s);
+}
+
+static void test_probes(void **state)
+{
+    struct odp_config_service *s = parse(SOUND "[ready]\nprobe = http\n");
+
+    (void)state;
+    assert_int_equal(s->probe, ODP_PROBE_HTTP);
+    assert_string_equal(s->ready_path, "/");
+    assert_int_equal(s->n_ready_expect, 3);
+    assert_int_equal(s->ready_expect[0].first, 200);
+    assert_int_equal(s->ready_expect[0].last, 399);
+    assert_int_equal(s->ready_expect[2].first, 403);
+    assert_int_equal(s->ready_expect[2].last, 403);
+    assert_int_equal(s->ready_interval_usec, 250 * ODP_USEC_PER_MS);
+    odp_config_service_free(s);
+    s = parse(SOUND "[ready]\nprobe = http\npath = /health?x=1\nexpect = 204 , 500 - 599\n"
+                    "interval = 1s\n");
+    assert_string_equal(s->ready_path, "/health?x=1");
+    assert_int_equal(s->n_ready_expect, 2);
+    assert_int_equal(s->ready_expect[1].first, 500);
+    assert_int_equal(s->ready_expect[1].last, 599);
+    assert_int_equal(s->ready_interval_usec, ODP_USEC_PER_SEC);
+    odp_config_service_free(s);
+    s = parse(SOUND "[ready]\nprobe = exec\ncommand = pg_isready -p 81\n");
+    assert_int_equal(s->probe, ODP_PROBE_EXEC);
+    assert_string_equal(s->ready_command[2], "81");
+    assert_null(s->ready_path);
+    odp_config_service_free(s);
+}
+
+static void test_requires_and_client(void **state)
+{
+    struct odp_config_service *s =
+        parse(SOUND "[idle]\ncount = connections\naction = stop\ncount_direct = no\n"
+                    "[requires]\nservice = db\nservice = cache\nmount = /media/FILMS\n"
+                    "path = /media/a b\npath = /media/c\n"
+                    "[client]\nproxy_protocol = off\nkeepalive = 90s\nmax_connections = 5000\n");
+
+    (void)state;
+    assert_false(s->count_direct);
+    assert_int_equal(s->n_required_services, 2);
+    assert_string_equal(s->required_services[1].text, "cache");
+    assert_int_equal(s->required_services[1].line, 12);
+    assert_string_equal(s->required_mounts[0], "/media/FILMS");
+    assert_null(s->required_mounts[1]);
+    assert_string_equal(s->required_paths[0], "/media/a b");
+    assert_string_equal(s->required_paths[1], "/media/c");
+    assert_int_equal(s->keepalive_usec, 90 * ODP_USEC_PER_SEC);
+    assert_int_equal(s->max_connections, 5000);
     odp_config_service_free(s);
 }
 
@@ -203,6 +277,9 @@ static void test_digest(void **state)
                 digest_of(BACKEND "[service]\nlisten=82\ntarget=/run/x\n[idle]\ntimeout=1\n"));
     assert_true(digest != digest_of(SERVICE "[backend]\ncommand = /bin/false\n"));
     assert_true(digest != digest_of(SOUND "type = process\n"));
+    assert_true(digest != digest_of(SOUND "[requires]\npath = /x\n"));
+    assert_true(digest_of(SOUND "[requires]\npath = /x\n") !=
+                digest_of(SOUND "[requires]\nmount = /x\n"));
     assert_true(digest_of(SOUND "environment=A=1\nenvironment=B=2\n") !=
                 digest_of(SOUND "environment=B=2\nenvironment=A=1\n"));
 }
@@ -254,9 +331,15 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),   cmocka_unit_test(test_exec),
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_defaults_that_hang_on_the_target),
-        cmocka_unit_test(test_digest),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_smallest),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_systemd),
+        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_requires_and_client),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_defaults_that_hang_on_the_target),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_nearest),
     };
 

@@ -81,16 +81,41 @@ static void test_keys(void **state)
         unsigned line;
         const char *words;
     } rows[] = {
-        {"[idle]\ncount = connections\n", 7,
-         "[idle] count is not built yet in odp 0.1.0: remove the line"},
-        {"unit = x.service\n", 6, "[backend] unit is not built yet"},
+        {"[idle]\ncount = traffic\n", 7,
+         "[idle] count = traffic is not built yet in odp 0.1.0: write `connections`"},
+        {"[idle]\nmin_traffic = 1K\n", 7,
+         "[idle] min_traffic is not built yet in odp 0.1.0: remove the line"},
+        {"[idle]\naction = freeze\n", 7, "not built yet in odp 0.1.0: write `stop`"},
+        {"[client]\nproxy_protocol = v2\n", 7, "not built yet in odp 0.1.0: write `off`"},
+        {"[client]\nkeepalive = 0\n", 7, "[client] keepalive = 0 is not from 1s to 9h"},
+        {"[client]\nkeepalive = 10h\n", 7, "is not from 1s to 9h"},
+        {"[client]\nkeepalive = soon\n", 7, "is not a time span"},
+        {"[client]\nmax_connections = 0\n", 7, "is not a number from 1 to 65536"},
+        {"[idle]\ncount_direct = maybe\n", 7, "is neither `yes` nor `no`"},
+        {"unit = x.service\n", 5, "command has no use beside unit (line 6)"},
+        {"project = x\n", 6, "[backend] project is not built yet"},
         {"[wait]\nmode = auto\n", 7,
          "[wait] mode = auto is not built yet in odp 0.1.0: write `hold` or `page`"},
         {"[wait]\nmode = hodl\n", 7, "did you mean `hold`?"},
-        {"[ready]\nprobe = http\n", 7, "not built yet in odp 0.1.0: write `tcp` or `none`"},
-        {"[ready]\nprobe = quite wrong\n", 7, "is unknown: write `tcp` or `none`"},
-        {"[requires]\nmount = /media\nnonsense = 1\n", 6,
-         "the section [requires] is not built yet"},
+        {"[ready]\nprobe = health\n", 7,
+         "not built yet in odp 0.1.0: write `tcp`, `http`, `exec` or `none`"},
+        {"[ready]\nprobe = quite wrong\n", 7, "is unknown: write `tcp`, `http`, `exec` or `none`"},
+        {"[ready]\nprobe = exec\n", 7, "probe = exec needs a command"},
+        {"[ready]\ncommand = x\n", 7, "[ready] command has a use with probe = exec alone"},
+        {"[ready]\npath = /x\n", 7, "[ready] path has a use with probe = http alone: write"},
+        {"[ready]\nexpect = 200\n", 7, "[ready] expect has a use with probe = http alone"},
+        {"[ready]\nprobe = http\npath = x\n", 8, "path = x is not the path of a URL"},
+        {"[ready]\nprobe = http\npath = /a b\n", 8, "is not the path of a URL"},
+        {"[ready]\nprobe = http\nexpect = 200-\n", 8, "is not a list of HTTP status codes"},
+        {"[ready]\nprobe = http\nexpect = 99\n", 8, "is not a list of HTTP status codes"},
+        {"[ready]\nprobe = http\nexpect = 300-200\n", 8, "is not a list of HTTP status codes"},
+        {"[ready]\nprobe = http\nexpect = 200,\n", 8, "is not a list of HTTP status codes"},
+        {"[ready]\nprobe = http\nexpect = 200 201\n", 8, "is not a list of HTTP status codes"},
+        {"[requires]\nmount = media\n", 7, "[requires] mount = media is not an absolute path"},
+        {"[requires]\nservice = A B\n", 7, "[requires] service = A B is not the name of a"},
+        {"[requires]\nservice = a\nservice = a\n", 8, "service = a stands in line 7 already"},
+        {"[requires]\nmemory = 1G\n", 7, "[requires] memory is not built yet"},
+        {"[notify]\nnonsense = 1\n", 6, "the section [notify] is not built yet"},
         {"[forward web]\nlisten = 81\n", 6, "the section [forward web] is not built yet"},
         {"[wait]\nmax_waiting = 0\n", 7, "is not a number from 1 to 65536"},
         {"[wait]\nmax_waiting = 65537\n", 7, "is not a number from 1 to 65536"},
@@ -262,17 +287,22 @@ static void test_what_is_missing(void **state)
     expect_fault(SERVICE "[backend]\nuser = x\n", 4, "nothing says what to start");
     expect_fault(SERVICE "[backend]\ntype = process\n", 5, "type = process needs a command");
     expect_fault(SERVICE BACKEND "type = none\n", 5,
-                 "command is never run with type = none (line 6)");
+                 "command has no use with type = none (line 6)");
     expect_fault(SERVICE "[backend]\nstop = x\n", 4, "nothing says what to start");
     // What is misspelt is not called missing as well.
     expect_fault("[sevice]\nlisten = 80\ntarget = /run/x\n" BACKEND, 1, "did you mean [service]?");
     expect_fault("[service]\nlissen = 80\ntarget = /run/x\n" BACKEND, 2, "did you mean `listen`?");
     expect_fault("[service]\nlisten: 80\ntarget = /run/x\n" BACKEND, 2, "write `listen = ...`");
     expect_fault("[service]\n listen = 80\ntarget = /run/x\n" BACKEND, 2, "indented");
-    expect_fault(SERVICE "[backend]\nunit = x\n", 5, "[backend] unit is not built yet");
-    expect_fault(
-        SERVICE "[backend]\ntype = docker\n", 5,
-        "[backend] type = docker is not built yet in odp 0.1.0: write `process`, `exec` or `none`");
+    expect_fault(SERVICE "[backend]\nunit = x\n", 5, "write the unit's whole name");
+    expect_fault(SERVICE "[backend]\nunit = a.service b.service\n", 5,
+                 "is not the name of one unit: write one a line");
+    expect_fault(SERVICE "[backend]\ntype = systemd\n", 5, "type = systemd needs a unit");
+    expect_fault(SERVICE "[backend]\nunit = x.service\nuser = x\n", 6,
+                 "user has no use beside unit (line 5)");
+    expect_fault(SERVICE "[backend]\ntype = docker\n", 5,
+                 "[backend] type = docker is not built yet in odp 0.1.0: write `process`, `exec`, "
+                 "`systemd` or `none`");
     expect_fault(SERVICE "[bakend]\ncommand = x\n", 4, "did you mean [backend]?");
     expect_fault("listen = 80\n[service]\ntarget = /run/x\n" BACKEND, 1, "before any section");
 }
@@ -289,13 +319,13 @@ static void test_exec(void **state)
     expect_fault(SERVICE EXEC "status = ./x\n", 7, "[backend] status: `./x` is neither");
     expect_fault(SERVICE EXEC "stop = x\n", 7, "[backend] stop was given in line 6 already");
     expect_fault(SERVICE EXEC "type = exec\ncommand = x\n", 8,
-                 "command is never run with type = exec (line 7)");
+                 "command has no use with type = exec (line 7)");
     expect_fault(SERVICE "[backend]\ntype = process\ncommand = x\nstatus = x\n", 7,
-                 "status is never run with type = process (line 5)");
+                 "status has no use with type = process (line 5)");
     expect_fault(SERVICE "[backend]\ncommand = x\nstart = x\n", 6,
-                 "start is never run with a command (line 5)");
+                 "start has no use beside command (line 5)");
     expect_fault(SERVICE "[backend]\ntype = none\nstop = x\n", 6,
-                 "stop is never run with type = none (line 5)");
+                 "stop has no use with type = none (line 5)");
 }
 
 static void test_addresses_of_one_file(void **state)
@@ -347,7 +377,7 @@ static void test_several_at_once(void **state)
     assert_non_null(strstr(all, "1: `x` stands before any section"));
     assert_non_null(strstr(all, "3: the line holds a NUL byte"));
     assert_non_null(strstr(all, "4: the line is indented"));
-    assert_non_null(strstr(all, "6: [ready] probe = no is unknown: write `tcp` or `none`"));
+    assert_non_null(strstr(all, "6: [ready] probe = no is unknown: write `tcp`, `http`"));
     assert_non_null(strstr(all, "1: nothing says what to start"));
     free(all);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Files together: what cannot be read, and clashes, where the later file by name is the faulty one.
+// Files together: what cannot be read, and clashes, where the later file by name is the invalid
+// one.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,19 +138,82 @@ static void test_clashes(void **state)
     assert_string_equal(c.services[1]->name, "off");
     assert_string_equal(c.services[2]->name, "other");
     assert_int_equal(c.n_invalid, 5);
-    assert_int_equal(c.faults.n, 6);
+    assert_int_equal(c.faults.n, 10);
     assert_string_equal(c.faults.items[0].file, "faulty.ini");
-    expect(&c, 1, "memos.ini:2",
-           "listen 127.0.0.1:80 is already covered by 80 of homepage "
-           "(homepage.ini:2)");
-    expect(&c, 2, "memos.ini:3",
-           "target 127.0.0.1:1001 is already that of homepage "
-           "(homepage.ini:3)");
-    expect(&c, 3, "q/homepage.ini:1", "a service named homepage is in homepage.ini already");
-    expect(&c, 4, "wild.ini:2", "listen 1001 covers 127.0.0.1:1001 of other (other.ini:2)");
-    expect(&c, 5, "z.ini:2",
-           "listen [::1]:80 is already covered by 80 of homepage "
-           "(homepage.ini:2)");
+    expect(&c, 1, "homepage.ini:2",
+           "listen 80 covers 127.0.0.1:80 of memos (memos.ini:2), which is left out");
+    expect(&c, 2, "homepage.ini:2", "listen 80 covers [::1]:80 of z (z.ini:2), which is left out");
+    expect(&c, 3, "homepage.ini:3",
+           "target 127.0.0.1:1001 is also that of memos (memos.ini:3), which is left out");
+    expect(&c, 4, "memos.ini:2",
+           "listen 127.0.0.1:80 is already covered by 80 of homepage (homepage.ini:2)");
+    expect(&c, 5, "memos.ini:3", "target 127.0.0.1:1001 is also that of homepage (homepage.ini:3)");
+    expect(&c, 6, "other.ini:2",
+           "listen 127.0.0.1:1001 is already covered by 1001 of wild (wild.ini:2), which is left "
+           "out");
+    expect(&c, 7, "q/homepage.ini:1", "a service named homepage is in homepage.ini already");
+    expect(&c, 8, "wild.ini:2", "listen 1001 covers 127.0.0.1:1001 of other (other.ini:2)");
+    expect(&c, 9, "z.ini:2",
+           "listen [::1]:80 is already covered by 80 of homepage (homepage.ini:2)");
+    odp_config_deinit(&c);
+}
+
+#define UNITS_OF(listen, units)                                                                    \
+    "[service]\nlisten = " listen "\ntarget = /run/" listen "\n[backend]\n" units
+
+static void test_shared_units(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", UNITS_OF("1", "unit = db.service\nunit = a.service\n"), 0),
+        file("b.ini", "b", UNITS_OF("2", "unit = b.service\nunit = db.service\n"), 0),
+        file("c.ini", "c", UNITS_OF("3", "unit = db.service\nscope = user\n"), 0),
+        file("d.ini", "d", UNITS_OF("4", "unit = d.service\nstop_unit = all.target\n"), 0),
+        file("e.ini", "e", UNITS_OF("5", "unit = e.service\nstop_unit = all.target\n"), 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    assert_int_equal(c.faults.n, 4);
+    expect(&c, 0, "a.ini:5", "unit db.service is also that of b (b.ini:6), which is left out");
+    expect(&c, 1, "a.ini:5", "unit db.service is also that of c (c.ini:5), which is left out");
+    expect(&c, 2, "b.ini:6", "unit db.service is also that of a (a.ini:5)");
+    expect(&c, 3, "c.ini:5", "unit db.service is also that of a (a.ini:5)");
+    odp_config_deinit(&c);
+}
+
+#define REQUIRES(listen, names)                                                                    \
+    "[service]\nlisten = " listen "\ntarget = /run/" listen                                        \
+    "\n[backend]\ncommand = x\n[requires]\n" names
+
+static void test_required_services(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", REQUIRES("1", "service = b\n"), 0),
+        file("b.ini", "b", REQUIRES("2", "service = c\nservice = faulty\n"), 0),
+        file("c.ini", "c", REQUIRES("3", "service = d\nservice = a\n"), 0),
+        file("d.ini", "d", REQUIRES("4", "mount = /media\n"), 0),
+        file("self.ini", "self", REQUIRES("5", "service = self\n"), 0),
+        file("typo.ini", "typo", REQUIRES("6", "service = fauty\nservice = zzzzzzzz\n"), 0),
+        file("faulty.ini", "faulty", "[service]\n", 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    assert_string_equal(c.services[2]->name, "d");
+    expect(&c, 0, "a.ini:7",
+           "[requires] service = b: c requires a (c.ini:8): neither could ever start");
+    expect(&c, 1, "c.ini:8",
+           "[requires] service = a: a requires b (a.ini:7): neither could ever start");
+    expect(&c, 5, "self.ini:7", "[requires] service = self: a service cannot require itself");
+    expect(&c, 6, "typo.ini:7",
+           "[requires] service = fauty: there is no such service: did you mean `faulty`?");
+    expect(&c, 7, "typo.ini:8",
+           "[requires] service = zzzzzzzz: there is no such service, no file zzzzzzzz.ini");
+    assert_int_equal(c.faults.n, 8);
     odp_config_deinit(&c);
 }
 
@@ -169,6 +233,8 @@ int main(void)
         cmocka_unit_test(test_targets_that_lead_back),
         cmocka_unit_test(test_files_that_cannot_be_read),
         cmocka_unit_test(test_clashes),
+        cmocka_unit_test(test_shared_units),
+        cmocka_unit_test(test_required_services),
         cmocka_unit_test(test_nothing_to_load),
     };
 

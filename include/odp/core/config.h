@@ -26,10 +26,19 @@ enum odp_backend_type {
     ODP_BACKEND_NONE,    // nothing to start: a plain proxy
     ODP_BACKEND_PROCESS, // a command that stays in the foreground
     ODP_BACKEND_EXEC,    // commands that start and stop what runs elsewhere
+    ODP_BACKEND_SYSTEMD, // units of the service manager
+};
+
+enum odp_scope {
+    ODP_SCOPE_DEFAULT, // that of odpd
+    ODP_SCOPE_SYSTEM,
+    ODP_SCOPE_USER,
 };
 
 enum odp_probe_type {
     ODP_PROBE_TCP,
+    ODP_PROBE_HTTP,
+    ODP_PROBE_EXEC,
     ODP_PROBE_NONE,
 };
 
@@ -41,6 +50,16 @@ enum odp_wait_mode {
 struct odp_config_listen {
     struct odp_address address;
     char *text; // owned; as written
+    unsigned line;
+};
+
+// HTTP status codes from first to last.
+struct odp_config_range {
+    uint16_t first, last;
+};
+
+struct odp_config_name {
+    char *text; // owned
     unsigned line;
 };
 
@@ -65,6 +84,11 @@ struct odp_config_service {
     char **start, **stop, **status;            // likewise; NULL unless exec, status there too
     char *directory, *user, *environment_file; // owned or NULL
     char **environment;                        // owned, NULL terminated KEY=VALUE; may be NULL
+    struct odp_config_name *units;             // owned array in start order, none unless systemd
+    size_t n_units;
+    struct odp_config_name *stop_units; // owned array; none: the units, last one first
+    size_t n_stop_units;
+    enum odp_scope scope;
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 
@@ -72,6 +96,10 @@ struct odp_config_service {
     enum odp_probe_type probe;
     uint64_t ready_timeout_usec;
     uint64_t ready_interval_usec;
+    char *ready_path;                      // owned; NULL unless the probe is http
+    struct odp_config_range *ready_expect; // owned array, at least one if the probe is http
+    size_t n_ready_expect;
+    char **ready_command; // owned argv; NULL unless the probe is exec
 
     // [wait]
     enum odp_wait_mode wait_mode;
@@ -81,9 +109,19 @@ struct odp_config_service {
     // [idle]
     uint64_t idle_timeout_usec; // ODP_NEVER: never stopped for quiet
     uint64_t drain_timeout_usec;
+    bool count_direct; // connections to the target that did not come through odp count
 
-    // Of every setting that the launcher acts on ([backend]), in file order, FNV-1a 64. Equal text
-    // gives an equal digest; comments and blank lines do not count.
+    // [requires]
+    struct odp_config_name *required_services; // owned array
+    size_t n_required_services;
+    char **required_mounts, **required_paths; // owned, NULL terminated; NULL for none
+
+    // [client]
+    uint64_t keepalive_usec;  // of silence, before a client is probed; whole seconds
+    unsigned max_connections; // relayed at once, at least 1
+
+    // Of every setting that the launcher acts on ([backend], [ready], [requires]), in file order,
+    // FNV-1a 64. Equal text gives an equal digest; comments and blank lines do not count.
     uint64_t digest;
 };
 
@@ -105,6 +143,8 @@ struct odp_config {
     // The names of files that gave no service, for `odp status` (state `invalid`); owned strings.
     char **invalid;
     size_t n_invalid;
+    char **names; // of all files, sound or not; owned strings, NULL terminated, sorted
+    size_t n_names;
     struct odp_config_faults faults; // sorted by file and line
 };
 
@@ -116,9 +156,11 @@ int odp_config_service_parse(const char *name, const char *file, const char *tex
 
 void odp_config_service_free(struct odp_config_service *s);
 
-// Parses all files and looks for what only shows across them: a listen address or a target that
-// two enabled files share, a wildcard over a specific address, a listen that is its own target.
-// Of two that clash the later file (by name) is the invalid one.
+// Parses all files and looks for what only shows across them: a listen address, a unit or a target
+// that two enabled files share, a wildcard over a specific address, targets that lead back to their
+// own service, a required service that does not exist or requires this one. Each file that takes
+// part gets a fault; only the later one (by name) is invalid, so that a new file never takes an old
+// one down.
 // Returns 0 (faults or not) or -ENOMEM; *ret is to be deinitialised in both cases.
 int odp_config_load(const struct odp_files *files, struct odp_config *ret);
 
