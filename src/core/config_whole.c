@@ -151,11 +151,23 @@ static void refuse_without_probe(struct odp_config_parse *p, const char *key, co
                                key, probe, probe);
 }
 
+// Without a `probe` line: who writes what is to be asked wants it asked.
+static void find_probe(struct odp_config_parse *p)
+{
+    if (odp_config_seen(p, "ready", "probe"))
+        return;
+    if (odp_config_seen(p, "ready", "path") || odp_config_seen(p, "ready", "expect"))
+        p->service->probe = ODP_PROBE_HTTP;
+    else if (odp_config_seen(p, "ready", "command"))
+        p->service->probe = ODP_PROBE_EXEC;
+}
+
 static void check_ready(struct odp_config_parse *p)
 {
     const struct odp_config_service *s = p->service;
     unsigned probe_line = odp_config_seen(p, "ready", "probe");
 
+    find_probe(p);
     if (s->probe != ODP_PROBE_HTTP) {
         refuse_without_probe(p, "path", "http");
         refuse_without_probe(p, "expect", "http");

@@ -140,6 +140,13 @@ static void test_probes(void **state)
     odp_config_service_free(s);
     s = parse(SOUND "[ready]\nprobe = exec\ncommand = pg_isready -p 81\n");
     assert_int_equal(s->probe, ODP_PROBE_EXEC);
+    odp_config_service_free(s);
+    s = parse(SOUND "[ready]\npath = /settings\n");
+    assert_int_equal(s->probe, ODP_PROBE_HTTP);
+    assert_string_equal(s->ready_path, "/settings");
+    odp_config_service_free(s);
+    s = parse(SOUND "[ready]\ncommand = pg_isready -p 81\n");
+    assert_int_equal(s->probe, ODP_PROBE_EXEC);
     assert_string_equal(s->ready_command[2], "81");
     assert_null(s->ready_path);
     odp_config_service_free(s);
