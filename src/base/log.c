@@ -12,13 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "odp/base/fd.h"
+#include "odp/base/keep.h"
 
 #define LINE_MAX_BYTES 1024
 
 static const char *log_program = "odp";
 static enum odp_log_level log_level = ODP_LOG_INFO;
 static bool log_to_journal;
+static const char *keep_directory; // NULL: nothing is kept
+static bool keep_failed;           // it was said
 
 // JOURNAL_STREAM is inherited by programs whose stderr leads elsewhere by now; systemd.exec(5)
 // has its device and inode to tell.
@@ -101,18 +107,55 @@ static size_t add_prefix(char *line, size_t size, enum odp_log_level level, cons
     return used;
 }
 
-void odp_log(enum odp_log_level level, const char *service, const char *format, ...)
+// "2026-11-21T04:17:10.123+01:00 ", RFC 3339 in local time.
+static size_t add_time(char *s, size_t size)
 {
-    char line[LINE_MAX_BYTES + 1];
-    int saved = errno;
+    struct timespec now;
+    struct tm tm;
+    char zone[8] = "";
 
-    if (level > log_level)
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (!localtime_r(&now.tv_sec, &tm) || strftime(zone, sizeof(zone), "%z", &tm) != 5)
+        return 0;
+    size_t n = strftime(s, size, "%FT%T", &tm);
+    n += (size_t)snprintf(s + n, size - n, ".%03ld%.3s:%.2s ", now.tv_nsec / 1000000, zone,
+                          zone + 3);
+    return n;
+}
+
+// `text` is a whole line, its newline included, without control characters.
+static void keep(enum odp_log_level level, const char *service, const char *who, const char *text)
+{
+    char line[LINE_MAX_BYTES + 64];
+
+    if (!keep_directory || log_to_journal || level > ODP_LOG_INFO)
         return;
-    size_t n = add_prefix(line, LINE_MAX_BYTES, level, service);
-    va_list args;
-    va_start(args, format);
+    size_t n = add_time(line, sizeof(line));
+    n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", who, text);
+    int r = odp_keep_append(keep_directory, service, line, n);
+    if (r < 0 && !keep_failed) {
+        keep_failed = true;
+        odp_log(ODP_LOG_WARNING, NULL, "lines of services cannot be kept in %s: %s", keep_directory,
+                strerror(-r));
+    }
+}
+
+int odp_log_keep(const char *directory)
+{
+    if (log_to_journal)
+        return 0;
+    keep_directory = directory;
+    return odp_mkdir_p(directory, 0750);
+}
+
+static void write_line(enum odp_log_level level, const char *service, const char *who,
+                       const char *format, va_list args)
+{
+    char line[LINE_MAX_BYTES + 2];
+    int saved = errno;
+    size_t n_prefix = add_prefix(line, LINE_MAX_BYTES, level, service), n = n_prefix;
     int more = vsnprintf(line + n, LINE_MAX_BYTES - n, format, args);
-    va_end(args);
+
     if (more > 0) {
         bool cut = (size_t)more >= LINE_MAX_BYTES - n;
         n = cut ? end_on_character(line, LINE_MAX_BYTES - 1) : n + (size_t)more;
@@ -120,8 +163,38 @@ void odp_log(enum odp_log_level level, const char *service, const char *format, 
     line[n] = '\0';
     replace_controls(line);
     line[n] = '\n';
+    line[n + 1] = '\0';
     // Nowhere to report a log line that cannot be written.
     while (write(STDERR_FILENO, line, n + 1) < 0 && errno == EINTR) {
     }
+    if (service)
+        keep(level, service, who, line + n_prefix);
     errno = saved;
+}
+
+void odp_log(enum odp_log_level level, const char *service, const char *format, ...)
+{
+    va_list args;
+
+    if (level > log_level)
+        return;
+    va_start(args, format);
+    write_line(level, service, "odp: ", format, args);
+    va_end(args);
+}
+
+__attribute__((format(printf, 2, 3))) static void log_output(const char *service,
+                                                             const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(ODP_LOG_INFO, service, "", format, args);
+    va_end(args);
+}
+
+void odp_log_output(const char *service, const char *line)
+{
+    if (log_level >= ODP_LOG_INFO)
+        log_output(service, "%s", line);
 }

@@ -31,6 +31,11 @@ const struct odp_verb odp_verbs[] = {
      "failed. Clients' addresses are shown to root and to members of group odp.\n"
      "  --json  the same, for programs\n",
      odp_cmd_why, true},
+    {"logs", "NAME [-f] [-n LINES]", "what a service has printed",
+     "The lines of the service itself, and odp's own on it (`odp: ...`), with their time.\n"
+     "  -f  goes on with what comes, until Ctrl-C\n"
+     "  -n  the last so many lines only\n",
+     odp_cmd_logs, true},
     {"start", "NAME... [--no-wait]", "wake services",
      "Wakes the services, all at once, and waits until each is ready or has failed.\n"
      "  --no-wait  only ask for it\n",
@@ -50,8 +55,8 @@ const struct odp_verb odp_verbs[] = {
 };
 
 static const char *const unbuilt_verbs[] = {
-    "logs",     "hold",   "release", "enable", "disable", "reload",
-    "generate", "doctor", "ledger",  "import", NULL,
+    "hold",     "release", "enable", "disable", "reload",
+    "generate", "doctor",  "ledger", "import",  NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)

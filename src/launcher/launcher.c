@@ -26,6 +26,7 @@ struct launcher {
     struct odp_dispatch dispatch;
     struct odp_backend_host host;
     char directory[ODP_PATH_MAX]; // RUNTIME/launcher
+    char logs[ODP_PATH_MAX];      // RUNTIME/logs
     int lock_fd;
 };
 
@@ -105,6 +106,8 @@ static int init(struct launcher *l, const struct odp_launcher_options *o)
     l->link.on_end = on_link_end;
     r = odp_mkdir_p(l->directory, 0700);
     if (r == 0)
+        r = odp_log_keep(l->logs);
+    if (r == 0)
         r = lock(l);
     if (r < 0) {
         odp_log(ODP_LOG_ERR, NULL, "cannot work in %s: %s", l->directory, strerror(-r));
@@ -135,6 +138,7 @@ int odp_launcher_run(const struct odp_launcher_options *options)
     odp_log_init("odp-launcher", options->log_level);
     signal(SIGPIPE, SIG_IGN); // the log's reader may go
     snprintf(l.directory, sizeof(l.directory), "%s/launcher", options->runtime);
+    snprintf(l.logs, sizeof(l.logs), "%s/" ODP_LOGS_DIR, options->runtime);
     r = fill_standard_fds();
     if (r == 0)
         r = uv_loop_init(&l.loop);

@@ -46,7 +46,7 @@ static void end_line(struct odp_output *o)
         return;
     o->line[n] = '\0';
     memcpy(o->last_words, o->line, ODP_OUTPUT_LAST_WORDS_MAX); // its own last byte stays NUL
-    odp_log(ODP_LOG_INFO, o->name, "%s", o->line);
+    odp_log_output(o->name, o->line);
 }
 
 static void take(struct odp_output *o, const char *data, size_t n_bytes)

@@ -5,6 +5,7 @@
 #include "odp/proxy/odpd.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,11 +91,15 @@ static void finish(struct odpd *d)
 
 int odp_odpd_run(const struct odp_odpd_options *options)
 {
+    char logs[ODP_PATH_MAX + sizeof(ODP_LOGS_DIR) + 1];
     struct odpd d = {0};
 
     odp_log_init("odpd", options->log_level);
     odp_limits_raise();
+    snprintf(logs, sizeof(logs), "%s/" ODP_LOGS_DIR, options->paths.runtime);
     int r = odp_mkdir_p(options->paths.runtime, 0755);
+    if (r == 0)
+        r = odp_log_keep(logs);
     if (r < 0) {
         odp_log(ODP_LOG_ERR, NULL, "cannot make %s: %s", options->paths.runtime, strerror(-r));
         return EXIT_FAILURE;

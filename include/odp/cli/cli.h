@@ -70,6 +70,7 @@ int odp_complain_refused(struct odp_client *client, const char *verb,
 int odp_cmd_help(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_status(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv);
+int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_start(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_stop(const struct odp_cli *cli, int argc, char **argv);
 

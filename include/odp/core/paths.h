@@ -10,6 +10,8 @@
 
 #define ODP_PATH_MAX 1024
 
+#define ODP_LOGS_DIR "logs" // below the runtime directory: what services print, base/keep.h
+
 struct odp_paths_env {
     bool system;              // run by root, or for the system
     const char *home;         // HOME
