@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The http probe's request and its words; see the header.
+
+#include "odp/core/http_probe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void odp_http_probe_write(const struct odp_config_service *s, struct odp_buf *ret)
+{
+    const char *host = s->target.kind == ODP_ADDRESS_UNIX ? "localhost" : s->target_text;
+
+    odp_buf_printf(ret,
+                   "GET %s HTTP/1.1\r\n"
+                   "Host: %s\r\n"
+                   "User-Agent: odp/" ODP_VERSION "\r\n"
+                   "Accept: */*\r\n"
+                   "Connection: close\r\n"
+                   "\r\n",
+                   s->ready_path, host);
+}
+
+bool odp_http_probe_passes(const struct odp_config_service *s, unsigned status)
+{
+    for (size_t i = 0; i < s->n_ready_expect; i++)
+        if (status >= s->ready_expect[i].first && status <= s->ready_expect[i].last)
+            return true;
+    return false;
+}
+
+const char *odp_http_probe_format(const struct odp_config_service *s, char *buf)
+{
+    static const char begin[] = "GET ", more[] = "...";
+    const size_t n_max = ODP_HTTP_PROBE_TEXT_MAX - sizeof(begin) - sizeof(more) + 1;
+    size_t n = strlen(s->ready_path);
+    bool cut = n > n_max;
+
+    if (cut) // not within a character
+        for (n = n_max; n > 0 && ((unsigned char)s->ready_path[n] & 0xc0) == 0x80;)
+            n--;
+    snprintf(buf, ODP_HTTP_PROBE_TEXT_MAX, "%s%.*s%s", begin, (int)n, s->ready_path,
+             cut ? more : "");
+    return buf;
+}
