@@ -33,9 +33,9 @@ Report = collections.namedtuple("Report", "id name state reason")
 
 
 def digest_of(backend):
-    """FNV-1a 64 of the [backend] settings, as core/config computes it."""
+    """FNV-1a 64 of the settings that the launcher acts on, as core/config computes it."""
     value = 14695981039346656037
-    for byte in "".join(f"{k}={v}\n" for k, v in backend).encode():
+    for byte in "".join(f"backend.{k}={v}\n" for k, v in backend).encode():
         value = ((value ^ byte) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
     return value
 
