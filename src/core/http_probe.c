@@ -5,7 +5,6 @@
 #include "odp/core/http_probe.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void odp_http_probe_write(const struct odp_config_service *s, struct odp_buf *ret)
 {
@@ -32,14 +31,10 @@ bool odp_http_probe_passes(const struct odp_config_service *s, unsigned status)
 const char *odp_http_probe_format(const struct odp_config_service *s, char *buf)
 {
     static const char begin[] = "GET ", more[] = "...";
-    const size_t n_max = ODP_HTTP_PROBE_TEXT_MAX - sizeof(begin) - sizeof(more) + 1;
-    size_t n = strlen(s->ready_path);
-    bool cut = n > n_max;
+    size_t n =
+        odp_utf8_cut(s->ready_path, ODP_HTTP_PROBE_TEXT_MAX + 1 - sizeof(begin) - sizeof(more));
 
-    if (cut) // not within a character
-        for (n = n_max; n > 0 && ((unsigned char)s->ready_path[n] & 0xc0) == 0x80;)
-            n--;
     snprintf(buf, ODP_HTTP_PROBE_TEXT_MAX, "%s%.*s%s", begin, (int)n, s->ready_path,
-             cut ? more : "");
+             s->ready_path[n] ? more : "");
     return buf;
 }

@@ -11,6 +11,17 @@
 #define LIMIT_REFUSING  1
 #define ROUNDS_GROWING  20 // after these the pause is above every sensible interval
 
+void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config)
+{
+    *t = (struct odp_tries){
+        .pace = config->probe == ODP_PROBE_HTTP   ? ODP_TRIES_HTTP
+                : config->probe == ODP_PROBE_EXEC ? ODP_TRIES_EXEC
+                                                  : ODP_TRIES_TCP,
+        .interval_usec = config->ready_interval_usec,
+        .next_usec = ODP_NEVER,
+    };
+}
+
 void odp_tries_begin(struct odp_tries *t, uint64_t now_usec)
 {
     t->next_usec = now_usec + ODP_USEC_PER_MS;

@@ -54,6 +54,23 @@ static void test_tries_come_after_1_2_then_every_4_ms(void **state)
     assert_false(odp_tries_due(&t, NOW + 1000 * SEC));
 }
 
+static void test_pace_of_a_file(void **state)
+{
+    struct odp_config_service config = {.ready_interval_usec = 7 * MS, .probe = ODP_PROBE_HTTP};
+    struct odp_tries t;
+
+    (void)state;
+    odp_tries_init(&t, &config);
+    assert_true(t.pace == ODP_TRIES_HTTP && t.interval_usec == 7 * MS);
+    assert_false(odp_tries_due(&t, NOW));
+    config.probe = ODP_PROBE_EXEC;
+    odp_tries_init(&t, &config);
+    assert_int_equal(t.pace, ODP_TRIES_EXEC);
+    config.probe = ODP_PROBE_NONE;
+    odp_tries_init(&t, &config);
+    assert_int_equal(t.pace, ODP_TRIES_TCP);
+}
+
 static void test_http_probes_slow_down_to_the_interval(void **state)
 {
     static const uint64_t pause_ms[] = {1, 4, 8, 16, 32, 64, 128, 250, 250};
@@ -183,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_window),
         cmocka_unit_test(test_tries_come_after_1_2_then_every_4_ms),
+        cmocka_unit_test(test_pace_of_a_file),
         cmocka_unit_test(test_http_probes_slow_down_to_the_interval),
         cmocka_unit_test(test_exec_probes_keep_the_interval),
         cmocka_unit_test(test_tries_under_way),

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "odp/core/config.h"
+
 enum odp_tries_pace {
     ODP_TRIES_TCP,  // as above
     ODP_TRIES_HTTP, // pauses of 1, 4, 8, 16 ms ... up to the interval: a quick service is not made
@@ -27,6 +29,9 @@ struct odp_tries {
     bool connects;      // the latest try connected
     bool early_end;     // one was ended before a byte, since the start request
 };
+
+// Not trying, at the pace that [ready] of the file asks for.
+void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config);
 
 // A start was asked for, or a target is to be tried anew: the first try is due at once, since
 // nothing else may run there yet, or after 1 ms where a process has just been asked for.
