@@ -259,10 +259,8 @@ static struct odp_probe *probe_new(struct odp_managed *m)
 void odp_probe_on_change(struct odp_managed *m, enum odp_service_event_kind kind)
 {
     enum odp_service_state s = m->machine.state;
-    bool is_exec = m->config->probe == ODP_PROBE_EXEC;
 
-    // The launcher ends a command before it starts the service.
-    if (s == ODP_SERVICE_PROBING || (s == ODP_SERVICE_STARTING && !is_exec)) {
+    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_PROBING) {
         // It has just passed, and yet refuses clients: asked at once, the two would chase each
         // other.
         if (kind == ODP_EVENT_REFUSED && odp_probe_is_set(m->config))

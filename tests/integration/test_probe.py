@@ -325,14 +325,6 @@ class AdoptionTest(ProbeCase):
         self.assertEqual(len(backend.probes()), 1)
         self.assert_echo(backend)
 
-    def test_answer_under_way_of_one_that_ended_does_not(self):
-        backend = self.probed("--after", "hang")
-        d = self.odpd({"web": backend.file("timeout = 500ms")})
-        self.assertEqual(d.odp("start", "web").returncode, 1)
-        os.kill(backend.starts()[0], signal.SIGKILL)
-        time.sleep(0.3)
-        self.assertEqual(d.state("web"), "failed")
-
     def test_refused_once_ready(self):
         # It goes and comes back by other hands; what it answers in between is not for clients.
         port = free_port()

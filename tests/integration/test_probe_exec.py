@@ -118,6 +118,17 @@ class ExecTest(Case):
         self.assertEqual(status["reason"], "answered late, after its start had failed")
         self.assertEqual((len(self.runs()), len(self.backend.starts())), (1, 1))
 
+    def test_answer_under_way_of_one_that_ended_does_not(self):
+        d = self.begin(f"while [ ! -e {self.path('well')} ]; do sleep 0.02; done\n"
+                       f"touch {self.path('ended')}", "timeout = 500ms")
+        self.assertEqual(d.odp("start", "web").returncode, 1)
+        os.kill(self.backend.starts()[0], signal.SIGKILL)
+        self.touch("well")
+        until(lambda: os.path.exists(self.path("ended")) and not is_alive(self.runs()[0]),
+              "the probe has passed")
+        self.assertEqual(d.odp("stop", "web").returncode, 0)  # behind its answer
+        self.assertNotIn("failed -> ready", d.log())
+
     def test_late_is_adopted_by_the_next_visit(self):
         d = self.begin(f"[ -e {self.path('well')} ]", "timeout = 500ms\ninterval = 100ms")
         self.assertEqual(d.odp("start", "web").returncode, 1)

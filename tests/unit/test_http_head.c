@@ -193,7 +193,7 @@ static void test_garbage(void **state)
         char text[128];
         size_t n = strlen(model);
 
-        memcpy(text, model, n);
+        memcpy(text, model, n + 1);
         for (unsigned i = next_random(&seed) % 4; i > 0; i--)
             text[next_random(&seed) % n] = alphabet[next_random(&seed) % sizeof(alphabet)];
         (void)odp_http_head_feed(&at_once, text, n);
