@@ -49,6 +49,11 @@ static bool is_one_line(const char *s, size_t n_bytes)
     return true;
 }
 
+static bool is_probe_id(uint32_t id)
+{
+    return (id & ODP_PROTO_PROBE_ID) != 0;
+}
+
 // Both strings are terminated.
 static bool message_is_sound(const struct odp_proto_message *m)
 {
@@ -60,8 +65,13 @@ static bool message_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_STOP:
     case ODP_PROTO_FREEZE:
     case ODP_PROTO_THAW:
-        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0';
-    case ODP_PROTO_REPORT: return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_STALE;
+    case ODP_PROTO_PROBE:
+        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0' &&
+               is_probe_id(m->id) == (m->op == ODP_PROTO_PROBE);
+    case ODP_PROTO_REPORT:
+        if (m->state == ODP_PROTO_ANSWERS || m->state == ODP_PROTO_SILENT)
+            return is_probe_id(m->id);
+        return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_STALE;
     }
     return false;
 }
@@ -125,6 +135,7 @@ const char *odp_proto_op_to_string(enum odp_proto_op op)
     case ODP_PROTO_FREEZE: return "freeze";
     case ODP_PROTO_THAW: return "thaw";
     case ODP_PROTO_REPORT: return "report";
+    case ODP_PROTO_PROBE: return "probe";
     }
     return "unknown";
 }

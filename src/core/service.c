@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "odp/base/buf.h"
+
 // How long an unanswered look is waited for before it is asked again.
 #define LOOK_TIMEOUT_USEC (10 * ODP_USEC_PER_SEC)
 // The launcher itself ends a stop at stop_timeout; this is its time to say so.
@@ -47,7 +49,8 @@ static void enter(struct step *x, enum odp_service_state state, uint64_t deadlin
 
 static void request(struct step *x, enum odp_proto_op op)
 {
-    if (++x->s->request_id == 0) // 0 marks observations
+    // 0 marks observations, and what is beyond it probes.
+    if (++x->s->request_id >= ODP_PROTO_PROBE_ID)
         x->s->request_id = 1;
     x->effects->request = true;
     x->effects->op = op;
@@ -149,6 +152,8 @@ static void act_ready(struct step *x)
 {
     struct odp_service *s = x->s;
 
+    if (s->state == ODP_SERVICE_FAILED)
+        set_reason(s, "answered late, after its start had failed");
     s->wanted = false;
     s->unwanted = false;
     s->waking = false;
@@ -292,15 +297,18 @@ static void act_ended_in_probe(struct step *x)
 static void act_fail_timeout(struct step *x)
 {
     bool starting = x->s->state == ODP_SERVICE_STARTING;
+    const char *said = starting || !x->event->reason ? "" : x->event->reason;
     char span[ODP_SPAN_MAX], text[ODP_REASON_MAX + 1];
 
     odp_span_format(starting ? x->s->settings.start_timeout_usec
                              : x->s->settings.ready_timeout_usec,
                     span, sizeof(span));
-    snprintf(text, sizeof(text),
-             starting ? "did not start within %s ([backend] start_timeout)"
-                      : "runs, but did not answer within %s ([ready] timeout)",
-             span);
+    int n = snprintf(text, sizeof(text),
+                     starting ? "did not start within %s ([backend] start_timeout)%s"
+                              : "runs, but did not answer within %s ([ready] timeout)%s",
+                     span, said[0] ? ": " : "");
+    size_t room = sizeof(text) - 1 - (size_t)n;
+    snprintf(text + n, room + 1, "%.*s", (int)odp_utf8_cut(said, room), said);
     fail(x, text);
 }
 

@@ -164,6 +164,12 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
     service = match(d, request);
     if (!service)
         return;
+    if (request->op == ODP_PROTO_PROBE) {
+        odp_probes_request(&d->probes, service->settings, request->id);
+        return;
+    }
+    if (request->op != ODP_PROTO_LOOK)
+        odp_probes_end(&d->probes, request->name);
     if (settle(d, service) < 0) {
         refuse(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
         return;
@@ -175,6 +181,7 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
     case ODP_PROTO_STOP: call(d, service->backend, request, vtable->stop); break;
     case ODP_PROTO_FREEZE: call(d, service->backend, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, service->backend, request, vtable->thaw); break;
+    case ODP_PROTO_PROBE:
     case ODP_PROTO_REPORT: break;
     }
 }
@@ -201,6 +208,7 @@ int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, con
     int r;
 
     *d = (struct odp_dispatch){.host = host, .config = config};
+    odp_probes_init(&d->probes, host);
     snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR, config);
     r = odp_files_read(path, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, &files);
     if (r < 0) {
@@ -214,6 +222,7 @@ int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, con
 
 void odp_dispatch_deinit(struct odp_dispatch *d)
 {
+    odp_probes_deinit(&d->probes);
     for (size_t i = 0; i < d->n_services; i++) {
         odp_backend_free(d->services[i].backend);
         odp_config_service_free(d->services[i].settings);

@@ -68,7 +68,7 @@ static void say_timeout(const struct odp_managed *m, struct texts *t)
     char span[ODP_SPAN_MAX];
 
     snprintf(t->title, sizeof(t->title), "%s is not ready yet", m->config->name);
-    snprintf(t->reason, sizeof(t->reason), "It did not answer while you waited for %s.",
+    snprintf(t->reason, sizeof(t->reason), "It did not answer within %s ([wait] timeout).",
              odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));
 }
 

@@ -10,6 +10,7 @@
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/probe.h"
 #include "odp/proxy/visit.h"
 
 static enum odp_ledger_phase phase_of(enum odp_service_state s)
@@ -59,6 +60,7 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
         // From starting to probing the rounds that began at the start request simply go on.
         odp_tries_begin(&m->tries, odp_now_usec());
     }
+    odp_probe_on_change(m, kind);
 }
 
 static void on_change(struct odp_managed *m, const struct odp_service_effects *fx,
@@ -124,6 +126,10 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
 {
     struct odp_service_event event = {.id = report->id, .reason = report->reason};
 
+    if (report->id & ODP_PROTO_PROBE_ID) {
+        odp_probe_report(m, report);
+        return;
+    }
     switch (report->state) {
     case ODP_PROTO_RUNNING: event.kind = ODP_EVENT_RUNNING; break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
@@ -138,8 +144,13 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         event.kind = ODP_EVENT_FAILED;
         break;
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
+    case ODP_PROTO_ANSWERS:
+    case ODP_PROTO_SILENT:
     case ODP_PROTO_NO_STATE: return;
     }
+    // What it would have answered late it answers no more.
+    if (m->machine.state == ODP_SERVICE_FAILED && event.kind != ODP_EVENT_RUNNING)
+        odp_probe_end(m);
     step(m, &event);
 }
 
@@ -147,7 +158,8 @@ static uint64_t next_deadline(const struct odp_managed *m)
 {
     uint64_t deadline = odp_usec_min(m->machine.deadline_usec, odp_visits_deadline(m));
 
-    if (odp_visits_want_try(m))
+    deadline = odp_usec_min(deadline, odp_probe_deadline(m));
+    if (odp_visits_want_try(m) || odp_probe_is_wanted(m))
         deadline = odp_usec_min(deadline, m->tries.next_usec);
     return deadline;
 }
@@ -159,10 +171,13 @@ static void on_timer(uv_timer_t *timer)
 
     m->armed_usec = ODP_NEVER;
     if (m->machine.deadline_usec <= now_usec)
-        odp_managed_event(m, ODP_EVENT_DEADLINE, NULL);
+        odp_managed_event(m, ODP_EVENT_DEADLINE, odp_probe_last_answer(m));
     odp_visits_expire(m, now_usec);
+    odp_probe_expire(m, now_usec);
     if (odp_visits_want_try(m) && odp_tries_due(&m->tries, now_usec))
         odp_visits_try(m);
+    if (odp_probe_is_wanted(m) && odp_tries_due(&m->tries, now_usec))
+        odp_probe_begin(m);
     odp_managed_arm(m);
 }
 

@@ -15,6 +15,7 @@
 #include "odp/base/log.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/probe.h"
 #include "odp/proxy/visit.h"
 
 // Without a connection to close, descriptors may become free in other programs only.
@@ -166,8 +167,7 @@ static void managed_init(struct odp_managed *m, struct odp_manager *mgr,
     odp_list_init(&m->leaving);
     odp_list_init(&m->release_node);
     odp_ledger_init(&m->ledger, odp_boottime_usec());
-    m->tries.interval_usec = config->ready_interval_usec;
-    odp_tries_stop(&m->tries);
+    odp_tries_init(&m->tries, config);
     m->armed_usec = ODP_NEVER;
     uv_timer_init(odp_io_loop_uv(mgr->loop), &m->timer);
     m->timer.data = m;
@@ -278,6 +278,7 @@ void odp_manager_free(struct odp_manager *mgr)
         m->active = false;
         close_listeners(m);
         odp_visits_drop(m);
+        odp_probe_end(m);
         odp_story_deinit(&m->story);
         uv_close((uv_handle_t *)&m->timer, NULL);
     }

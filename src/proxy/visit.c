@@ -244,7 +244,8 @@ static bool answer(struct odp_visit *v, enum odp_conn_event event)
         odp_log(ODP_LOG_DEBUG, m->config->name, "a client is shown the waiting page");
     else
         odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
-                event == ODP_CONN_EV_TIMEOUT ? "it waited too long" : m->machine.reason);
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long ([wait] timeout)"
+                                             : m->machine.reason);
     return odp_answer_begin(v, event);
 }
 

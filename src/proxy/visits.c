@@ -4,6 +4,8 @@
 
 #include "odp/proxy/visit.h"
 
+#include "odp/proxy/probe.h"
+
 #define CONNECTS_MAX 128 // upstream connects under way to ready services, of all together
 
 static struct odp_visit *visit_of(struct odp_list *node)
@@ -158,15 +160,21 @@ static bool wants_probe(const struct odp_managed *m)
     return m->n_waiting == 0 && m->n_tries == 0 && m->machine.state != ODP_SERVICE_UNKNOWN;
 }
 
+// Where odp has a probe of its own, clients wait for that.
+static bool may_try(const struct odp_managed *m)
+{
+    return odp_service_is_trying(&m->machine) && !odp_probe_is_set(m->config) &&
+           m->n_tries < odp_tries_limit(&m->tries);
+}
+
 bool odp_visits_want_try(const struct odp_managed *m)
 {
-    return odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries) &&
-           (wants_probe(m) || next_to_try(m));
+    return may_try(m) && (wants_probe(m) || next_to_try(m));
 }
 
 void odp_visits_try(struct odp_managed *m)
 {
-    while (odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries)) {
+    while (may_try(m)) {
         struct odp_visit *v = next_to_try(m);
         unsigned n_tries = m->n_tries;
         if (v)

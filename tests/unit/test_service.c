@@ -238,6 +238,71 @@ static void test_early_deadline(void **state)
     }
 }
 
+static void expect_timeout(enum odp_service_state state, const char *said, const char *wanted)
+{
+    struct odp_service s = service_in(state);
+    struct odp_service_event e = event_of(ODP_EVENT_DEADLINE);
+    struct odp_service_effects fx;
+
+    e.reason = said;
+    assert_int_equal(odp_service_step(&s, &e, &fx), 0);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_string_equal(s.reason, wanted);
+}
+
+// Each in its own words; what the last probe said belongs to the time that was for answering.
+static void test_words_of_timeouts(void **state)
+{
+    static const char start[] = "did not start within 1min 30s ([backend] start_timeout)";
+    static const char ready[] = "runs, but did not answer within 1min ([ready] timeout)";
+    char said[ODP_REASON_MAX + 1], wanted[ODP_REASON_MAX + 1];
+
+    (void)state;
+    expect_timeout(ODP_SERVICE_STARTING, NULL, start);
+    expect_timeout(ODP_SERVICE_STARTING, "GET / said 503", start);
+    expect_timeout(ODP_SERVICE_PROBING, NULL, ready);
+    expect_timeout(ODP_SERVICE_PROBING, "", ready);
+    snprintf(wanted, sizeof(wanted), "%s: GET / said 503", ready);
+    expect_timeout(ODP_SERVICE_PROBING, "GET / said 503", wanted);
+    // As much as there is room for, and no half character.
+    memset(said, 'x', sizeof(said) - 1);
+    said[sizeof(said) - 1] = '\0';
+    size_t room = ODP_REASON_MAX - strlen(ready) - 2;
+    memcpy(said + room - 1, "\xc3\xa4", 2);
+    snprintf(wanted, sizeof(wanted), "%s: %.*s", ready, (int)(room - 1), said);
+    expect_timeout(ODP_SERVICE_PROBING, said, wanted);
+}
+
+static void test_late_answer_is_adopted_and_said(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_FAILED);
+    struct odp_service_event e = event_of(ODP_EVENT_ANSWERS);
+
+    (void)state;
+    strcpy(s.reason, "runs, but did not answer");
+    expect(&s, &e, "ready release");
+    assert_string_equal(s.reason, "answered late, after its start had failed");
+    s = service_in(ODP_SERVICE_PROBING);
+    strcpy(s.reason, "woken by a connection");
+    expect(&s, &e, "ready release");
+    assert_string_equal(s.reason, "woken by a connection");
+}
+
+// The ids of probes and of observations are nobody else's.
+static void test_ids_wrap_before_those_of_probes(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_event e = event_of(ODP_EVENT_START);
+
+    (void)state;
+    s.request_id = ODP_PROTO_PROBE_ID - 2;
+    expect(&s, &e, "starting +start");
+    assert_true(s.request_id == ODP_PROTO_PROBE_ID - 1);
+    s.state = ODP_SERVICE_STOPPED;
+    expect(&s, &e, "starting +start");
+    assert_true(s.request_id == 1);
+}
+
 static void test_first_look(void **state)
 {
     struct odp_service s;
@@ -485,6 +550,9 @@ int main(void)
         cmocka_unit_test(test_stale_reports),
         cmocka_unit_test(test_observations_do_not_end_jobs),
         cmocka_unit_test(test_early_deadline),
+        cmocka_unit_test(test_words_of_timeouts),
+        cmocka_unit_test(test_late_answer_is_adopted_and_said),
+        cmocka_unit_test(test_ids_wrap_before_those_of_probes),
         cmocka_unit_test(test_first_look),
         cmocka_unit_test(test_window_runs_from_last_close),
         cmocka_unit_test(test_plain_proxy_is_never_stopped),

@@ -40,7 +40,7 @@ enum odp_service_event_kind {
     ODP_EVENT_INACTIVE,
     ODP_EVENT_FAILED,
     ODP_EVENT_FROZEN,
-    ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough
+    ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough; or a probe passed
     ODP_EVENT_REFUSED, // the target refused, or ended a connection before a byte
     ODP_EVENT_COUNTS,  // n_connections or n_waiting changed
     ODP_EVENT_LOST,    // the launcher is gone; a new one will be asked
@@ -53,7 +53,9 @@ struct odp_service_event {
     unsigned n_connections; // relayed, or on the way to it
     unsigned n_waiting;     // held
     uint32_t id;            // of a report: the request it answers, 0 an observation
-    const char *reason;     // of a report or of START, STOP, DEMAND: why; may be NULL
+    // Of a report or of START, STOP, DEMAND: why; of DEADLINE: what the last probe said, where that
+    // was not enough. May be NULL.
+    const char *reason;
 };
 
 enum odp_service_waiters {
@@ -106,7 +108,8 @@ void odp_service_init(struct odp_service *s, const struct odp_service_settings *
 int odp_service_step(struct odp_service *s, const struct odp_service_event *event,
                      struct odp_service_effects *ret);
 
-// True where the target is to be tried: held clients' own connections, or a bare probe.
+// True where the target is to be tried: held clients' own connections, a bare probe, or, but for
+// UNKNOWN, the http or exec probe.
 bool odp_service_is_trying(const struct odp_service *s);
 
 // The state's own name, for logs and tests.

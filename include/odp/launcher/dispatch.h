@@ -10,6 +10,7 @@
 
 #include "odp/core/proto.h"
 #include "odp/launcher/backend.h"
+#include "odp/launcher/probe.h"
 
 struct odp_dispatch_service;
 
@@ -18,6 +19,7 @@ struct odp_dispatch {
     const char *config;            // borrowed; the configuration directory
     struct odp_dispatch_service *services;
     size_t n_services;
+    struct odp_probes probes;
 };
 
 // Reads the files and takes over what runs. A directory that cannot be read counts as empty, with

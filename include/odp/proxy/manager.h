@@ -20,6 +20,7 @@ struct odp_control;
 struct odp_ledger_file;
 struct odp_link;
 struct odp_manager;
+struct odp_probe;
 struct odp_visit;
 
 // One service of the files. Stays for the life of the manager.
@@ -44,6 +45,9 @@ struct odp_managed {
     unsigned n_leaving;
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
+
+    struct odp_probe *own_probe; // http or exec: owned, NULL while none is at work
+    uint32_t probe_id;           // of the latest request for an exec probe
 
     struct odp_list release_node; // in manager->release_queue
     uv_timer_t timer;
