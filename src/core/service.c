@@ -220,7 +220,10 @@ static void act_thaw(struct step *x)
 
 static void act_frozen(struct step *x)
 {
-    if (x->event->n_waiting > 0 || x->s->wanted)
+    x->s->waking = false;
+    if (x->s->unwanted)
+        act_stop(x);
+    else if (x->event->n_waiting > 0 || x->s->wanted)
         act_thaw(x);
     else
         enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
@@ -232,6 +235,7 @@ static void act_stopped(struct step *x)
     struct odp_service *s = x->s;
 
     s->unwanted = false;
+    s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
         return;
@@ -307,6 +311,8 @@ static void act_fail_timeout(struct step *x)
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
+    x->s->unwanted = false;
+    x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
         return;

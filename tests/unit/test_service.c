@@ -401,6 +401,34 @@ static void test_launcher_lost(void **state)
     assert_int_equal(s.state, ODP_SERVICE_STOPPED);
 }
 
+// A stop that was under way when the launcher was lost, and a start likewise, mean nothing any more
+// once it has been seen what became of them.
+static void test_lost_jobs_are_forgotten(void **state)
+{
+    static const enum odp_service_event_kind ends[] = {ODP_EVENT_INACTIVE, ODP_EVENT_FAILED};
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx); // somebody else starts it: it is not ours to stop
+        assert_int_equal(s.state, ODP_SERVICE_PROBING);
+
+        s = service_in(ODP_SERVICE_PROBING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx); // nor is its end our failure
+        assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    }
+    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_FROZEN, NOW, 0, 1, &fx); // stopped before it is thawed for who waits
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+}
+
 // What `odp start` marked while it was stopping happens after the stop; `odp stop` unmarks it.
 static void test_marks(void **state)
 {
@@ -492,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),
         cmocka_unit_test(test_end_while_probing),
         cmocka_unit_test(test_launcher_lost),
+        cmocka_unit_test(test_lost_jobs_are_forgotten),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_timeouts_say_which),
         cmocka_unit_test(test_freezing_instead_of_stopping),
