@@ -365,6 +365,10 @@ void odp_visit_accept(struct odp_listener *l, int fd)
     count_one(v, v->state, 1);
     if (m->machine.state == ODP_SERVICE_READY) {
         odp_visit_release(v);
+        if (v->state == ODP_CONN_HELD) { // queued: it waits like any other
+            pace_accepting(m);
+            odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+        }
     } else {
         pace_accepting(m);
         odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
