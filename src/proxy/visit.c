@@ -263,7 +263,8 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);
         copy_early(v);
-        odp_visits_try(m);
+        if (!m->tries.early_end) // a forwarder is not to be tried as fast as it resets
+            odp_visits_try(m);
     }
     if (fx & ODP_CONN_FX_CONSUME)
         consume_copied(v);
