@@ -243,6 +243,12 @@ static void act_frozen(struct step *x)
         enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
 }
 
+static void act_frozen_if_reply(struct step *x)
+{
+    if (x->event->id != 0)
+        act_frozen(x);
+}
+
 // Frozen by another hand than odp's it may have connections: they are not cut off for quiet.
 static void act_frozen_long(struct step *x)
 {
@@ -401,8 +407,8 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
     [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
-    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    O,          act_ready, O,           O,                     act_lost_start),
-    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
+    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),
     [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_DISMISSED] = ROW(O,                 act_want,  O,                  act_cut_and_stop, O,                  act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),

@@ -90,8 +90,8 @@ static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand              start               stop                   deadline               running         inactive                failed                  frozen            answers          refused     counts             lost
     [ODP_SERVICE_UNKNOWN]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "=",              "=",             "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_READY]     = ROW("=",                "=",                "stopping +stop deny", "stopping +stop",      "=",            "stopped",              "stopped",              "frozen",         "=",             "probing",  "=",               "ready +look"),
     [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "draining +look"),
     [ODP_SERVICE_DISMISSED] = ROW("=",                "=",                "=",                   "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "dismissed +look"),
@@ -107,6 +107,8 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_STARTING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_PROBING,   ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_READY,     ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_READY,     ODP_EVENT_FAILED,   "starting +start"},
@@ -221,8 +223,8 @@ static void test_observations_do_not_end_jobs(void **state)
         enum odp_service_event_kind kind;
     } cells[] = {
         {ODP_SERVICE_STARTING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STARTING, ODP_EVENT_FAILED},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},  {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
+        {ODP_SERVICE_STARTING, ODP_EVENT_FROZEN},   {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},
+        {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
@@ -421,7 +423,8 @@ static void test_lost_jobs_are_forgotten(void **state)
         struct odp_service s = service_in(ODP_SERVICE_STOPPING);
         step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
         step(&s, ends[i], NOW, 0, 0, &fx);
-        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx); // somebody else starts it: it is not ours to stop
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0,
+             &fx); // somebody else starts it: it is not ours to stop
         assert_int_equal(s.state, ODP_SERVICE_PROBING);
 
         s = service_in(ODP_SERVICE_PROBING);
