@@ -64,6 +64,15 @@ void odp_visits_cut(struct odp_managed *m)
     }
 }
 
+void odp_visits_take_back(struct odp_managed *m)
+{
+    odp_list_foreach_safe (it, &m->waiting) {
+        struct odp_visit *v = visit_of(it);
+        if (v->state != ODP_CONN_HELD)
+            odp_visit_event(v, ODP_CONN_EV_BROKEN);
+    }
+}
+
 void odp_visits_drop(struct odp_managed *m)
 {
     while (!odp_list_empty(&m->waiting))

@@ -53,6 +53,7 @@ void odp_visits_queue(struct odp_managed *m);   // to be released when there is 
 void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
 void odp_visits_deny(struct odp_managed *m);
 void odp_visits_cut(struct odp_managed *m);
+void odp_visits_take_back(struct odp_managed *m); // what is being stopped gets no more connections
 void odp_visits_drop(struct odp_managed *m); // all of them, when odpd ends
 
 // The bytes of the ledger and of the connections that are relayed now.
