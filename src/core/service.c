@@ -98,8 +98,7 @@ static void act_start(struct step *x)
 
 static void act_want(struct step *x)
 {
-    x->s->wanted = true;
-    x->s->unwanted = false;
+    x->s->wanted = true; // also behind a stop that is asked for again
 }
 
 static void act_stop(struct step *x)

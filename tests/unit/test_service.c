@@ -409,6 +409,15 @@ static void test_launcher_lost(void **state)
     step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
     step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
     assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+
+    // `odp start` meanwhile: what runs may still be ending, so it comes behind the stop.
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
 }
 
 // A stop that was under way when the launcher was lost, and a start likewise, mean nothing any more
