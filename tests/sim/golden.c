@@ -110,6 +110,8 @@ static void take_stimulus(struct script *g, const char *line)
     if (!sim.began)
         begin(g);
     uint64_t at_usec = odp_now_usec() - fake_time_since_begin() + ms * ODP_USEC_PER_MS;
+    if (at_usec < odp_now_usec())
+        sim_fail("the script", "%s:%u: it goes back in time: %s", g->path, g->line, line);
     if (at_usec > odp_now_usec())
         sim_pass(at_usec - 1);
     flush(g);

@@ -19,7 +19,7 @@ static bool says(struct fake_conn *c, const char *what)
     else if (strcmp(what, "begins to ask for a page") == 0)
         fake_client_say(c, "GET / HT");
     else if (strcmp(what, "goes on to ask") == 0)
-        fake_client_say(c, HTTP + sizeof("GET / HT") - 1);
+        fake_client_say(c, &HTTP[sizeof("GET / HT") - 1]);
     else
         return false;
     return true;

@@ -8,26 +8,7 @@ struct world worlds[WORLDS_MAX];
 bool world_is_calm, world_has_lost;
 static unsigned launcher_life; // what an earlier launcher has said does not arrive
 
-// ---- chance ------------------------------------------------------------------------------------
-
-uint64_t sim_random(struct sim_rng *r) // splitmix64
-{
-    uint64_t z = (r->s += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-unsigned sim_below(struct sim_rng *r, unsigned n)
-{
-    return (unsigned)(sim_random(r) % n);
-}
-
-bool sim_chance(struct sim_rng *r, unsigned percent)
-{
-    return sim_below(r, 100) < percent;
-}
+// ---- time and words ----------------------------------------------------------------------------
 
 static uint64_t ms(uint64_t n)
 {
@@ -47,8 +28,6 @@ static uint64_t span(struct world *w)
         return ms(sim_below(&w->rng, 20));
     return r < 92 ? ms(sim_below(&w->rng, 400)) : ms(sim_below(&w->rng, 3000));
 }
-
-// ---- what the launcher says --------------------------------------------------------------------
 
 static void deliver(void *data, uint64_t message, uint64_t life)
 {

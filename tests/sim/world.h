@@ -51,5 +51,8 @@ void world_freeze(struct world *w);
 void world_thaw(struct world *w);
 void world_set_good(struct world *w, enum fake_target good);
 
+// Lets everything work again, and checks that the services of `mask` get up and lie down.
+void calm_down(unsigned mask, bool plain);
+
 // One random action of clients, people and others; see actor.c.
 void actor_act(struct world *w, bool plain);
