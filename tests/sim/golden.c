@@ -173,23 +173,34 @@ static bool run_script(struct script *g, const char *text)
     return true;
 }
 
+// What differs is shown, or written.
+static bool compare(const struct script *g, const char *text, bool rewrite)
+{
+    const char *now = g->out.s ? g->out.s : "";
+
+    if (strcmp(text, now) == 0)
+        return true;
+    if (!rewrite) {
+        printf("FAILED: golden: %s (- as it should be, + as it is)\n", g->path);
+        sim_diff(stdout, text, now);
+        return false;
+    }
+    int r = odp_file_replace(g->path, now, g->out.n_bytes);
+    printf("%s: written anew: %s\n", g->path, r < 0 ? strerror(-r) : "read it");
+    return r == 0;
+}
+
 static bool run_file(const char *path, const char *text, const struct sim_options *o)
 {
     struct script g = {.path = path};
+
     sim_running(path);
     bool ok = run_script(&g, text);
-
-    if (!ok) {
+    if (ok)
+        ok = compare(&g, text, o->rewrite);
+    else
         printf("%s\nFAILED: golden: %s: %s: %s\n", g.out.s ? g.out.s : "", path, sim.check,
                sim.message);
-    } else if (strcmp(text, g.out.s) != 0 && o->rewrite) {
-        ok = odp_file_replace(path, g.out.s, g.out.n_bytes) == 0;
-        printf("%s: written anew%s\n", path, ok ? ": read it" : " in vain");
-    } else if (strcmp(text, g.out.s) != 0) {
-        printf("FAILED: golden: %s (- as it should be, + as it is)\n", path);
-        sim_diff(stdout, text, g.out.s);
-        ok = false;
-    }
     odp_buf_deinit(&g.out);
     odp_buf_deinit(&g.trace);
     return ok;

@@ -96,14 +96,19 @@ static void check_passes(const struct fake_conn *c, const struct fake_conn *from
             (int)(end ? (size_t)(end - bytes) - (end > bytes && end[-1] == '\r') : n_bytes), bytes);
 }
 
+static const char *behind(const char *page, const char *words)
+{
+    const char *found = strstr(page, words);
+
+    if (found)
+        return found + strlen(words);
+    sim_fail("pages", "a page without %s: %.40s", words, page);
+}
+
 static void tell_page(struct fake_conn *c, const char *bytes)
 {
-    const char *title = strstr(bytes, "<title>"), *retry = strstr(bytes, "Retry-After: ");
+    const char *title = behind(bytes, "<title>"), *retry = behind(bytes, "Retry-After: ");
 
-    if (!title || !retry)
-        sim_fail("pages", "%s: this is no page: %.40s", c->service->name, bytes);
-    title += sizeof("<title>") - 1;
-    retry += sizeof("Retry-After: ") - 1;
     sim_note(c->service, c->number);
     sim_say(c->service, ": client %u is told: %.*s, again in %.*s s", c->number,
             (int)strcspn(title, "<"), title, (int)strcspn(retry, "\r"), retry);

@@ -204,6 +204,7 @@ static void say_again(const struct sim_options *o, unsigned number)
 static void trace_of_plan(struct odp_buf *b)
 {
     sim_trace = b;
+    sim_trace_is_short = false;
     (void)run_plan();
     sim_trace = NULL;
 }

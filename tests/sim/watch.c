@@ -122,14 +122,11 @@ int __wrap_odp_service_step(struct odp_service *s, const struct odp_service_even
 {
     struct fake_service *f = sim_service_of(ODP_CONTAINER_OF(s, struct odp_managed, machine));
     bool early = event->kind == ODP_EVENT_DEADLINE && event->now_usec < s->deadline_usec;
-    enum odp_service_state from = s->state;
-    struct odp_service before;
+    const struct odp_service before = *s;
 
-    if (sim_trace)
-        before = *s;
     int r = __real_odp_service_step(s, event, ret);
     if (r == 0 && !early) {
-        sim_cells[from][event->kind][f->way]++;
+        sim_cells[before.state][event->kind][f->way]++;
         sim_note(f, tuple_of(s, event, ret));
     }
     if (sim_trace)
