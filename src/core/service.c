@@ -101,8 +101,7 @@ static void act_start(struct step *x)
 
 static void act_want(struct step *x)
 {
-    x->s->wanted = true;
-    x->s->unwanted = false;
+    x->s->wanted = true; // also behind a stop that is asked for again
 }
 
 static void act_stop(struct step *x)
@@ -196,6 +195,20 @@ static void act_dismiss(struct step *x)
         enter(x, ODP_SERVICE_DISMISSED, in(x, x->s->settings.drain_timeout_usec));
 }
 
+// `odp stop` where it is not known to answer: what is connected to it still has its time to end.
+static void act_stop_asked(struct step *x)
+{
+    struct odp_service *s = x->s;
+
+    if (x->event->n_connections > 0) {
+        s->wanted = false;
+        s->unwanted = false;
+        s->waking = false;
+        x->effects->waiters = ODP_WAITERS_DENY;
+    }
+    act_dismiss(x);
+}
+
 // Draining by the window becomes draining by command: the deadline stays.
 static void act_mark_commanded(struct step *x)
 {
@@ -225,8 +238,26 @@ static void act_thaw(struct step *x)
 
 static void act_frozen(struct step *x)
 {
-    if (x->event->n_waiting > 0 || x->s->wanted)
+    x->s->waking = false;
+    if (x->s->unwanted)
+        act_stop(x);
+    else if (x->event->n_waiting > 0 || x->s->wanted)
         act_thaw(x);
+    else
+        enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
+}
+
+static void act_frozen_if_reply(struct step *x)
+{
+    if (x->event->id != 0)
+        act_frozen(x);
+}
+
+// Frozen by another hand than odp's it may have connections: they are not cut off for quiet.
+static void act_frozen_long(struct step *x)
+{
+    if (x->event->n_connections == 0)
+        act_stop(x);
     else
         enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
 }
@@ -237,6 +268,7 @@ static void act_stopped(struct step *x)
     struct odp_service *s = x->s;
 
     s->unwanted = false;
+    s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
         return;
@@ -315,6 +347,8 @@ static void act_fail_timeout(struct step *x)
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
+    x->s->unwanted = false;
+    x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
         return;
@@ -378,18 +412,18 @@ typedef void (*action_fn)(struct step *x);
 // clang-format off
 static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
-    [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
-    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop,           act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    O,          act_ready, O,           O,                     act_lost_start),
-    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop,           act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
+    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),
-    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
+    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          act_frozen, O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_DISMISSED] = ROW(O,                 act_want,  O,                  act_cut_and_stop, O,                  act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_STOPPING]  = ROW(O,                 act_want,  act_clear_mark,     act_look,         act_probe_if_reply, act_stopped_if_reply, act_stopped_if_reply, O,          O,         O,           O,                     act_lost_stop),
-    [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
-    [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop,           act_stop,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
-    [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
-    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop,           O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
+    [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop_asked,     act_frozen_long,  act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
+    [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
+    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
 };
 // clang-format on
 

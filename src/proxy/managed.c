@@ -55,6 +55,8 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
         odp_tries_stop(&m->tries);
         if (m->probe && s != ODP_SERVICE_READY)
             odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+        if (s == ODP_SERVICE_STOPPING)
+            odp_visits_take_back(m);
     } else if (s != ODP_SERVICE_PROBING || kind != ODP_EVENT_RUNNING ||
                m->tries.next_usec == ODP_NEVER) {
         // From starting to probing the rounds that began at the start request simply go on.

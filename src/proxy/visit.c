@@ -264,7 +264,8 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);
         copy_early(v);
-        odp_visits_try(m);
+        if (!m->tries.early_end) // a forwarder is not to be tried as fast as it resets
+            odp_visits_try(m);
     }
     if (fx & ODP_CONN_FX_CONSUME)
         consume_copied(v);
@@ -366,6 +367,10 @@ void odp_visit_accept(struct odp_listener *l, int fd)
     count_one(v, v->state, 1);
     if (m->machine.state == ODP_SERVICE_READY) {
         odp_visit_release(v);
+        if (v->state == ODP_CONN_HELD) { // queued: it waits like any other
+            pace_accepting(m);
+            odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+        }
     } else {
         pace_accepting(m);
         odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");

@@ -36,34 +36,61 @@ void odp_visits_release_next(struct odp_manager *mgr)
             ODP_CONTAINER_OF(mgr->release_queue.next, struct odp_managed, release_node));
 }
 
+static bool wants_release(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING;
+}
+
+static bool is_connected(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state != ODP_CONN_HELD;
+}
+
+// An event of one visit may end any other, so nothing of a list is kept across one: it is begun
+// anew each time. What the event does to its own visit must take it out of the next search.
+static struct odp_visit *first_of(const struct odp_list *list, uint64_t now_usec,
+                                  bool (*is_wanted)(const struct odp_visit *v, uint64_t now_usec))
+{
+    odp_list_foreach (it, list) {
+        if (is_wanted(visit_of(it), now_usec))
+            return visit_of(it);
+    }
+    return NULL;
+}
+
 void odp_visits_release(struct odp_managed *m)
 {
+    struct odp_visit *v;
+
     odp_list_remove(&m->release_node);
-    odp_list_foreach_safe (it, &m->waiting) {
-        if (m->machine.state != ODP_SERVICE_READY)
-            return; // the target refused meanwhile
-        if (!odp_list_empty(&m->release_node))
-            return; // no room for more: queued
-        struct odp_visit *v = visit_of(it);
-        if (v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING)
-            odp_visit_release(v);
-    }
+    // Until the target refuses, or there is no room for more and the rest is queued.
+    while (m->machine.state == ODP_SERVICE_READY && odp_list_empty(&m->release_node) &&
+           (v = first_of(&m->waiting, 0, wants_release)))
+        odp_visit_release(v);
 }
 
 void odp_visits_deny(struct odp_managed *m)
 {
-    odp_list_foreach_safe (it, &m->waiting) {
-        odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
-    }
+    while (!odp_list_empty(&m->waiting))
+        odp_visit_event(visit_of(m->waiting.next), ODP_CONN_EV_DENY);
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }
 
 void odp_visits_cut(struct odp_managed *m)
 {
-    odp_list_foreach_safe (it, &m->relayed) {
-        odp_visit_event(visit_of(it), ODP_CONN_EV_CUT);
-    }
+    while (!odp_list_empty(&m->relayed))
+        odp_visit_event(visit_of(m->relayed.next), ODP_CONN_EV_CUT);
+}
+
+void odp_visits_take_back(struct odp_managed *m)
+{
+    struct odp_visit *v;
+
+    while ((v = first_of(&m->waiting, 0, is_connected)))
+        odp_visit_event(v, ODP_CONN_EV_BROKEN);
 }
 
 void odp_visits_drop(struct odp_managed *m)
@@ -119,21 +146,26 @@ uint64_t odp_visits_deadline(const struct odp_managed *m)
     return deadline;
 }
 
+static bool is_due(const struct odp_visit *v, uint64_t now_usec)
+{
+    return stands_until(v) <= now_usec || waits_until(v) <= now_usec;
+}
+
+static bool has_lingered(const struct odp_visit *v, uint64_t now_usec)
+{
+    return v->leaves_usec <= now_usec;
+}
+
 void odp_visits_expire(struct odp_managed *m, uint64_t now_usec)
 {
+    struct odp_visit *v;
+
     if (m->probe && stands_until(m->probe) <= now_usec)
         odp_visit_event(m->probe, ODP_CONN_EV_STOOD);
-    odp_list_foreach_safe (it, &m->waiting) {
-        struct odp_visit *v = visit_of(it);
-        if (stands_until(v) <= now_usec)
-            odp_visit_event(v, ODP_CONN_EV_STOOD);
-        else if (waits_until(v) <= now_usec)
-            odp_visit_event(v, ODP_CONN_EV_TIMEOUT);
-    }
-    odp_list_foreach_safe (it, &m->leaving) {
-        if (visit_of(it)->leaves_usec <= now_usec)
-            odp_visit_end(visit_of(it));
-    }
+    while ((v = first_of(&m->waiting, now_usec, is_due)))
+        odp_visit_event(v, v->state == ODP_CONN_EARLY ? ODP_CONN_EV_STOOD : ODP_CONN_EV_TIMEOUT);
+    while ((v = first_of(&m->leaving, now_usec, has_lingered)))
+        odp_visit_end(v);
 }
 
 // A client that has said something makes the service answer; a silent one proves little.

@@ -90,10 +90,10 @@ static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand              start               stop                   deadline               running         inactive                failed                  frozen            answers          refused     counts             lost
     [ODP_SERVICE_UNKNOWN]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "=",              "=",             "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_READY]     = ROW("=",                "=",                "stopping +stop deny", "stopping +stop",      "=",            "stopped",              "stopped",              "frozen",         "=",             "probing",  "=",               "ready +look"),
-    [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "draining +look"),
+    [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "frozen",          "=",             "=",        "stopping +stop",  "draining +look"),
     [ODP_SERVICE_DISMISSED] = ROW("=",                "=",                "=",                   "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "dismissed +look"),
     [ODP_SERVICE_STOPPING]  = ROW("=",                "=",                "stopping deny",       "unknown +look",       "probing",      "stopped",              "stopped",              "=",              "=",             "=",        "=",               "unknown +look"),
     [ODP_SERVICE_FREEZING]  = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "=",             "=",        "=",               "unknown +look"),
@@ -107,10 +107,13 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_STARTING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_PROBING,   ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_READY,     ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_READY,     ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_READY,     ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_DRAINING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_DISMISSED, ODP_EVENT_INACTIVE, "starting +start"},
@@ -128,6 +131,14 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
 
 // The cells that differ where a client is connected.
 static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } connected[] = {
+    {ODP_SERVICE_UNKNOWN,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_STARTING,  ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_PROBING,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FREEZING,  ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_THAWING,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FAILED,    ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_READY,     ODP_EVENT_STOP,     "dismissed"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_COUNTS,   "="},
@@ -213,8 +224,8 @@ static void test_observations_do_not_end_jobs(void **state)
         enum odp_service_event_kind kind;
     } cells[] = {
         {ODP_SERVICE_STARTING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STARTING, ODP_EVENT_FAILED},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},  {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
+        {ODP_SERVICE_STARTING, ODP_EVENT_FROZEN},   {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},
+        {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
@@ -464,6 +475,44 @@ static void test_launcher_lost(void **state)
     step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
     step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
     assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+
+    // `odp start` meanwhile: what runs may still be ending, so it comes behind the stop.
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+}
+
+// A stop that was under way when the launcher was lost, and a start likewise, mean nothing any more
+// once it has been seen what became of them.
+static void test_lost_jobs_are_forgotten(void **state)
+{
+    static const enum odp_service_event_kind ends[] = {ODP_EVENT_INACTIVE, ODP_EVENT_FAILED};
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0,
+             &fx); // somebody else starts it: it is not ours to stop
+        assert_int_equal(s.state, ODP_SERVICE_PROBING);
+
+        s = service_in(ODP_SERVICE_PROBING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx); // nor is its end our failure
+        assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    }
+    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_FROZEN, NOW, 0, 1, &fx); // stopped before it is thawed for who waits
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
 }
 
 // What `odp start` marked while it was stopping happens after the stop; `odp stop` unmarks it.
@@ -560,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),
         cmocka_unit_test(test_end_while_probing),
         cmocka_unit_test(test_launcher_lost),
+        cmocka_unit_test(test_lost_jobs_are_forgotten),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_timeouts_say_which),
         cmocka_unit_test(test_freezing_instead_of_stopping),

@@ -53,7 +53,8 @@ void odp_visits_queue(struct odp_managed *m);   // to be released when there is 
 void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
 void odp_visits_deny(struct odp_managed *m);
 void odp_visits_cut(struct odp_managed *m);
-void odp_visits_drop(struct odp_managed *m); // all of them, when odpd ends
+void odp_visits_take_back(struct odp_managed *m); // what is being stopped gets no more connections
+void odp_visits_drop(struct odp_managed *m);      // all of them, when odpd ends
 
 // The bytes of the ledger and of the connections that are relayed now.
 void odp_visits_sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out);
