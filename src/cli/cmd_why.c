@@ -98,6 +98,9 @@ static void add_clients(struct odp_buf *b, const cJSON *why)
         return;
     begin_line(b, "clients");
     odp_buf_printf(b, "%.0f connected, %.0f waiting\n", n, n_waiting);
+    if (n >= number_at(why, "max_connections"))
+        odp_buf_printf(b, "%13sfull: more are served as these end ([client] max_connections)\n",
+                       "");
     cJSON_ArrayForEach(client, at(why, "clients")) add_client(b, client);
 }
 

@@ -82,6 +82,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);
     cJSON_AddNumberToObject(o, "connections", m->n_connections);
+    cJSON_AddNumberToObject(o, "max_connections", m->config->max_connections);
     cJSON_AddNumberToObject(o, "waiting", m->n_waiting);
     cJSON *clients = cJSON_AddArrayToObject(o, "clients");
     add_visits(clients, &m->relayed, may_see);

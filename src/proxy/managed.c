@@ -93,6 +93,8 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_visits_release(m);
     else if (fx->waiters == ODP_WAITERS_DENY)
         odp_visits_deny(m);
+    if (fx->changed)
+        odp_visits_pace(m);
     odp_managed_arm(m);
     if (fx->changed)
         odp_control_on_state(m->manager->control, m);

@@ -224,6 +224,7 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     mgr->system = system;
     mgr->loop = loop;
     odp_list_init(&mgr->release_queue);
+    odp_list_init(&mgr->release_turn.node);
     uv_timer_init(odp_io_loop_uv(loop), &mgr->retry_timer);
     mgr->retry_timer.data = mgr;
     int r = odp_relays_new(loop, &mgr->relays);
@@ -336,9 +337,7 @@ static void resume_listeners(struct odp_manager *mgr)
     mgr->exhausted_said = false;
     mgr->exhausted = false;
     uv_timer_stop(&mgr->retry_timer);
-    // Who waits already comes before who would be accepted.
-    for (size_t i = 0; i < mgr->n_services && !mgr->exhausted; i++)
-        odp_visits_release_next(mgr);
+    odp_visits_release_soon(mgr);
     for (size_t i = 0; i < mgr->n_services; i++)
         for (size_t k = 0; k < mgr->services[i].n_listeners; k++)
             odp_listener_retry(&mgr->services[i].listeners[k]);

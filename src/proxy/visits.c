@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring.
+// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring, and
+// how many there may be.
 
 #include "odp/proxy/visit.h"
 
@@ -11,27 +12,71 @@ static struct odp_visit *visit_of(struct odp_list *node)
     return ODP_CONTAINER_OF(node, struct odp_visit, node);
 }
 
+static bool has_place(const struct odp_managed *m)
+{
+    return m->n_taken < m->config->max_connections;
+}
+
+static bool may_connect(const struct odp_manager *mgr)
+{
+    return mgr->n_connecting < CONNECTS_MAX && !mgr->exhausted;
+}
+
+// ---- accepting ---------------------------------------------------------------------------------
+
+// Above the bounds the kernel's queue holds the rest. Whoever waits for a ready service has a claim
+// to its next place: nobody is accepted to overtake them.
+void odp_visits_pace(struct odp_managed *m)
+{
+    unsigned n_claims = m->machine.state == ODP_SERVICE_READY ? m->n_waiting : 0;
+    bool full = m->n_waiting >= m->config->max_waiting ||
+                m->n_connections + n_claims >= m->config->max_connections;
+
+    for (size_t i = 0; i < m->n_listeners; i++)
+        odp_listener_pause(&m->listeners[i], full);
+}
+
+// ---- releasing ---------------------------------------------------------------------------------
+
 void odp_visit_release(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
 
-    if (m->manager->n_connecting < CONNECTS_MAX && !m->manager->exhausted)
+    if (!odp_list_empty(&m->release_node))
+        return; // others wait already: it comes after them
+    if (v->state != ODP_CONN_TRYING && !has_place(m))
+        return; // who ends makes room, and odp_visits_queue() sees to the rest
+    if (may_connect(m->manager))
         odp_visit_event(v, ODP_CONN_EV_RELEASE);
     else
         odp_visits_queue(m);
 }
 
+// Only while it is ready there is anybody to release.
 void odp_visits_queue(struct odp_managed *m)
 {
-    if (odp_list_empty(&m->release_node))
+    if (m->active && m->machine.state == ODP_SERVICE_READY && m->n_waiting > 0 &&
+        odp_list_empty(&m->release_node))
         odp_list_append(&m->manager->release_queue, &m->release_node);
 }
 
-void odp_visits_release_next(struct odp_manager *mgr)
+static void on_release_turn(struct odp_io_turn *turn)
 {
-    if (!odp_list_empty(&mgr->release_queue))
+    struct odp_manager *mgr = ODP_CONTAINER_OF(turn, struct odp_manager, release_turn);
+
+    // Each one leaves the queue, or nobody may connect any more.
+    while (!odp_list_empty(&mgr->release_queue) && may_connect(mgr))
         odp_visits_release(
             ODP_CONTAINER_OF(mgr->release_queue.next, struct odp_managed, release_node));
+}
+
+// A turn, because who asks may be in the middle of a list of visits, and releasing may end some.
+void odp_visits_release_soon(struct odp_manager *mgr)
+{
+    if (odp_list_empty(&mgr->release_queue) || !may_connect(mgr))
+        return;
+    mgr->release_turn.on_turn = on_release_turn;
+    odp_io_turn_add(mgr->loop, &mgr->release_turn);
 }
 
 void odp_visits_release(struct odp_managed *m)
@@ -41,7 +86,9 @@ void odp_visits_release(struct odp_managed *m)
         if (m->machine.state != ODP_SERVICE_READY)
             return; // the target refused meanwhile
         if (!odp_list_empty(&m->release_node))
-            return; // no room for more: queued
+            return; // too many connect already: queued
+        if (!has_place(m) && m->n_tries == 0)
+            return; // nobody behind has a place of its own either
         struct odp_visit *v = visit_of(it);
         if (v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING)
             odp_visit_release(v);
@@ -151,23 +198,24 @@ static struct odp_visit *next_to_try(const struct odp_managed *m)
     return silent;
 }
 
-// Without a client the machine's states ask for a bare probe, except before the launcher has said
-// what the service is.
+// Without a client that may have a place the machine's states ask for a bare probe, except before
+// the launcher has said what the service is.
 static bool wants_probe(const struct odp_managed *m)
 {
-    return m->n_waiting == 0 && m->n_tries == 0 && m->machine.state != ODP_SERVICE_UNKNOWN;
+    return (m->n_waiting == 0 || !has_place(m)) && m->n_tries == 0 &&
+           m->machine.state != ODP_SERVICE_UNKNOWN;
 }
 
 bool odp_visits_want_try(const struct odp_managed *m)
 {
     return odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries) &&
-           (wants_probe(m) || next_to_try(m));
+           (wants_probe(m) || (has_place(m) && next_to_try(m)));
 }
 
 void odp_visits_try(struct odp_managed *m)
 {
     while (odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries)) {
-        struct odp_visit *v = next_to_try(m);
+        struct odp_visit *v = has_place(m) ? next_to_try(m) : NULL;
         unsigned n_tries = m->n_tries;
         if (v)
             odp_visit_event(v, ODP_CONN_EV_TRY);
