@@ -105,6 +105,8 @@ static int open_listener(struct odp_managed *m, const struct odp_config_listen *
         snprintf(m->fault, sizeof(m->fault), "cannot listen on %s: %s", listen->text, strerror(-r));
     else if (own && listen->address.kind == ODP_ADDRESS_UNIX)
         ret->unlink_path = strdup(listen->address.path);
+    if (r == 0)
+        odp_listener_tune(ret, config->keepalive_usec);
     return r;
 }
 
