@@ -123,6 +123,20 @@ static void add_sleep(struct odp_buf *b, const cJSON *why)
     }
 }
 
+static void add_direct(struct odp_buf *b, const cJSON *why)
+{
+    double n = number_at(why, "direct_connections"), when = number_at(why, "direct_at");
+
+    if (!(n > 0) || isnan(when))
+        return;
+    begin_line(b, "direct");
+    odp_buf_printf(b, "%.0f direct connection%s to ", n, n > 1 ? "s" : "");
+    odp_text_add(b, text_at(why, "target"));
+    odp_buf_printf(b, " keep%s it awake, seen at ", n > 1 ? "" : "s");
+    add_moment(b, when);
+    odp_buf_printf(b, " ([idle] count_direct)\n");
+}
+
 static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
                      const char *reason_key)
 {
@@ -168,6 +182,7 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     add_woken(b, why);
     add_clients(b, why);
     add_sleep(b, why);
+    add_direct(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");
     add_retry(b, why);

@@ -69,6 +69,7 @@ struct odp_manager {
     struct odp_io_turn release_turn;
     bool exhausted;               // some listener ran out of descriptors
     bool exhausted_said;          // it was logged, so its end will be
+    bool direct_said;             // that the kernel does not tell of others' connections
     uint64_t exhausted_said_usec; // when
     uv_timer_t retry_timer;       // for it
 };
