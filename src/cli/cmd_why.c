@@ -98,6 +98,9 @@ static void add_clients(struct odp_buf *b, const cJSON *why)
         return;
     begin_line(b, "clients");
     odp_buf_printf(b, "%.0f connected, %.0f waiting\n", n, n_waiting);
+    if (n >= number_at(why, "max_connections"))
+        odp_buf_printf(b, "%13sfull: more are served as these end ([client] max_connections)\n",
+                       "");
     cJSON_ArrayForEach(client, at(why, "clients")) add_client(b, client);
 }
 
@@ -118,6 +121,20 @@ static void add_sleep(struct odp_buf *b, const cJSON *why)
         add_span(b, window);
         odp_buf_printf(b, " after the last connection has closed\n");
     }
+}
+
+static void add_direct(struct odp_buf *b, const cJSON *why)
+{
+    double n = number_at(why, "direct_connections"), when = number_at(why, "direct_at");
+
+    if (!(n > 0) || isnan(when))
+        return;
+    begin_line(b, "direct");
+    odp_buf_printf(b, "%.0f direct connection%s to ", n, n > 1 ? "s" : "");
+    odp_text_add(b, text_at(why, "target"));
+    odp_buf_printf(b, " keep%s it awake, seen at ", n > 1 ? "" : "s");
+    add_moment(b, when);
+    odp_buf_printf(b, " ([idle] count_direct)\n");
 }
 
 static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
@@ -165,6 +182,7 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     add_woken(b, why);
     add_clients(b, why);
     add_sleep(b, why);
+    add_direct(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");
     add_retry(b, why);

@@ -19,6 +19,8 @@
 // A service that stayed ready this long has proved itself: earlier failures are forgotten.
 #define PROVEN_USEC     ODP_USEC_PER_MIN
 #define BACKOFF_MAX_SEC 30
+// For a window of 0: connections that are not odp's tell nobody when they end.
+#define DIRECT_WINDOW_MIN_USEC ODP_USEC_PER_SEC
 
 struct step {
     struct odp_service *s;
@@ -157,10 +159,23 @@ static void act_ready(struct step *x)
     s->unwanted = false;
     s->waking = false;
     s->ready_usec = x->event->now_usec;
+    s->n_direct = 0;
     s->idle.quiet_usec = ODP_NEVER;
     enter(x, ODP_SERVICE_READY, ODP_NEVER);
     watch_idle(x);
     x->effects->waiters = ODP_WAITERS_RELEASE;
+}
+
+// The window of connections that are not odp's begins anew in full.
+static void stay_awake(struct step *x)
+{
+    struct odp_service *s = x->s;
+    uint64_t window_usec = s->idle.timeout_usec;
+
+    s->n_direct = x->event->n_direct;
+    s->idle.quiet_usec = x->event->now_usec;
+    s->deadline_usec =
+        in(x, window_usec > DIRECT_WINDOW_MIN_USEC ? window_usec : DIRECT_WINDOW_MIN_USEC);
 }
 
 static void act_count(struct step *x)
@@ -175,6 +190,10 @@ static void act_window_end(struct step *x)
     watch_idle(x);
     if (s->deadline_usec > x->event->now_usec)
         return;
+    if (x->event->n_direct > 0) {
+        stay_awake(x);
+        return;
+    }
     char span[ODP_SPAN_MAX];
     snprintf(s->reason, sizeof(s->reason), "quiet for %s",
              odp_span_format(s->idle.timeout_usec, span, sizeof(span)));

@@ -67,6 +67,14 @@ static void say_timeout(const struct odp_managed *m, struct texts *t)
 {
     char span[ODP_SPAN_MAX];
 
+    if (m->machine.state == ODP_SERVICE_READY && m->n_taken >= m->config->max_connections) {
+        snprintf(t->title, sizeof(t->title), "%s has no place free", m->config->name);
+        snprintf(t->reason, sizeof(t->reason),
+                 "All that it serves at once, %u, stayed while you waited for %s.",
+                 m->config->max_connections,
+                 odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));
+        return;
+    }
     snprintf(t->title, sizeof(t->title), "%s is not ready yet", m->config->name);
     snprintf(t->reason, sizeof(t->reason), "It did not answer within %s ([wait] timeout).",
              odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));

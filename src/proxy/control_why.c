@@ -82,6 +82,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);
     cJSON_AddNumberToObject(o, "connections", m->n_connections);
+    cJSON_AddNumberToObject(o, "max_connections", m->config->max_connections);
     cJSON_AddNumberToObject(o, "waiting", m->n_waiting);
     cJSON *clients = cJSON_AddArrayToObject(o, "clients");
     add_visits(clients, &m->relayed, may_see);
@@ -89,6 +90,10 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     add_seconds(o, "window_seconds",
                 s->settings.can_stop ? m->config->idle_timeout_usec : ODP_NEVER);
     add_seconds(o, "sleeps_in_seconds", ready ? span_until(s->deadline_usec) : ODP_NEVER);
+    bool direct = ready && s->n_direct > 0;
+    cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
+    add_moment(o, "direct_at", direct ? story->direct_usec : 0);
+    cJSON_AddStringToObject(o, "target", m->config->target_text);
     add_moment(o, "stopped_at", story->stopped_usec);
     add_text(o, "stopped_reason", story->stopped_reason);
     add_moment(o, "failed_at", story->failed_usec);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "odp/base/log.h"
+#include "odp/net/direct.h"
 #include "odp/net/relay.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
@@ -97,6 +98,8 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_visits_release(m);
     else if (fx->waiters == ODP_WAITERS_DENY)
         odp_visits_deny(m);
+    if (fx->changed)
+        odp_visits_pace(m);
     odp_managed_arm(m);
     if (fx->changed)
         odp_control_on_state(m->manager->control, m);
@@ -106,6 +109,37 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
 }
 
+_Static_assert(ODP_RELAY_BUFFER_BYTES >= ODP_DIRECT_BUFFER_BYTES, "the shared buffer is too small");
+
+// Looked up once, when the quiet window has really ended: odp has no connection of its own then.
+static unsigned count_direct(struct odp_managed *m, const struct odp_service_event *event)
+{
+    const struct odp_service *s = &m->machine;
+
+    if (!m->config->count_direct || event->kind != ODP_EVENT_DEADLINE ||
+        s->state != ODP_SERVICE_READY || event->now_usec < s->deadline_usec ||
+        m->n_connections + m->n_waiting > 0)
+        return 0;
+    int n = odp_direct_count(&m->config->target, odp_relays_buffer(m->manager->relays),
+                             ODP_RELAY_BUFFER_BYTES);
+    if (n < 0 && !m->manager->direct_said) {
+        m->manager->direct_said = true;
+        odp_log(ODP_LOG_WARNING, m->config->name,
+                "cannot look for connections that are not odp's (%s): none are counted",
+                strerror(-n));
+    }
+    return n > 0 ? (unsigned)n : 0;
+}
+
+static void say_direct(struct odp_managed *m, unsigned n)
+{
+    m->story.direct_usec = odp_realtime_usec();
+    if (m->machine.n_direct == 0)
+        odp_log(ODP_LOG_INFO, m->config->name,
+                "%u direct connections to %s keep it awake ([idle] count_direct)", n,
+                m->config->target_text);
+}
+
 static void step(struct odp_managed *m, struct odp_service_event *event)
 {
     struct odp_service_effects fx;
@@ -113,6 +147,9 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
     event->n_waiting = m->n_waiting;
+    event->n_direct = count_direct(m, event);
+    if (event->n_direct > 0)
+        say_direct(m, event->n_direct);
     if (odp_service_step(&m->machine, event, &fx) == 0)
         carry_out(m, &fx, event->kind);
 }

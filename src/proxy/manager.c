@@ -106,6 +106,8 @@ static int open_listener(struct odp_managed *m, const struct odp_config_listen *
         snprintf(m->fault, sizeof(m->fault), "cannot listen on %s: %s", listen->text, strerror(-r));
     else if (own && listen->address.kind == ODP_ADDRESS_UNIX)
         ret->unlink_path = strdup(listen->address.path);
+    if (r == 0)
+        odp_listener_tune(ret, config->keepalive_usec);
     return r;
 }
 
@@ -224,6 +226,7 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     mgr->system = system;
     mgr->loop = loop;
     odp_list_init(&mgr->release_queue);
+    odp_list_init(&mgr->release_turn.node);
     uv_timer_init(odp_io_loop_uv(loop), &mgr->retry_timer);
     mgr->retry_timer.data = mgr;
     int r = odp_relays_new(loop, &mgr->relays);
@@ -337,9 +340,7 @@ static void resume_listeners(struct odp_manager *mgr)
     mgr->exhausted_said = false;
     mgr->exhausted = false;
     uv_timer_stop(&mgr->retry_timer);
-    // Who waits already comes before who would be accepted.
-    for (size_t i = 0; i < mgr->n_services && !mgr->exhausted; i++)
-        odp_visits_release_next(mgr);
+    odp_visits_release_soon(mgr);
     for (size_t i = 0; i < mgr->n_services; i++)
         for (size_t k = 0; k < mgr->services[i].n_listeners; k++)
             odp_listener_retry(&mgr->services[i].listeners[k]);

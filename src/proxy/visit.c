@@ -31,6 +31,13 @@ static bool counts_as_try(enum odp_conn_state s)
     return s == ODP_CONN_TRYING || s == ODP_CONN_EARLY;
 }
 
+// A try may become a connection at any moment, whatever the others do: it has its place from the
+// beginning.
+static bool takes_place(enum odp_conn_state s)
+{
+    return counts_as_try(s) || counts_as_connection(s);
+}
+
 static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
 {
     struct odp_managed *m = v->service;
@@ -44,15 +51,10 @@ static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
         m->n_waiting += n;
     if (counts_as_connection(s))
         m->n_connections += n;
+    if (takes_place(s))
+        m->n_taken += n;
     if (s == ODP_CONN_CONNECTING)
         m->manager->n_connecting += n;
-}
-
-// Above the service's bound the kernel's queue holds the rest.
-static void pace_accepting(struct odp_managed *m)
-{
-    for (size_t i = 0; i < m->n_listeners; i++)
-        odp_listener_pause(&m->listeners[i], m->n_waiting >= m->config->max_waiting);
 }
 
 static void on_retired(struct odp_io_retired *r)
@@ -223,11 +225,10 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
             odp_visits_queue(m);
         return;
     }
-    // It has answered somebody since this try began: what ended was the try alone.
-    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY) {
-        odp_visits_release(m);
+    // It has answered somebody since this try began: what ended was the try alone. Its place is
+    // free, and so it is released again.
+    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY)
         return;
-    }
     odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
     odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
     // The service may have ended while this connection was on its way, and counted as no waiter.
@@ -289,7 +290,7 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
 {
     struct odp_managed *m = v->service;
     enum odp_conn_state from = v->state;
-    unsigned n_waiting = m->n_waiting, n_connections = m->n_connections;
+    unsigned n_waiting = m->n_waiting, n_connections = m->n_connections, n_taken = m->n_taken;
     unsigned fx = odp_conn_step(&v->state, event);
 
     if (v->state != from) {
@@ -298,11 +299,14 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     }
     bool state_changed = v->state != from;
     bool counts_changed = m->n_waiting != n_waiting || m->n_connections != n_connections;
+    bool frees_place = m->n_taken < n_taken;
     carry_out(v, from, event, fx);
-    if (from == ODP_CONN_CONNECTING && !m->manager->exhausted)
-        odp_visits_release_next(m->manager);
+    if (frees_place)
+        odp_visits_queue(m);
+    if (frees_place || from == ODP_CONN_CONNECTING)
+        odp_visits_release_soon(m->manager);
     if (counts_changed) {
-        pace_accepting(m);
+        odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
     } else if (state_changed) {
         odp_managed_arm(m); // a try that stands has a deadline of its own
@@ -365,15 +369,14 @@ void odp_visit_accept(struct odp_listener *l, int fd)
         io->ready |= EPOLLPRI;
     odp_list_append(&m->waiting, &v->node);
     count_one(v, v->state, 1);
-    if (m->machine.state == ODP_SERVICE_READY) {
+    if (m->machine.state == ODP_SERVICE_READY)
         odp_visit_release(v);
-        if (v->state == ODP_CONN_HELD) { // queued: it waits like any other
-            pace_accepting(m);
+    if (v->state == ODP_CONN_HELD) { // retired or not: it is freed after this batch
+        odp_visits_pace(m);
+        if (m->machine.state == ODP_SERVICE_READY) // queued: it waits like any other
             odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
-        }
-    } else {
-        pace_accepting(m);
-        odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
+        else
+            odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
     }
 }
 

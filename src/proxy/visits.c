@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring.
+// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring, and
+// how many there may be.
 
 #include "odp/proxy/visit.h"
 
@@ -13,33 +14,79 @@ static struct odp_visit *visit_of(struct odp_list *node)
     return ODP_CONTAINER_OF(node, struct odp_visit, node);
 }
 
+static bool has_place(const struct odp_managed *m)
+{
+    return m->n_taken < m->config->max_connections;
+}
+
+static bool may_connect(const struct odp_manager *mgr)
+{
+    return mgr->n_connecting < CONNECTS_MAX && !mgr->exhausted;
+}
+
+// ---- accepting ---------------------------------------------------------------------------------
+
+// Above the bounds the kernel's queue holds the rest. Whoever waits for a ready service has a claim
+// to its next place: nobody is accepted to overtake them. In any other state a visitor must be
+// seen, however many are connected still: who else would wake a service that somebody froze?
+void odp_visits_pace(struct odp_managed *m)
+{
+    bool full = m->n_waiting >= m->config->max_waiting ||
+                (m->machine.state == ODP_SERVICE_READY &&
+                 m->n_connections + m->n_waiting >= m->config->max_connections);
+
+    for (size_t i = 0; i < m->n_listeners; i++)
+        odp_listener_pause(&m->listeners[i], full);
+}
+
+// ---- releasing ---------------------------------------------------------------------------------
+
 void odp_visit_release(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
 
-    if (m->manager->n_connecting < CONNECTS_MAX && !m->manager->exhausted)
+    if (!odp_list_empty(&m->release_node))
+        return; // others wait already: it comes after them
+    if (v->state != ODP_CONN_TRYING && !has_place(m))
+        return; // who ends makes room, and odp_visits_queue() sees to the rest
+    if (may_connect(m->manager))
         odp_visit_event(v, ODP_CONN_EV_RELEASE);
     else
         odp_visits_queue(m);
 }
 
+// Only while it is ready there is anybody to release.
 void odp_visits_queue(struct odp_managed *m)
 {
-    if (odp_list_empty(&m->release_node))
+    if (m->active && m->machine.state == ODP_SERVICE_READY && m->n_waiting > 0 &&
+        odp_list_empty(&m->release_node))
         odp_list_append(&m->manager->release_queue, &m->release_node);
 }
 
-void odp_visits_release_next(struct odp_manager *mgr)
+static void on_release_turn(struct odp_io_turn *turn)
 {
-    if (!odp_list_empty(&mgr->release_queue))
+    struct odp_manager *mgr = ODP_CONTAINER_OF(turn, struct odp_manager, release_turn);
+
+    // Each one leaves the queue, or nobody may connect any more.
+    while (!odp_list_empty(&mgr->release_queue) && may_connect(mgr))
         odp_visits_release(
             ODP_CONTAINER_OF(mgr->release_queue.next, struct odp_managed, release_node));
 }
 
+// A turn, because who asks may be in the middle of a list of visits, and releasing may end some.
+void odp_visits_release_soon(struct odp_manager *mgr)
+{
+    if (odp_list_empty(&mgr->release_queue) || !may_connect(mgr))
+        return;
+    mgr->release_turn.on_turn = on_release_turn;
+    odp_io_turn_add(mgr->loop, &mgr->release_turn);
+}
+
+// A try has its place already.
 static bool wants_release(const struct odp_visit *v, uint64_t now_usec)
 {
     (void)now_usec;
-    return v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING;
+    return v->state == ODP_CONN_TRYING || (v->state == ODP_CONN_HELD && has_place(v->service));
 }
 
 static bool is_connected(const struct odp_visit *v, uint64_t now_usec)
@@ -65,9 +112,10 @@ void odp_visits_release(struct odp_managed *m)
     struct odp_visit *v;
 
     odp_list_remove(&m->release_node);
-    // Until the target refuses, or there is no room for more and the rest is queued.
+    // Until the target refuses, nobody has a place, or there is no room for more connects and the
+    // rest is queued.
     while (m->machine.state == ODP_SERVICE_READY && odp_list_empty(&m->release_node) &&
-           (v = first_of(&m->waiting, 0, wants_release)))
+           (has_place(m) || m->n_tries > 0) && (v = first_of(&m->waiting, 0, wants_release)))
         odp_visit_release(v);
 }
 
@@ -185,11 +233,12 @@ static struct odp_visit *next_to_try(const struct odp_managed *m)
     return silent;
 }
 
-// Without a client the machine's states ask for a bare probe, except before the launcher has said
-// what the service is.
+// Without a client that may have a place the machine's states ask for a bare probe, except before
+// the launcher has said what the service is.
 static bool wants_probe(const struct odp_managed *m)
 {
-    return m->n_waiting == 0 && m->n_tries == 0 && m->machine.state != ODP_SERVICE_UNKNOWN;
+    return (m->n_waiting == 0 || !has_place(m)) && m->n_tries == 0 &&
+           m->machine.state != ODP_SERVICE_UNKNOWN;
 }
 
 // Where odp has a probe of its own, clients wait for that.
@@ -201,13 +250,13 @@ static bool may_try(const struct odp_managed *m)
 
 bool odp_visits_want_try(const struct odp_managed *m)
 {
-    return may_try(m) && (wants_probe(m) || next_to_try(m));
+    return may_try(m) && (wants_probe(m) || (has_place(m) && next_to_try(m)));
 }
 
 void odp_visits_try(struct odp_managed *m)
 {
     while (may_try(m)) {
-        struct odp_visit *v = next_to_try(m);
+        struct odp_visit *v = has_place(m) ? next_to_try(m) : NULL;
         unsigned n_tries = m->n_tries;
         if (v)
             odp_visit_event(v, ODP_CONN_EV_TRY);

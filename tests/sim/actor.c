@@ -35,6 +35,8 @@ static void random_settings(struct sim_rng *r, bool always_up, struct odp_buf *b
     odp_buf_printf(b, "max_waiting = %s\n", PICK(r, "1", "2", "4", "256"));
     odp_buf_printf(b, "[idle]\ntimeout = %s\n", PICK(r, "200ms", "1s", "1s", "5s", "infinity"));
     odp_buf_printf(b, "drain_timeout = %s\n", PICK(r, "1ms", "300ms", "2s"));
+    odp_buf_printf(b, "count_direct = %s\n", PICK(r, "yes", "no"));
+    odp_buf_printf(b, "[client]\nmax_connections = %s\n", PICK(r, "1", "2", "1024", "1024"));
 }
 
 struct world *world_add(uint64_t seed, unsigned index)
@@ -52,6 +54,7 @@ struct world *world_add(uint64_t seed, unsigned index)
     random_settings(&w->rng, w->always_up, &b);
     w->s = fake_service_add(names[index], b.s, sim_chance(&w->rng, 15));
     odp_buf_deinit(&b);
+    w->s->n_direct = sim_below(&w->rng, 10) == 0;
     if (!w->always_up && sim_chance(&w->rng, 20)) {
         w->s->way = SIM_BY_SETTINGS;
         w->s->stop_after_usec = sim_chance(&w->rng, 50) ? ODP_NEVER : 2 * ODP_USEC_PER_SEC;

@@ -55,6 +55,7 @@ struct fake_service {
     enum sim_way way;
     uint64_t stop_after_usec; // SIM_BY_SETTINGS: it is frozen, and stopped after this
     unsigned n_clients;
+    unsigned n_direct;       // connections to its target that did not come through odp
     uint32_t request_ids[2]; // the latest, and the one before
     enum odp_proto_op request_op;
     uint32_t stop_id;

@@ -256,6 +256,13 @@ static bool lacks_page(const struct odp_visit *v, const struct odp_managed *m)
            s != ODP_SERVICE_READY && (v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING);
 }
 
+// Nobody has a place too many, whoever waits.
+static void check_places(const struct odp_managed *m)
+{
+    if (m->n_connections > m->config->max_connections)
+        sim_fail("max_connections", "%s has %u connections", m->config->name, m->n_connections);
+}
+
 static void check_waiters(const struct odp_managed *m)
 {
     uint64_t most_usec = odp_usec_add(m->config->wait_timeout_usec, EARLY_SLACK_USEC);
@@ -269,7 +276,7 @@ static void check_waiters(const struct odp_managed *m)
             sim_fail("every waiter answered once", "%s: client %u is not shown its page",
                      m->config->name, fake_conn_of(&v->relay.ends[ODP_RELAY_CLIENT])->number);
         if (m->machine.state == ODP_SERVICE_READY && v->state == ODP_CONN_HELD &&
-            odp_list_empty(&m->release_node))
+            odp_list_empty(&m->release_node) && m->n_taken < m->config->max_connections)
             sim_fail("every waiter answered once", "%s is ready, and client %u is not released",
                      m->config->name, fake_conn_of(&v->relay.ends[ODP_RELAY_CLIENT])->number);
     }
@@ -303,6 +310,7 @@ static void check_service(const struct fake_service *s, struct counts *n)
                  odp_service_state_to_string(m->machine.state), what);
     check_counts(m, n);
     check_waiters(m);
+    check_places(m);
     check_timer(m);
 }
 

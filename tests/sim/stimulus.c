@@ -95,6 +95,10 @@ static bool target_does(struct fake_service *s, const char *what)
         fake_target_set(s, FAKE_REFUSES);
         return true;
     }
+    if (sscanf(what, "is used directly by %u", &number) == 1) {
+        s->n_direct = number;
+        return true;
+    }
     if (sscanf(what, "ends its side of client %u", &number) != 1)
         return false;
     struct fake_conn *c = fake_client_find(s, number), *up = c ? upstream_of(c) : NULL;

@@ -339,6 +339,7 @@ void world_calm_down(void)
     fake_descriptors_max = 0;
     for (unsigned i = 0; i < fake_n_services; i++) {
         struct world *w = &worlds[i];
+        w->s->n_direct = 0;
         w->good = w->good == FAKE_GREETS ? FAKE_GREETS : FAKE_ECHOES;
         if (w->unit == UNIT_UP)
             fake_target_set(w->s, w->good);

@@ -360,6 +360,55 @@ static void test_window_runs_from_last_close(void **state)
     assert_string_equal(s.reason, "quiet for 10s");
 }
 
+static void window_end(struct odp_service *s, uint64_t now_usec, unsigned n_direct,
+                       struct odp_service_effects *ret)
+{
+    struct odp_service_event e = {
+        .kind = ODP_EVENT_DEADLINE, .now_usec = now_usec, .n_direct = n_direct};
+
+    assert_int_equal(odp_service_step(s, &e, ret), 0);
+}
+
+// Who uses the service without odp begins its window anew in full, as often as it ends.
+static void test_direct_connections(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (uint64_t now = NOW; now < NOW + 5 * IDLE; now += IDLE) {
+        window_end(&s, now, 3, &fx);
+        assert_true(!fx.changed && !fx.request);
+        assert_true(s.deadline_usec == now + IDLE && s.n_direct == 3);
+    }
+    step(&s, ODP_EVENT_COUNTS, NOW + 5 * IDLE - SEC, 1, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + 5 * IDLE, 0, 0, &fx);
+    assert_true(s.deadline_usec == NOW + 6 * IDLE);
+    window_end(&s, NOW + 6 * IDLE, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    // A new life begins without them.
+    s = service_in(ODP_SERVICE_PROBING);
+    s.n_direct = 3;
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 0, &fx);
+    assert_int_equal(s.n_direct, 0);
+}
+
+// Without a window it would be looked for them all the time.
+static void test_direct_connections_and_no_window(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.idle.timeout_usec = 0;
+    window_end(&s, NOW, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_READY);
+    assert_true(s.deadline_usec == NOW + SEC);
+    window_end(&s, NOW + SEC, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+}
+
 static void test_plain_proxy_is_never_stopped(void **state)
 {
     struct odp_service s = service_in(ODP_SERVICE_PROBING);
@@ -604,6 +653,8 @@ int main(void)
         cmocka_unit_test(test_ids_wrap_before_those_of_probes),
         cmocka_unit_test(test_first_look),
         cmocka_unit_test(test_window_runs_from_last_close),
+        cmocka_unit_test(test_direct_connections),
+        cmocka_unit_test(test_direct_connections_and_no_window),
         cmocka_unit_test(test_plain_proxy_is_never_stopped),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),

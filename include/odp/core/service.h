@@ -52,6 +52,7 @@ struct odp_service_event {
     uint64_t now_usec;      // CLOCK_MONOTONIC
     unsigned n_connections; // relayed, or on the way to it
     unsigned n_waiting;     // held
+    unsigned n_direct;      // of DEADLINE in READY: connections that are not odp's
     uint32_t id;            // of a report: the request it answers, 0 an observation
     // Of a report or of START, STOP, DEMAND: why; of DEADLINE: what the last probe said, where that
     // was not enough. May be NULL.
@@ -93,6 +94,7 @@ struct odp_service {
     unsigned n_failures; // starts failed in a row
     uint64_t retry_usec; // in FAILED: before it, demand is denied
     uint64_t ready_usec; // since when it is ready
+    unsigned n_direct;   // in READY: what kept it awake when its window had ended, 0 for none
     bool wanted;         // start it without a waiter as soon as that is possible
     bool unwanted;       // UNKNOWN only: a stop was asked when the launcher was lost
     bool waking;         // started by us and not ready yet: its end is a failed start

@@ -42,6 +42,7 @@ struct odp_managed {
     struct odp_list leaving; // visits that are not served, until they took the answer
     unsigned n_waiting;      // held, or trying
     unsigned n_connections;  // relayed, or connecting to the ready service
+    unsigned n_taken;        // of max_connections: these, and the tries of clients
     unsigned n_leaving;
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
@@ -69,10 +70,12 @@ struct odp_manager {
     size_t n_strays;
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
-    bool exhausted;                // some listener ran out of descriptors
-    bool exhausted_said;           // it was logged, so its end will be
-    uint64_t exhausted_said_usec;  // when
-    uv_timer_t retry_timer;        // for it
+    struct odp_io_turn release_turn;
+    bool exhausted;               // some listener ran out of descriptors
+    bool exhausted_said;          // it was logged, so its end will be
+    bool direct_said;             // that the kernel does not tell of others' connections
+    uint64_t exhausted_said_usec; // when
+    uv_timer_t retry_timer;       // for it
 };
 
 // Reads the files; faulty ones are logged and left out. Returns 0 or a negative errno; *ret is the
