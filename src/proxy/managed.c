@@ -16,6 +16,7 @@ static enum odp_ledger_phase phase_of(enum odp_service_state s)
 {
     switch (s) {
     case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_REQUIRING: // nothing of it runs
     case ODP_SERVICE_FROZEN:
     case ODP_SERVICE_FAILED: return ODP_LEDGER_ASLEEP;
     case ODP_SERVICE_STARTING:
