@@ -10,6 +10,7 @@
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 static enum odp_ledger_phase phase_of(enum odp_service_state s)
@@ -39,7 +40,7 @@ static void keep_ledger(struct odp_managed *m)
     uint64_t now_usec = odp_boottime_usec();
 
     odp_ledger_enter(&m->ledger, phase_of(s), now_usec);
-    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
+    if (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
         odp_ledger_wake_begin(&m->ledger, now_usec);
     else if (s == ODP_SERVICE_READY || s == ODP_SERVICE_FAILED)
         odp_ledger_wake_end(&m->ledger, s == ODP_SERVICE_READY, now_usec);
@@ -92,11 +93,15 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_visits_cut(m);
     if (fx->waiters == ODP_WAITERS_RELEASE)
         odp_visits_release(m);
-    else if (fx->waiters == ODP_WAITERS_DENY)
+    if (fx->waiters == ODP_WAITERS_DENY) {
         odp_visits_deny(m);
+        odp_requires_deny(m);
+    }
     odp_managed_arm(m);
-    if (fx->changed)
+    if (fx->changed) {
         odp_control_on_state(m->manager->control, m);
+        odp_requires_on_change(m, kind);
+    }
     // Without a probe, running is as good as an answer. A refusal later is still believed.
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
         m->config->probe == ODP_PROBE_NONE)
@@ -109,7 +114,8 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
 
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
-    event->n_waiting = m->n_waiting;
+    event->n_waiting = m->n_waiting + m->n_requiring;
+    event->n_dependents = m->n_dependents;
     if (odp_service_step(&m->machine, event, &fx) == 0)
         carry_out(m, &fx, event->kind);
 }
@@ -126,7 +132,9 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     struct odp_service_event event = {.id = report->id, .reason = report->reason};
 
     switch (report->state) {
-    case ODP_PROTO_RUNNING: event.kind = ODP_EVENT_RUNNING; break;
+    case ODP_PROTO_RUNNING:
+        event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
+        break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:
