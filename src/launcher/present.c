@@ -59,8 +59,6 @@ int odp_present_mount(const char *path, char *why, size_t why_size)
 
     if (error == 0)
         return check_root(fd, path, why, why_size);
-    if (error == ENOENT)
-        return not_mounted(path, why, why_size);
     fd = open(path, O_PATH | O_CLOEXEC);
     if (fd >= 0 && is_automount_point(fd)) {
         odp_reason_format(why, why_size,
@@ -68,6 +66,8 @@ int odp_present_mount(const char *path, char *why, size_t why_size)
                           SHOWN_MAX, path, strerror(error));
         return -error;
     }
+    if (error == ENOENT)
+        return not_mounted(path, why, why_size);
     // A directory that others may not read, or a file that something is bound to, may be one too.
     if (fd >= 0 && (error == EACCES || error == ENOTDIR))
         return check_root(fd, path, why, why_size);

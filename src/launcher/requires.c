@@ -277,7 +277,7 @@ void odp_requirements_start(struct odp_requirements **q, struct odp_backend *b, 
     // Who hangs there cannot be killed: a second one would hang beside it.
     if ((*q)->look && (*q)->look->late) {
         odp_backend_report(b, id, ODP_PROTO_FAILED,
-                           "what it requires does not answer still ([requires] mount or path)");
+                           "what it requires still does not answer ([requires] mount or path)");
         return;
     }
     odp_waiters_add(&(*q)->starts, b, id);
