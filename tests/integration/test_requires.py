@@ -10,14 +10,14 @@ import json
 import os
 import signal
 import socket
-import struct
 import subprocess
+import sys
 import threading
 import unittest
 
-from harness import (HOST, Backend, Background, Case, children_of, connect, exchange, free_port, is_alive,
-                     listener, plain_file, read_all, read_exactly, read_file, until)
-from test_answer import GET, Page, ask
+from harness import (HOST, Backend, Background, Case, children_of, connect, exchange, free_port,
+                     is_alive, listener, plain_file, read_exactly, read_file, until)
+from test_answer import Page, ask
 
 
 def requires(*lines):
@@ -467,6 +467,19 @@ class PlainProxyTest(RequiresCase):
             self.assertEqual((d.state("front"), d.state("vm")), ("ready", "ready"))
 
 
+    def test_launcher_lost_while_a_plain_proxy_is_tried(self):
+        vm, target = self.backend(), f"{HOST}:{free_port()}"
+        d = self.odpd({"front": plain_file(free_port(), target) + requires("service = vm"),
+                       "vm": vm.file()})
+        start = Background(d.odp, "start", "front")
+        until(lambda: "front: running: starting -> probing" in d.log(), "its target is tried")
+        os.kill(until(d.launcher, "a launcher"), signal.SIGKILL)
+        until(lambda: "launcher lost: probing -> unknown" in d.log(), "its end was noticed")
+        d.await_state("front", "starting")
+        answer_at(self, target)
+        self.assertEqual(start.join().returncode, 0)
+
+
 class PresentTest(RequiresCase):
     """[requires] mount and path, as far as that needs no mounts of the test's own."""
 
@@ -607,7 +620,7 @@ class MountTest(MountCase):
 # ---- automounts ----------------------------------------------------------------------------------
 
 # Linux's auto_fs.h, protocol 5: what the kernel sends to the daemon of a direct mount.
-PACKET = struct.Struct("=iiI")  # its head: version, type, token
+TOKEN_AT = 8  # behind version and type; four bytes
 PACKET_BYTES = 304
 CLONE_FS, CLONE_NEWNS = 0x200, 0x20000
 IOC_READY, IOC_FAIL, IOC_CATATONIC = 0x9360, 0x9361, 0x9362
@@ -660,7 +673,7 @@ class Automount:
             packet = os.read(self.packets, PACKET_BYTES)
             if not packet:  # nobody has it mounted any more, or it is catatonic
                 return
-            token = PACKET.unpack_from(packet)[2]
+            token = int.from_bytes(packet[TOKEN_AT:TOKEN_AT + 4], sys.byteorder)
             with self.changed:
                 self.requests.append(token)
                 self.changed.wait_for(lambda: self.answer)
@@ -706,7 +719,8 @@ class AutomountTest(MountCase):
 
     def await_children(self, d, n):
         launcher = until(d.launcher, "a launcher")
-        until(lambda: len(children_of(launcher)) == n, f"the launcher has {n} children")
+        # Well before a look that hangs is given up.
+        until(lambda: len(children_of(launcher)) == n, f"the launcher has {n} children", 15)
 
     def test_triggered_by_the_look(self):
         d, wiki, _, automount = self.with_automount("mount")
