@@ -719,8 +719,12 @@ class AutomountTest(MountCase):
 
     def await_children(self, d, n):
         launcher = until(d.launcher, "a launcher")
-        # Well before a look that hangs is given up.
-        until(lambda: len(children_of(launcher)) == n, f"the launcher has {n} children", 15)
+        try:  # well before a look that hangs is given up
+            until(lambda: len(children_of(launcher)) == n, f"the launcher has {n} children", 15)
+        except AssertionError as e:
+            found = [[read_file(f"/proc/{pid}/{name}") for name in ("cmdline", "stat", "wchan")]
+                     for pid in children_of(launcher)]
+            raise AssertionError(f"{e}, but {found}") from e
 
     def test_triggered_by_the_look(self):
         d, wiki, _, automount = self.with_automount("mount")

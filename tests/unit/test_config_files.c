@@ -221,7 +221,7 @@ static void test_required_services(void **state)
 static void test_many_ways_to_a_required_service(void **state)
 {
     enum { STEPS = 60 };
-    static char names[2 * STEPS][8], texts[2 * STEPS][160];
+    static char names[2 * STEPS][16], texts[2 * STEPS][160];
     struct odp_file items[2 * STEPS];
     struct odp_config c;
 
