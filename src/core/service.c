@@ -69,7 +69,9 @@ static void watch_idle(struct step *x)
 {
     struct odp_service *s = x->s;
 
-    odp_idle_update(&s->idle, x->event->n_connections, x->event->n_waiting, x->event->now_usec);
+    // Whoever requires it uses it, whether by a connection that odpd sees or not.
+    odp_idle_update(&s->idle, x->event->n_connections + x->event->n_dependents, x->event->n_waiting,
+                    x->event->now_usec);
     s->deadline_usec = s->settings.can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
 }
 
@@ -88,17 +90,39 @@ static void act_look(struct step *x)
     request(x, ODP_PROTO_LOOK);
 }
 
+static void ask_for_start(struct step *x)
+{
+    x->s->waking = true;
+    enter(x, ODP_SERVICE_STARTING, in(x, x->s->settings.start_timeout_usec));
+    request(x, ODP_PROTO_START);
+}
+
+// What it requires comes first.
 static void act_start(struct step *x)
 {
+    uint64_t requires_usec = x->s->settings.requires_timeout_usec;
+
     x->s->wanted = false;
     x->s->unwanted = false;
-    x->s->waking = true;
     bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
     set_reason(x->s, by_request                ? x->event->reason
                      : x->event->n_waiting > 0 ? "started again: somebody waits"
                                                : "started again: it was asked for meanwhile");
-    enter(x, ODP_SERVICE_STARTING, in(x, x->s->settings.start_timeout_usec));
-    request(x, ODP_PROTO_START);
+    if (requires_usec > 0)
+        enter(x, ODP_SERVICE_REQUIRING, in(x, requires_usec));
+    else
+        ask_for_start(x);
+}
+
+static void act_met(struct step *x)
+{
+    set_reason(x->s, x->event->reason);
+    ask_for_start(x);
+}
+
+static void act_tell(struct step *x)
+{
+    set_reason(x->s, x->event->reason);
 }
 
 static void act_want(struct step *x)
@@ -120,6 +144,19 @@ static void act_stop(struct step *x)
     enter(x, ODP_SERVICE_STOPPING,
           in(x, odp_usec_add(s->settings.stop_timeout_usec, STOP_GRACE_USEC)));
     request(x, ODP_PROTO_STOP);
+}
+
+// Nothing was started yet. But after a failed start something of it may run, see act_stop's cell
+// in FAILED.
+static void act_call_off(struct step *x)
+{
+    if (x->s->n_failures > 0) {
+        act_stop(x);
+        return;
+    }
+    set_reason(x->s, x->event->reason);
+    x->effects->waiters = ODP_WAITERS_DENY;
+    enter(x, ODP_SERVICE_STOPPED, ODP_NEVER);
 }
 
 static void act_cut_and_stop(struct step *x)
@@ -363,6 +400,16 @@ static void act_fail_timeout(struct step *x)
     fail(x, text);
 }
 
+// The reason names what it waits for.
+static void act_fail_requiring(struct step *x)
+{
+    char span[ODP_SPAN_MAX], text[ODP_SPAN_MAX + ODP_REASON_MAX + sizeof("given up after : ")];
+
+    odp_span_format(x->s->settings.requires_timeout_usec, span, sizeof(span));
+    snprintf(text, sizeof(text), "given up after %s: %s", span, x->s->reason);
+    fail(x, text);
+}
+
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
@@ -416,7 +463,8 @@ static void act_lost_stop(struct step *x)
 
 typedef void (*action_fn)(struct step *x);
 
-// Columns in the order of enum odp_service_event_kind, named to keep the rows readable.
+// Columns in the order of enum odp_service_event_kind, named to keep the rows readable. The last
+// three are for those who wait for what they require.
 #define ROW(demand, start, stop, deadline, running, inactive, failed, frozen, answers, refused,    \
             counts, lost)                                                                          \
     {                                                                                              \
@@ -424,7 +472,8 @@ typedef void (*action_fn)(struct step *x);
         [ODP_EVENT_DEADLINE] = deadline, [ODP_EVENT_RUNNING] = running,                            \
         [ODP_EVENT_INACTIVE] = inactive, [ODP_EVENT_FAILED] = failed, [ODP_EVENT_FROZEN] = frozen, \
         [ODP_EVENT_ANSWERS] = answers, [ODP_EVENT_REFUSED] = refused, [ODP_EVENT_COUNTS] = counts, \
-        [ODP_EVENT_LOST] = lost                                                                    \
+        [ODP_EVENT_LOST] = lost, [ODP_EVENT_PENDING] = act_ignore, [ODP_EVENT_MET] = act_ignore,   \
+        [ODP_EVENT_UNMET] = act_ignore                                                             \
     }
 #define O act_ignore
 
@@ -433,6 +482,23 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
     [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
+    [ODP_SERVICE_REQUIRING] = {
+        [ODP_EVENT_DEMAND] = O,
+        [ODP_EVENT_START] = O,
+        [ODP_EVENT_STOP] = act_call_off,
+        [ODP_EVENT_DEADLINE] = act_fail_requiring,
+        [ODP_EVENT_RUNNING] = act_probe,
+        [ODP_EVENT_INACTIVE] = O,
+        [ODP_EVENT_FAILED] = O,
+        [ODP_EVENT_FROZEN] = O,
+        [ODP_EVENT_ANSWERS] = act_ready,
+        [ODP_EVENT_REFUSED] = O,
+        [ODP_EVENT_COUNTS] = O,
+        [ODP_EVENT_LOST] = O,
+        [ODP_EVENT_PENDING] = act_tell,
+        [ODP_EVENT_MET] = act_met,
+        [ODP_EVENT_UNMET] = act_fail_report,
+    },
     [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
     [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),

@@ -13,10 +13,12 @@
 #include "odp/base/log.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/reason.h"
+#include "odp/launcher/requires.h"
 
 struct odp_dispatch_service {
     struct odp_config_service *settings; // owned
     struct odp_backend *backend;         // owned
+    struct odp_requirements *requires;   // owned; NULL where no start has needed it
 };
 
 __attribute__((format(printf, 4, 5))) static void refuse(struct odp_dispatch *d,
@@ -131,6 +133,7 @@ static int settle(struct odp_dispatch *d, struct odp_dispatch_service *service)
     int r;
 
     if (service->backend->vtable->type == service->settings->backend ||
+        odp_requirements_is_busy(service->requires) ||
         !service->backend->vtable->is_idle(service->backend))
         return 0;
     r = odp_backend_new(d->host, service->settings, &backend);
@@ -177,8 +180,13 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
     vtable = service->backend->vtable;
     switch (request->op) {
     case ODP_PROTO_LOOK: call(d, service->backend, request, vtable->look); break;
-    case ODP_PROTO_START: call(d, service->backend, request, vtable->start); break;
-    case ODP_PROTO_STOP: call(d, service->backend, request, vtable->stop); break;
+    case ODP_PROTO_START:
+        odp_requirements_start(&service->requires, service->backend, request->id);
+        break;
+    case ODP_PROTO_STOP:
+        odp_requirements_cancel(service->requires);
+        call(d, service->backend, request, vtable->stop);
+        break;
     case ODP_PROTO_FREEZE: call(d, service->backend, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, service->backend, request, vtable->thaw); break;
     case ODP_PROTO_PROBE:
@@ -224,6 +232,7 @@ void odp_dispatch_deinit(struct odp_dispatch *d)
 {
     odp_probes_deinit(&d->probes);
     for (size_t i = 0; i < d->n_services; i++) {
+        odp_requirements_free(d->services[i].requires);
         odp_backend_free(d->services[i].backend);
         odp_config_service_free(d->services[i].settings);
     }

@@ -12,12 +12,14 @@
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 static enum odp_ledger_phase phase_of(enum odp_service_state s)
 {
     switch (s) {
     case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_REQUIRING: // nothing of it runs
     case ODP_SERVICE_FROZEN:
     case ODP_SERVICE_FAILED: return ODP_LEDGER_ASLEEP;
     case ODP_SERVICE_STARTING:
@@ -40,7 +42,7 @@ static void keep_ledger(struct odp_managed *m)
     uint64_t now_usec = odp_boottime_usec();
 
     odp_ledger_enter(&m->ledger, phase_of(s), now_usec);
-    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
+    if (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
         odp_ledger_wake_begin(&m->ledger, now_usec);
     else if (s == ODP_SERVICE_READY || s == ODP_SERVICE_FAILED)
         odp_ledger_wake_end(&m->ledger, s == ODP_SERVICE_READY, now_usec);
@@ -96,13 +98,17 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_visits_cut(m);
     if (fx->waiters == ODP_WAITERS_RELEASE)
         odp_visits_release(m);
-    else if (fx->waiters == ODP_WAITERS_DENY)
+    if (fx->waiters == ODP_WAITERS_DENY) {
         odp_visits_deny(m);
+        odp_requires_deny(m);
+    }
     if (fx->changed)
         odp_visits_pace(m);
     odp_managed_arm(m);
-    if (fx->changed)
+    if (fx->changed) {
         odp_control_on_state(m->manager->control, m);
+        odp_requires_on_change(m, kind);
+    }
     // Without a probe, running is as good as an answer. A refusal later is still believed.
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
         m->config->probe == ODP_PROBE_NONE)
@@ -146,7 +152,8 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
 
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
-    event->n_waiting = m->n_waiting;
+    event->n_waiting = m->n_waiting + m->n_requiring;
+    event->n_dependents = m->n_dependents;
     event->n_direct = count_direct(m, event);
     if (event->n_direct > 0)
         say_direct(m, event->n_direct);
@@ -170,7 +177,9 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         return;
     }
     switch (report->state) {
-    case ODP_PROTO_RUNNING: event.kind = ODP_EVENT_RUNNING; break;
+    case ODP_PROTO_RUNNING:
+        event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
+        break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:

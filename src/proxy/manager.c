@@ -16,6 +16,7 @@
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 // Without a connection to close, descriptors may become free in other programs only.
@@ -184,7 +185,8 @@ static void managed_begin(struct odp_managed *m)
         .stop_timeout_usec = config->stop_timeout_usec,
         .drain_timeout_usec = config->drain_timeout_usec,
         .stop_after_usec = ODP_NEVER,
-        .can_stop = config->backend != ODP_BACKEND_NONE,
+        // A plain proxy that requires others sleeps, so that they can.
+        .can_stop = config->backend != ODP_BACKEND_NONE || config->n_required_services > 0,
     };
     struct odp_service_effects fx;
 
@@ -211,6 +213,7 @@ static int begin_services(struct odp_manager *mgr, struct odp_passed *passed, in
         odp_log(ODP_LOG_ERR, m->config->name, "%s", m->fault);
         close_listeners(m);
     }
+    odp_requires_refresh(mgr);
     return r == -ENOMEM ? r : adopt_strays(mgr, passed, n_passed);
 }
 

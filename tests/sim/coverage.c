@@ -25,10 +25,16 @@ static const struct {
     {ODP_SERVICE_FROZEN, E(ANSWERS), "nobody is held"},
     {ODP_SERVICE_FAILED, E(ANSWERS), "whoever was held is denied"},
     {ODP_SERVICE_DRAINING, ~0U, "no setting leads there yet"},
+    {ODP_SERVICE_REQUIRING, E(ANSWERS) | E(REFUSED), "nothing is tried"},
 };
+
+// Told to a service in REQUIRING alone.
+#define ABOUT_REQUIRED (E(PENDING) | E(MET) | E(UNMET))
 
 static bool is_by_hand(int state, int event)
 {
+    if (state != ODP_SERVICE_REQUIRING && ABOUT_REQUIRED & (1U << event))
+        return true;
     for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++)
         if ((int)by_hand[i].state == state && by_hand[i].events & (1U << event))
             return true;
@@ -121,6 +127,11 @@ bool sim_coverage(void)
            n[SIM_BY_HAND]);
     for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++)
         print_by_hand(i);
+    printf("    by hand: all but %s x %s, %s, %s: only who waits for others is told\n",
+           odp_service_state_to_string(ODP_SERVICE_REQUIRING),
+           odp_service_event_to_string(ODP_EVENT_PENDING),
+           odp_service_event_to_string(ODP_EVENT_MET),
+           odp_service_event_to_string(ODP_EVENT_UNMET));
     print_conn_cells();
     if (n[SIM_N_WAYS] > 0)
         print_missing();

@@ -202,7 +202,8 @@ static const char *lacks(const struct odp_managed *m)
 {
     const struct odp_service *s = &m->machine;
     bool has_deadline = s->deadline_usec != ODP_NEVER;
-    bool is_busy = m->n_connections > 0 || m->n_waiting > 0;
+    bool is_busy =
+        m->n_connections > 0 || m->n_waiting > 0 || m->n_requiring > 0 || m->n_dependents > 0;
 
     switch (s->state) {
     case ODP_SERVICE_READY:
@@ -223,6 +224,7 @@ static const char *lacks(const struct odp_managed *m)
         return has_deadline || s->settings.ready_timeout_usec == ODP_NEVER ? NULL
                                                                            : "has no deadline";
     case ODP_SERVICE_UNKNOWN:
+    case ODP_SERVICE_REQUIRING:
     case ODP_SERVICE_DRAINING:
     case ODP_SERVICE_DISMISSED:
     case ODP_SERVICE_STOPPING:

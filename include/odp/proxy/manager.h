@@ -44,6 +44,8 @@ struct odp_managed {
     unsigned n_connections;  // relayed, or connecting to the ready service
     unsigned n_taken;        // of max_connections: these, and the tries of clients
     unsigned n_leaving;
+    unsigned n_requiring;    // services that wait for this one; proxy/requires counts both
+    unsigned n_dependents;   // services that require it and are awake
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
 
