@@ -405,7 +405,7 @@ typedef void (*action_fn)(struct step *x);
 static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
     [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
-    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
+    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    act_frozen, O,         O,           O,                     act_look),
     [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
     [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),
@@ -415,7 +415,7 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
     [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop_asked,     act_frozen_long,  act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
     [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
-    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    act_frozen, act_ready, O,           O,                     act_look),
 };
 // clang-format on
 
