@@ -56,7 +56,6 @@ struct fake_conn *fake_conn_new(enum fake_kind kind, struct fake_service *s)
     c->queued = c->paused = false;
     c->service = s;
     c->number = 0;
-    c->since_usec = odp_now_usec();
     c->n_in = c->n_read = c->n_out = c->n_answered = c->pages = 0;
     c->connected = c->refused = c->resets = c->fin = c->closed = c->reset = false;
     c->remote = c->http = c->linger_zero = c->shut = c->served = c->was_ready = false;
@@ -171,7 +170,6 @@ int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
         return -1;
     }
     sim_check_accept(c->service);
-    c->since_usec = odp_now_usec();
     c->was_ready = c->service->managed->machine.state == ODP_SERVICE_READY;
     return give_fd(c);
 }

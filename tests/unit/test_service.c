@@ -100,7 +100,7 @@ static void expect(struct odp_service *s, const struct odp_service_event *e, con
 static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand              start               stop                   deadline               running         inactive                failed                  frozen            answers          refused     counts             lost
     [ODP_SERVICE_UNKNOWN]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "ready release", "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "=",              "=",             "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "frozen",         "=",             "=",        "=",               "unknown +look"),
     [ODP_SERVICE_REQUIRING] = {
         [ODP_EVENT_DEMAND] = "=",
         [ODP_EVENT_START] = "=",
@@ -109,7 +109,7 @@ static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
         [ODP_EVENT_RUNNING] = "probing",
         [ODP_EVENT_INACTIVE] = "=",
         [ODP_EVENT_FAILED] = "=",
-        [ODP_EVENT_FROZEN] = "=",
+        [ODP_EVENT_FROZEN] = "frozen",
         [ODP_EVENT_ANSWERS] = "ready release",
         [ODP_EVENT_REFUSED] = "=",
         [ODP_EVENT_COUNTS] = "=",
@@ -127,14 +127,16 @@ static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     [ODP_SERVICE_FREEZING]  = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "=",             "=",        "=",               "unknown +look"),
     [ODP_SERVICE_FROZEN]    = ROW("thawing +thaw",    "thawing +thaw",    "stopping +stop deny", "stopping +stop",      "probing",      "stopped",              "failed",               "=",              "=",             "=",        "=",               "frozen +look"),
     [ODP_SERVICE_THAWING]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "=",              "=",             "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_FAILED]    = ROW("starting +start",  "starting +start",  "stopping +stop deny", "=",                   "probing",      "=",                    "=",                    "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_FAILED]    = ROW("starting +start",  "starting +start",  "stopping +stop deny", "=",                   "probing",      "=",                    "=",                    "frozen",         "ready release", "=",        "=",               "unknown +look"),
 };
 
 // The cells that differ where a client waits.
 static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } waiting[] = {
+    {ODP_SERVICE_REQUIRING, ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_STOPPED,   ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_STARTING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_PROBING,   ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
@@ -154,6 +156,7 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
     {ODP_SERVICE_FROZEN,    ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_FROZEN,    ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_THAWING,   ODP_EVENT_INACTIVE, "starting +start"},
+    {ODP_SERVICE_FAILED,    ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_THAWING,   ODP_EVENT_FAILED,   "starting +start"},
 };
 
