@@ -87,7 +87,7 @@ int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *r
     struct stat st;
 
     if (fd < 0)
-        return -errno;
+        return errno == ENXIO ? -EINVAL : -errno; // a socket
     if (fstat(fd, &st) < 0)
         return -errno;
     if (S_ISDIR(st.st_mode))

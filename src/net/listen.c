@@ -21,7 +21,7 @@
 #include "odp/net/keepalive.h"
 #include "odp/net/sockaddr.h"
 
-#define BACKLOG      4096
+#define BACKLOG      65535 // the kernel takes net.core.somaxconn where that is less
 #define ACCEPT_BATCH 64
 
 static void set_tcp_options(int fd, int family)

@@ -105,6 +105,15 @@ static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
     cJSON_AddStringToObject(o, "reason", "its file has faults: run odp check");
 }
 
+static void add_nothing(cJSON *o, const char *const *zeroes, size_t n_zeroes,
+                        const char *const *nulls, size_t n_nulls)
+{
+    for (size_t i = 0; i < n_zeroes; i++)
+        add_number(o, zeroes[i], 0);
+    for (size_t i = 0; i < n_nulls; i++)
+        cJSON_AddNullToObject(o, nulls[i]);
+}
+
 static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
 {
     static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
@@ -121,10 +130,8 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     cJSON_AddArrayToObject(o, "listen");
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddStringToObject(o, "backend", "");
-    for (size_t i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
-        add_number(o, zeroes[i], 0);
-    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
-        cJSON_AddNullToObject(o, nulls[i]);
+    add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
+                sizeof(nulls) / sizeof(nulls[0]));
     return o;
 }
 
@@ -153,11 +160,21 @@ bool control_is_invalid(const struct odp_manager *mgr, const char *name)
 
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 {
+    static const char *const zeroes[] = {"connections", "max_connections", "waiting",
+                                         "direct_connections"};
+    static const char *const nulls[] = {"woken_at",       "woken_by",          "woken_from",
+                                        "window_seconds", "sleeps_in_seconds", "direct_at",
+                                        "stopped_at",     "stopped_reason",    "failed_at",
+                                        "failed_reason",  "retry_in_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
     cJSON_AddStringToObject(o, "state", "invalid");
     add_fault(o, mgr, name);
+    cJSON_AddStringToObject(o, "target", "");
+    cJSON_AddArrayToObject(o, "clients");
+    add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
+                sizeof(nulls) / sizeof(nulls[0]));
     return o;
 }
 
