@@ -173,6 +173,8 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
     add_fault(o, mgr, name);
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddArrayToObject(o, "clients");
+    cJSON_AddArrayToObject(o, "requires");
+    cJSON_AddArrayToObject(o, "required_by");
     add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
                 sizeof(nulls) / sizeof(nulls[0]));
     return o;
