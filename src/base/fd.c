@@ -123,6 +123,11 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes)
         return -ENOMEM;
     }
     f.error = odp_file_read(path, max_bytes, &f.text, &f.n_bytes);
+    if (f.error == -ENOMEM) { // no fault of the file's
+        free(f.path);
+        free(f.stem);
+        return -ENOMEM;
+    }
     files->items[files->n++] = f;
     return 0;
 }

@@ -48,7 +48,7 @@ int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *r
 
 // Reads every entry of `dir` whose name ends in `suffix`, in the order of their names. An entry
 // that cannot be read is listed with its error. Hidden entries (leading dot) are passed over.
-// Returns 0, or a negative errno when the directory itself cannot be read.
+// Returns 0, or a negative errno when the directory itself cannot be read, or memory is out.
 int odp_files_read(const char *dir, const char *suffix, size_t max_bytes, struct odp_files *ret);
 
 // Appends the file `path` to *files, as odp_files_read() would. Returns 0 or -ENOMEM.
