@@ -38,8 +38,8 @@ static void call_get_info(struct control_client *client, const cJSON *parameters
     cJSON_AddStringToObject(o, "version", ODP_VERSION);
     cJSON_AddStringToObject(o, "url", "");
     cJSON *interfaces = cJSON_AddArrayToObject(o, "interfaces");
-    cJSON_AddItemToArray(interfaces, cJSON_CreateString("org.varlink.service"));
-    cJSON_AddItemToArray(interfaces, cJSON_CreateString(ODP_VARLINK_INTERFACE));
+    control_append(interfaces, cJSON_CreateString("org.varlink.service"));
+    control_append(interfaces, cJSON_CreateString(ODP_VARLINK_INTERFACE));
     control_reply(client, o);
 }
 

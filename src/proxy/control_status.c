@@ -48,7 +48,7 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
     cJSON *listen = cJSON_AddArrayToObject(o, "listen");
     for (size_t i = 0; i < config->n_listen; i++)
-        cJSON_AddItemToArray(listen, cJSON_CreateString(config->listen[i].text));
+        control_append(listen, cJSON_CreateString(config->listen[i].text));
     cJSON_AddStringToObject(o, "target", config->target_text);
     cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(config->backend));
 }
@@ -203,9 +203,9 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
     cJSON *services = cJSON_AddArrayToObject(o, "services");
     for (size_t i = 0; i < mgr->n_services; i++)
         if (is_wanted(names, mgr->services[i].config->name))
-            cJSON_AddItemToArray(services, status_of(&mgr->services[i]));
+            control_append(services, status_of(&mgr->services[i]));
     for (size_t i = 0; i < mgr->config.n_invalid; i++)
         if (is_wanted(names, mgr->config.invalid[i]))
-            cJSON_AddItemToArray(services, status_of_invalid(mgr, mgr->config.invalid[i]));
+            control_append(services, status_of_invalid(mgr, mgr->config.invalid[i]));
     return o;
 }

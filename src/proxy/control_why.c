@@ -55,8 +55,8 @@ static void add_visits(cJSON *array, const struct odp_list *visits, bool may_see
     odp_list_foreach (it, visits) {
         if (n++ >= LISTED_MAX)
             return;
-        cJSON_AddItemToArray(
-            array, describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
+        control_append(array,
+                       describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
     }
 }
 
