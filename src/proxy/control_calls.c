@@ -169,9 +169,11 @@ void control_check_wait(struct control_client *client)
     // A restart that was asked for behind the stop: the stop itself is over.
     if (!start && (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING))
         done = true;
-    if (!done)
+    // Back from stopping: it could not be stopped.
+    bool runs_on = !start && (s == ODP_SERVICE_PROBING || s == ODP_SERVICE_READY);
+    if (!done && !runs_on)
         return;
-    bool failed = start ? s != ODP_SERVICE_READY : s == ODP_SERVICE_FAILED;
+    bool failed = start ? s != ODP_SERVICE_READY : runs_on || s == ODP_SERVICE_FAILED;
     client->wait = CONTROL_WAIT_NONE;
     if (failed)
         reply_about(client, ODP_VARLINK_E_JOB_FAILED, m, m->machine.reason);
