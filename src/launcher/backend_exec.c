@@ -102,6 +102,12 @@ static void answer_current(struct exec_backend *b, enum odp_proto_state state, c
     odp_waiters_answer(&b->current, &b->base, state, reason);
 }
 
+// FAILED would say that it has ended. What could not be stopped runs on.
+static enum odp_proto_state state_after_failed(const struct exec_backend *b, enum odp_role role)
+{
+    return role == ODP_ROLE_STOP && b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED;
+}
+
 // ---- running a command -------------------------------------------------------------------------
 
 static int run_argv(struct exec_backend *b, char *const *argv, char *why, size_t why_size)
@@ -128,6 +134,7 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
     const struct odp_config_service *settings = b->base.settings;
     char *const *argv = argv_of(settings, role);
     char why[ODP_REASON_MAX + 1];
+    bool was_up = b->is_up;
 
     b->role = role;
     odp_waiters_move(&b->current, &b->base, waiters);
@@ -142,9 +149,8 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
         odp_process_limit(b->process, limit_of(settings, role));
         return;
     }
-    if (role == ODP_ROLE_START)
-        set_up(b, false);
-    answer_current(b, ODP_PROTO_FAILED, why);
+    set_up(b, was_up);
+    answer_current(b, state_after_failed(b, role), why);
 }
 
 static void run_next(struct exec_backend *b)
@@ -195,12 +201,7 @@ static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 {
     if (is_well)
         set_up(b, false);
-    // What could not be stopped runs on.
-    answer_current(b,
-                   is_well    ? ODP_PROTO_INACTIVE
-                   : b->is_up ? ODP_PROTO_RUNNING
-                              : ODP_PROTO_FAILED,
-                   why);
+    answer_current(b, is_well ? ODP_PROTO_INACTIVE : state_after_failed(b, ODP_ROLE_STOP), why);
     if (b->is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, why);
 }
@@ -275,8 +276,8 @@ static void on_stuck(void *userdata)
     odp_reason_format(reason, sizeof(reason), "%s: not even SIGKILL has ended all of its processes",
                       word_of(b->role));
     odp_log(ODP_LOG_ERR, b->name, "%s", reason);
-    answer_current(b, ODP_PROTO_FAILED, reason);
-    odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_FAILED, reason);
+    answer_current(b, state_after_failed(b, b->role), reason);
+    odp_waiters_answer(&b->stops, &b->base, state_after_failed(b, ODP_ROLE_STOP), reason);
     odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
     odp_waiters_answer(&b->looks, &b->base, ODP_PROTO_FAILED, reason);
 }

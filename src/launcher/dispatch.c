@@ -115,7 +115,7 @@ static struct odp_dispatch_service *match(struct odp_dispatch *d,
     }
     odp_config_service_free(settings);
     if (r == -ENOMEM)
-        refuse(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
+        refuse(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
     else if (r < 0 && !service)
         refuse(d, request, ODP_PROTO_FAILED, "there is no such service: cannot read %s.ini: %s",
                request->name, strerror(-r));
@@ -174,7 +174,7 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
     if (request->op != ODP_PROTO_LOOK)
         odp_probes_end(&d->probes, request->name);
     if (settle(d, service) < 0) {
-        refuse(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
+        refuse(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
         return;
     }
     vtable = service->backend->vtable;
