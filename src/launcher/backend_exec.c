@@ -77,21 +77,20 @@ static bool is_under_way(const struct exec_backend *b, enum odp_role role)
     return b->process && b->role == role && odp_process_state(b->process) != ODP_PROCESS_ENDING;
 }
 
-static void set_up(struct exec_backend *b, bool up)
+// Returns 0, or a negative errno: a launcher to come will not know.
+static int set_up(struct exec_backend *b, bool up)
 {
     const char *directory = b->base.host->directory;
     int r = 0;
 
     if (b->is_up == up)
-        return;
+        return 0;
     b->is_up = up;
     if (up)
         r = odp_record_mark_up(directory, b->name);
     else
         odp_record_mark_down(directory, b->name);
-    if (r < 0)
-        odp_log(ODP_LOG_WARNING, b->name, "cannot record in %s that it runs: %s", directory,
-                strerror(-r));
+    return r;
 }
 
 static void answer_current(struct exec_backend *b, enum odp_proto_state state, const char *reason)
@@ -102,10 +101,11 @@ static void answer_current(struct exec_backend *b, enum odp_proto_state state, c
     odp_waiters_answer(&b->current, &b->base, state, reason);
 }
 
-// FAILED would say that it has ended. What could not be stopped runs on.
+// FAILED would say that it has ended. What could not be stopped runs on, and what was up so far is
+// up where `status` cannot tell.
 static enum odp_proto_state state_after_failed(const struct exec_backend *b, enum odp_role role)
 {
-    return role == ODP_ROLE_STOP && b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED;
+    return role != ODP_ROLE_START && b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED;
 }
 
 // ---- running a command -------------------------------------------------------------------------
@@ -135,6 +135,7 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
     char *const *argv = argv_of(settings, role);
     char why[ODP_REASON_MAX + 1];
     bool was_up = b->is_up;
+    int r;
 
     b->role = role;
     odp_waiters_move(&b->current, &b->base, waiters);
@@ -143,13 +144,17 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
         return;
     }
     // Before it runs: whoever comes after a killed launcher must not take it for stopped.
-    if (role == ODP_ROLE_START)
-        set_up(b, true);
-    if (run_argv(b, argv, why, sizeof(why)) == 0) {
+    r = role == ODP_ROLE_START ? set_up(b, true) : 0;
+    if (r < 0)
+        odp_reason_format(why, sizeof(why), "cannot record in %s that it runs: %s",
+                          b->base.host->directory, strerror(-r));
+    else
+        r = run_argv(b, argv, why, sizeof(why));
+    if (r == 0) {
         odp_process_limit(b->process, limit_of(settings, role));
         return;
     }
-    set_up(b, was_up);
+    (void)set_up(b, was_up);
     answer_current(b, state_after_failed(b, role), why);
 }
 
@@ -193,14 +198,14 @@ static void on_start_end(struct exec_backend *b, bool is_well, const char *why)
 {
     // Given up for a stop, it may have started something nevertheless: the stop will tell.
     if (b->stops.n == 0)
-        set_up(b, is_well);
+        (void)set_up(b, is_well);
     answer_current(b, is_well ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED, why);
 }
 
 static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 {
     if (is_well)
-        set_up(b, false);
+        (void)set_up(b, false);
     answer_current(b, is_well ? ODP_PROTO_INACTIVE : state_after_failed(b, ODP_ROLE_STOP), why);
     if (b->is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, why);
@@ -210,10 +215,10 @@ static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 static void on_status_end(struct exec_backend *b, bool is_told, bool is_up, const char *why)
 {
     if (!is_told) {
-        answer_current(b, ODP_PROTO_FAILED, why);
+        answer_current(b, state_after_failed(b, ODP_ROLE_STATUS), why);
         return;
     }
-    set_up(b, is_up);
+    (void)set_up(b, is_up);
     answer_current(b, is_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE, "");
     if (is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, "");
@@ -279,7 +284,7 @@ static void on_stuck(void *userdata)
     answer_current(b, state_after_failed(b, b->role), reason);
     odp_waiters_answer(&b->stops, &b->base, state_after_failed(b, ODP_ROLE_STOP), reason);
     odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
-    odp_waiters_answer(&b->looks, &b->base, ODP_PROTO_FAILED, reason);
+    odp_waiters_answer(&b->looks, &b->base, state_after_failed(b, ODP_ROLE_STATUS), reason);
 }
 
 static const struct odp_process_observer observer = {
@@ -295,13 +300,14 @@ static void adopt(struct exec_backend *b)
 {
     const struct odp_backend_host *host = b->base.host;
     struct odp_process_home home;
-    int r;
+    int r, is_up;
 
-    b->is_up = odp_record_is_marked_up(host->directory, b->name);
+    is_up = odp_record_is_marked_up(host->directory, b->name);
+    b->is_up = is_up > 0;
     if (!b->output)
         odp_output_new(host->loop, host->directory, b->name, true, &b->output);
     home = home_of(b);
-    r = odp_process_adopt(&home, true, &b->process);
+    r = is_up < 0 ? is_up : odp_process_adopt(&home, true, &b->process);
     b->is_unsure = r < 0 && r != -ENOENT;
     if (b->is_unsure)
         odp_log(ODP_LOG_ERR, b->name, "cannot tell whether a command of it runs: %s", strerror(-r));
@@ -316,13 +322,13 @@ static void adopt(struct exec_backend *b)
         run_next(b);
 }
 
-// False where the request is answered: nothing can be done.
-static bool is_sure(struct exec_backend *b, uint32_t id)
+// False where the request is answered with that state: nothing can be done.
+static bool is_sure(struct exec_backend *b, uint32_t id, enum odp_proto_state otherwise)
 {
     if (b->is_unsure)
         adopt(b);
     if (b->is_unsure)
-        odp_backend_report(&b->base, id, ODP_PROTO_FAILED, "cannot read the record of its command");
+        odp_backend_report(&b->base, id, otherwise, "cannot read the record of its command");
     return !b->is_unsure;
 }
 
@@ -330,7 +336,7 @@ static void exec_look(struct odp_backend *base, uint32_t id)
 {
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_STALE))
         return;
     if (b->process && (b->role == ODP_ROLE_STOP || b->stops.n > 0)) {
         odp_backend_report(base, id, ODP_PROTO_RUNNING, "is being stopped");
@@ -348,7 +354,7 @@ static void exec_start(struct odp_backend *base, uint32_t id)
 {
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_FAILED))
         return;
     odp_waiters_add(is_under_way(b, ODP_ROLE_START) ? &b->current : &b->starts, base, id);
     // Something that was slow to answer runs since an earlier start: few commands take a second one
@@ -364,7 +370,7 @@ static void exec_stop(struct odp_backend *base, uint32_t id)
     static const char reason[] = "was to be stopped before it had started";
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_RUNNING))
         return;
     odp_waiters_answer(&b->starts, base, ODP_PROTO_FAILED, reason);
     if (is_under_way(b, ODP_ROLE_START)) {
@@ -376,10 +382,12 @@ static void exec_stop(struct odp_backend *base, uint32_t id)
     run_next(b);
 }
 
-static bool exec_is_idle(const struct odp_backend *base)
+static bool exec_is_idle(struct odp_backend *base)
 {
-    const struct exec_backend *b = (const void *)base; // its first member
+    struct exec_backend *b = exec_backend(base);
 
+    if (b->is_unsure)
+        adopt(b);
     return !b->process && !b->is_unsure;
 }
 

@@ -116,7 +116,7 @@ static void process_look(struct odp_backend *base, uint32_t id)
     if (b->is_unsure)
         adopt(b);
     if (b->is_unsure) {
-        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+        odp_backend_report(base, id, ODP_PROTO_STALE, "cannot read the record of its process");
         return;
     }
     if (!b->process) {
@@ -167,10 +167,12 @@ static void process_stop(struct odp_backend *base, uint32_t id)
     }
 }
 
-static bool process_is_idle(const struct odp_backend *base)
+static bool process_is_idle(struct odp_backend *base)
 {
-    const struct process_backend *b = (const void *)base; // its first member
+    struct process_backend *b = process_backend(base);
 
+    if (b->is_unsure)
+        adopt(b);
     return !b->process && !b->is_unsure;
 }
 

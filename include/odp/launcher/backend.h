@@ -33,8 +33,9 @@ struct odp_backend_vtable {
     void (*freeze)(struct odp_backend *b, uint32_t id);
     void (*thaw)(struct odp_backend *b, uint32_t id);
 
-    // True where nothing runs and no request is unanswered: the object may be replaced.
-    bool (*is_idle)(const struct odp_backend *b);
+    // True where nothing runs and no request is unanswered: the object may be replaced. Looks again
+    // where it could not find out before.
+    bool (*is_idle)(struct odp_backend *b);
 
     // Lets go of everything and leaves what runs alone. Unanswered requests stay unanswered.
     // Memory that handles need is freed by a later turn of the loop.
