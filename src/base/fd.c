@@ -216,19 +216,31 @@ static int write_all(int fd, const char *data, size_t n_bytes)
     return 0;
 }
 
+// Always under the same name: what a process leaves behind that is killed at the wrong moment is
+// taken away by the next write, not added to.
+static int create_anew(const char *path)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int fd = open(path, flags, 0600);
+
+    if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+        fd = open(path, flags, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
 static int replace(const char *path, const void *data, size_t n_bytes, bool sync)
 {
     ODP_CLEANUP_FREE char *temporary = NULL;
     ODP_CLEANUP_CLOSE int fd = -1;
     int r;
 
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+    if (asprintf(&temporary, "%s.new", path) < 0) {
         temporary = NULL;
         return -ENOMEM;
     }
-    fd = mkostemp(temporary, O_CLOEXEC); // makes it with mode 0600
+    fd = create_anew(temporary);
     if (fd < 0)
-        return -errno;
+        return fd;
     r = write_all(fd, data, n_bytes);
     if (r == 0 && sync && fsync(fd) < 0)
         r = -errno;
