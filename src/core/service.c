@@ -323,7 +323,11 @@ static void act_stopped(struct step *x)
 {
     struct odp_service *s = x->s;
 
-    s->unwanted = false;
+    // A start that outlived the launcher counts as inactive until it is done: only a stop ends it.
+    if (s->unwanted) {
+        act_stop(x);
+        return;
+    }
     s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
@@ -413,7 +417,10 @@ static void act_fail_requiring(struct step *x)
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
-    x->s->unwanted = false;
+    if (x->s->unwanted) {
+        act_stop(x);
+        return;
+    }
     x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
