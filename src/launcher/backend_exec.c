@@ -77,20 +77,21 @@ static bool is_under_way(const struct exec_backend *b, enum odp_role role)
     return b->process && b->role == role && odp_process_state(b->process) != ODP_PROCESS_ENDING;
 }
 
-// Returns 0, or a negative errno: a launcher to come will not know.
-static int set_up(struct exec_backend *b, bool up)
+static void set_up(struct exec_backend *b, bool up)
 {
     const char *directory = b->base.host->directory;
     int r = 0;
 
     if (b->is_up == up)
-        return 0;
+        return;
     b->is_up = up;
     if (up)
         r = odp_record_mark_up(directory, b->name);
     else
         odp_record_mark_down(directory, b->name);
-    return r;
+    if (r < 0)
+        odp_log(ODP_LOG_WARNING, b->name, "cannot record in %s that it runs: %s", directory,
+                strerror(-r));
 }
 
 static void answer_current(struct exec_backend *b, enum odp_proto_state state, const char *reason)
@@ -134,8 +135,6 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
     const struct odp_config_service *settings = b->base.settings;
     char *const *argv = argv_of(settings, role);
     char why[ODP_REASON_MAX + 1];
-    bool was_up = b->is_up;
-    int r;
 
     b->role = role;
     odp_waiters_move(&b->current, &b->base, waiters);
@@ -143,18 +142,11 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
         answer_current(b, ODP_PROTO_FAILED, "its backend has just been changed: try again");
         return;
     }
-    // Before it runs: whoever comes after a killed launcher must not take it for stopped.
-    r = role == ODP_ROLE_START ? set_up(b, true) : 0;
-    if (r < 0)
-        odp_reason_format(why, sizeof(why), "cannot record in %s that it runs: %s",
-                          b->base.host->directory, strerror(-r));
-    else
-        r = run_argv(b, argv, why, sizeof(why));
-    if (r == 0) {
+    if (run_argv(b, argv, why, sizeof(why)) == 0) {
+        b->is_up |= role == ODP_ROLE_START; // it marks that itself before it runs
         odp_process_limit(b->process, limit_of(settings, role));
         return;
     }
-    (void)set_up(b, was_up);
     answer_current(b, state_after_failed(b, role), why);
 }
 
@@ -198,14 +190,14 @@ static void on_start_end(struct exec_backend *b, bool is_well, const char *why)
 {
     // Given up for a stop, it may have started something nevertheless: the stop will tell.
     if (b->stops.n == 0)
-        (void)set_up(b, is_well);
+        set_up(b, is_well);
     answer_current(b, is_well ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED, why);
 }
 
 static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 {
     if (is_well)
-        (void)set_up(b, false);
+        set_up(b, false);
     answer_current(b, is_well ? ODP_PROTO_INACTIVE : state_after_failed(b, ODP_ROLE_STOP), why);
     if (b->is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, why);
@@ -218,7 +210,7 @@ static void on_status_end(struct exec_backend *b, bool is_told, bool is_up, cons
         answer_current(b, state_after_failed(b, ODP_ROLE_STATUS), why);
         return;
     }
-    (void)set_up(b, is_up);
+    set_up(b, is_up);
     answer_current(b, is_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE, "");
     if (is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, "");
@@ -302,16 +294,19 @@ static void adopt(struct exec_backend *b)
     struct odp_process_home home;
     int r, is_up;
 
-    is_up = odp_record_is_marked_up(host->directory, b->name);
-    b->is_up = is_up > 0;
     if (!b->output)
         odp_output_new(host->loop, host->directory, b->name, true, &b->output);
     home = home_of(b);
-    r = is_up < 0 ? is_up : odp_process_adopt(&home, true, &b->process);
-    b->is_unsure = r < 0 && r != -ENOENT;
+    r = odp_process_adopt(&home, true, &b->process);
+    // After it: a start command that has just ended has left its mark.
+    is_up = odp_record_is_marked_up(host->directory, b->name);
+    b->is_unsure = r == -ENOENT ? is_up < 0 : r < 0;
+    b->is_up = b->process ? is_up != 0 : is_up > 0;
+    if (b->is_unsure && r == -ENOENT)
+        r = is_up;
     if (b->is_unsure)
         odp_log(ODP_LOG_ERR, b->name, "cannot tell whether a command of it runs: %s", strerror(-r));
-    if (r == 0) {
+    if (b->process) {
         b->role = odp_process_role(b->process);
         b->is_unasked = true;
         odp_process_limit(b->process, limit_of(b->base.settings, b->role));

@@ -56,8 +56,8 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes);
 
 void odp_files_deinit(struct odp_files *files);
 
-// Writes a whole file by way of PATH.new and rename, mode 0600, and waits until the disk has it. Two
-// must not write the same file at once. Returns 0 or -errno.
+// Writes a whole file by way of PATH.new and rename, mode 0600, and waits until the disk has it.
+// Two must not write the same file at once. Returns 0 or -errno.
 int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);
 
 // The same without waiting for the disk: whoever reads finds the old or the new file, but a power
