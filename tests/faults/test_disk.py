@@ -116,7 +116,7 @@ class DiskTest(Case):
     def remount(self, d, how):
         user = ["--user", "--preserve-credentials"] if "--user" in self.inside else []
         subprocess.run(["nsenter", f"--target={d.pid}", *user, "--mount", "--", "mount", "-o",
-                        f"remount,{how}", d.path("state")], check=True)
+                        f"remount,bind,{how}", d.path("state")], check=True)
 
     def test_damaged_ledger_on_a_full_disk_is_set_aside(self):
         prepare = ("echo rubbish >{d.directory}/state/ledger\n"
