@@ -570,9 +570,8 @@ static void test_launcher_lost(void **state)
     assert_int_equal(s.state, ODP_SERVICE_STARTING);
 
     // Also where nothing runs: a start that is still under way would bring it up.
-    static const enum odp_service_event_kind looks[] = {ODP_EVENT_RUNNING, ODP_EVENT_INACTIVE,
-                                                        ODP_EVENT_FAILED};
-    for (size_t i = 0; i < 3; i++) {
+    static const enum odp_service_event_kind looks[] = {ODP_EVENT_RUNNING, ODP_EVENT_INACTIVE};
+    for (size_t i = 0; i < 2; i++) {
         s = service_in(ODP_SERVICE_STOPPING);
         step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
         step(&s, looks[i], NOW, 0, 0, &fx);
@@ -604,7 +603,8 @@ static void test_lost_jobs_are_forgotten(void **state)
         struct odp_service s = service_in(ODP_SERVICE_STOPPING);
         step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
         step(&s, ends[i], NOW, 0, 0, &fx);
-        step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx); // the stop that was asked again
+        if (s.state == ODP_SERVICE_STOPPING) // it is asked for again
+            step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
         step(&s, ODP_EVENT_RUNNING, NOW, 0, 0,
              &fx); // somebody else starts it: it is not ours to stop
         assert_int_equal(s.state, ODP_SERVICE_PROBING);
