@@ -228,25 +228,6 @@ int odp_direct_count(const struct odp_address *target, char *buffer, size_t size
     return (int)target_of(target)->n_direct;
 }
 
-// No number of a fake descriptor tells how many are left: running out is told by errno alone.
-bool odp_spare_has(enum odp_spare kept, int fd)
-{
-    (void)kept;
-    (void)fd;
-    return false;
-}
-
-bool odp_spare_is_next(int fd)
-{
-    (void)fd;
-    return false;
-}
-
-void odp_spare_note(int fd)
-{
-    (void)fd;
-}
-
 bool odp_peer_has_left(int fd)
 {
     const struct fake_conn *c = conn_of_fd(fd);
