@@ -417,10 +417,7 @@ static void act_fail_requiring(struct step *x)
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
-    if (x->s->unwanted) {
-        act_stop(x);
-        return;
-    }
+    x->s->unwanted = false;
     x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
