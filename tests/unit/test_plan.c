@@ -229,8 +229,7 @@ static void test_across_files(void **state)
            "b.ini:2: target 127.0.0.1:80 leads back to this service by way of a (a.ini:2)");
     // So is one that was let in before another had to stay as it was.
     expect("a 127.0.0.1:82>83\nb 127.0.0.1:80>81\nz 127.0.0.1:84>91",
-           "a 127.0.0.1:81>80\nb 127.0.0.1:90>91\nz 127.0.0.1:84>91",
-           "faulty a, faulty b, keep z",
+           "a 127.0.0.1:81>80\nb 127.0.0.1:90>91\nz 127.0.0.1:84>91", "faulty a, faulty b, keep z",
            "a.ini:2: target 127.0.0.1:80 leads back to this service by way of b (b.ini:2)\n"
            "b.ini:2: target 127.0.0.1:91 is also that of z (z.ini:2)\n"
            "z.ini:2: target 127.0.0.1:91 is also that of b (b.ini:2), which is left out");

@@ -106,6 +106,11 @@ void odp_service_init(struct odp_service *s, const struct odp_service_settings *
 int odp_service_step(struct odp_service *s, const struct odp_service_event *event,
                      struct odp_service_effects *ret);
 
+// Gives a machine at work other settings. What it waits for is waited for as long as these say,
+// from the moment it began; a running quiet window too. Only an ordered stop keeps its deadline.
+void odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
+                     uint64_t idle_timeout_usec, uint64_t now_usec);
+
 // True where the target is to be tried: held clients' own connections, or a bare probe.
 bool odp_service_is_trying(const struct odp_service *s);
 
