@@ -138,6 +138,7 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         event.kind = ODP_EVENT_FAILED;
         break;
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
+    case ODP_PROTO_DONE:
     case ODP_PROTO_NO_STATE: return;
     }
     step(m, &event);

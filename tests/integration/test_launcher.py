@@ -25,8 +25,8 @@ LAUNCHER = os.path.join(os.environ.get("ODP_BUILD", "."), "odp-launcher")
 WRAPPER = shlex.split(os.environ.get("ODP_WRAPPER", ""))
 DEADLINE = 20.0  # seconds that anything may take before it counts as failed
 
-LOOK, START, STOP, FREEZE, THAW, REPORT = range(1, 7)
-STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE"]
+LOOK, START, STOP, FREEZE, THAW, REPORT, LOAD, RENAME, FORGET = range(1, 10)
+STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "DONE"]
 HEADER = struct.Struct("<BBBBHHIIQ")
 
 Report = collections.namedtuple("Report", "id name state reason")
@@ -110,6 +110,10 @@ class LauncherTest(unittest.TestCase):
                     f"target = 127.0.0.1:{self.next_port + 1}\n\n[backend]\n{lines}")
         self.digests[name] = digest_of(backend)
         return self.digests[name]
+
+    def files(self):
+        """What tells of processes, and the lock; texts of services' files are kept beside."""
+        return sorted(f for f in os.listdir(self.path("run/launcher")) if not f.endswith(".ini"))
 
     def script(self, name, text):
         path = self.path(name)
@@ -227,7 +231,7 @@ class TestJobs(LauncherTest):
         self.assertEqual(self.pid("a"), pid)
         self.expect(STOP, "a", "INACTIVE")
         self.assertFalse(os.path.exists(f"/proc/{pid}"), "not collected")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         self.expect(LOOK, "a", "INACTIVE")
         self.assert_nothing_unread()
 
@@ -339,7 +343,7 @@ class TestStarting(LauncherTest):
     def start_fails(self, name):
         report = self.ask(START, name)
         self.assertEqual(report.state, "FAILED")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         self.expect(LOOK, name, "INACTIVE")
         self.assertEqual(self.unread, [])
         return report.reason
@@ -440,7 +444,7 @@ class TestEnds(LauncherTest):
         report = self.report(0)
         self.assertEqual(report.name, "a")
         self.expect(LOOK, "a", "INACTIVE")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         return report.state, report.reason
 
     def test_exit_status(self):
@@ -551,7 +555,7 @@ class TestRespawn(LauncherTest):
         report = self.report(0)
         self.assertEqual((report.name, report.state), ("a", "INACTIVE"))
         self.assertIn("not known", report.reason)
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
 
     def test_adopted_group_is_stopped_wholly_by_its_own_timeout(self):
         self.script_service(
@@ -669,7 +673,7 @@ class TestRespawn(LauncherTest):
 
 
 class TestSettings(LauncherTest):
-    STALE = "a.ini is not what odpd has loaded: restart odpd"
+    STALE = "a.ini is not what odpd has loaded: run odp reload"
 
     def test_wrong_digest_does_nothing(self):
         self.service("a", ("command", "/bin/sleep 1000"))
@@ -677,8 +681,8 @@ class TestSettings(LauncherTest):
         for op in LOOK, START, STOP:
             report = self.ask(op, "a", digest=1)
             self.assertEqual((report.state, report.reason), ("STALE", self.STALE))
-        self.expect(LOOK, "a", "INACTIVE")
         self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.expect(LOOK, "a", "INACTIVE")
 
     def test_changed_file(self):
         old = self.service("a", ("command", "/bin/sleep 1000"))
