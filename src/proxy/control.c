@@ -275,7 +275,8 @@ void odp_control_free(struct odp_control *c)
     free(c);
 }
 
-void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
+static void tell_waiting(struct odp_control *c, struct odp_managed *m,
+                         void (*tell)(struct control_client *client))
 {
     if (!c)
         return;
@@ -283,7 +284,17 @@ void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
         struct control_client *client = ODP_CONTAINER_OF(it, struct control_client, node);
         if (client->waits_for != m || client->wait == CONTROL_WAIT_NONE)
             continue;
-        control_check_wait(client);
+        tell(client);
         handle_input(client); // calls that came meanwhile
     }
+}
+
+void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
+{
+    tell_waiting(c, m, control_check_wait);
+}
+
+void odp_control_on_end(struct odp_control *c, struct odp_managed *m)
+{
+    tell_waiting(c, m, control_end_wait);
 }

@@ -179,6 +179,12 @@ void control_check_wait(struct control_client *client)
         control_reply(client, one_string("state", odp_managed_state(m)));
 }
 
+void control_end_wait(struct control_client *client)
+{
+    client->wait = CONTROL_WAIT_NONE;
+    reply_about(client, ODP_VARLINK_E_JOB_FAILED, client->waits_for, client->waits_for->fault);
+}
+
 // ---- dispatch ----------------------------------------------------------------------------------
 
 static const struct {

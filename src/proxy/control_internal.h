@@ -50,6 +50,9 @@ void control_dispatch(struct control_client *client, const cJSON *call);
 // Answers the client's waiting call if its service has come to where the call ends.
 void control_check_wait(struct control_client *client);
 
+// Answers it all the same: the service is not served any more.
+void control_end_wait(struct control_client *client);
+
 // Replies; `parameters` is taken over and may be NULL.
 void control_reply(struct control_client *client, cJSON *parameters);
 void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
@@ -63,6 +66,9 @@ bool control_may_change(struct control_client *client);
 // The parameters of a Status reply. `names` is a JSON array or NULL for all. NULL with *ret_unknown
 // set: there is no such service.
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown);
+
+// `reason` and `note`; the notes stand behind the reason too.
+void control_add_reason(cJSON *o, const struct odp_managed *m);
 
 // True where a file of that name gave no service; control_why_invalid() tells its first fault.
 bool control_is_invalid(const struct odp_manager *mgr, const char *name);

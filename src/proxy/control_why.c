@@ -77,7 +77,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
 
     cJSON_AddStringToObject(o, "name", m->config->name);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
-    cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
+    control_add_reason(o, m);
     add_moment(o, "woken_at", story->woken_usec);
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);

@@ -3,6 +3,8 @@
 // One service at work: steps its machine and carries the effects out. The only place that calls
 // odp_service_step().
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "odp/base/log.h"
@@ -70,6 +72,10 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
             "%s: %s -> %s%s%s", odp_service_event_to_string(kind),
             odp_service_state_to_string(fx->from), odp_service_state_to_string(s),
             m->machine.reason[0] ? ": " : "", m->machine.reason);
+    // Whatever ran by earlier settings, the next start goes by the present ones.
+    if (m->previous &&
+        (s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED || s == ODP_SERVICE_STARTING))
+        odp_managed_settle(m);
     keep_ledger(m);
     odp_story_on_change(m, fx->from, kind);
     // The first look changes no sum, nor does probing, when somebody waits.
@@ -100,12 +106,18 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
         m->config->probe == ODP_PROBE_NONE)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
+    // What was stopped has become a plain proxy meanwhile: that is never stopped.
+    if (fx->changed && m->machine.state == ODP_SERVICE_STOPPED &&
+        m->config->backend == ODP_BACKEND_NONE)
+        odp_managed_event(m, ODP_EVENT_LOST, "its new [backend] is looked at");
 }
 
 static void step(struct odp_managed *m, struct odp_service_event *event)
 {
     struct odp_service_effects fx;
 
+    if (!m->active)
+        return;
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
     event->n_waiting = m->n_waiting;
@@ -131,6 +143,8 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_STALE:
         // Nothing was done and nothing is known: only a start has failed by it. The deadline of
         // any other state asks again.
+        if (m->machine.state == ODP_SERVICE_UNKNOWN)
+            memcpy(m->machine.reason, report->reason, sizeof(m->machine.reason));
         if (m->machine.state != ODP_SERVICE_STARTING) {
             odp_log(ODP_LOG_WARNING, m->config->name, "%s", report->reason);
             return;
@@ -197,4 +211,26 @@ const char *odp_managed_reason(const struct odp_managed *m)
     if (!m->config->enabled)
         return "enabled = no";
     return m->active ? m->machine.reason : m->fault;
+}
+
+void odp_managed_add_notes(const struct odp_managed *m, struct odp_buf *b)
+{
+    const char *const notes[] = {m->file_note, m->listen_note,
+                                 m->previous ? "its new [backend] applies when it is next stopped"
+                                             : NULL};
+
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+        if (notes[i])
+            odp_buf_printf(b, "%s%s", b->n_bytes > 0 ? "; " : "", notes[i]);
+}
+
+void odp_managed_set_note(char **note, const char *text)
+{
+    free(*note);
+    *note = text ? strdup(text) : NULL; // without memory it goes unsaid: the log has it
+}
+
+const struct odp_address *odp_managed_target(const struct odp_managed *m)
+{
+    return m->previous ? &m->previous->target : &m->config->target;
 }

@@ -48,13 +48,6 @@ static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
         m->manager->n_connecting += n;
 }
 
-// Above the service's bound the kernel's queue holds the rest.
-static void pace_accepting(struct odp_managed *m)
-{
-    for (size_t i = 0; i < m->n_listeners; i++)
-        odp_listener_pause(&m->listeners[i], m->n_waiting >= m->config->max_waiting);
-}
-
 static void on_retired(struct odp_io_retired *r)
 {
     free(ODP_CONTAINER_OF(r, struct odp_visit, retired));
@@ -78,6 +71,7 @@ void odp_visit_end(struct odp_visit *v)
     v->retired.on_free = on_retired;
     odp_io_retire(m->manager->loop, &v->retired);
     odp_manager_descriptor_freed(m->manager);
+    odp_managed_client_gone(m);
 }
 
 // Sends what the client has sent so far and this try has not had; the client's socket keeps it.
@@ -175,16 +169,16 @@ static void on_upstream_event(struct odp_io *io, uint32_t events)
 static int begin_connect(struct odp_visit *v)
 {
     struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
-    const struct odp_config_service *config = v->service->config;
+    const struct odp_address *target = odp_managed_target(v->service);
 
     up->on_event = on_upstream_event;
-    int r = odp_connect(&config->target, &up->fd);
+    int r = odp_connect(target, &up->fd);
     if (r == 0) {
         r = odp_io_add(v->service->manager->loop, up);
         if (r < 0)
             odp_io_close(up);
     }
-    if (r == 0 && config->target.kind == ODP_ADDRESS_UNIX)
+    if (r == 0 && target->kind == ODP_ADDRESS_UNIX)
         up->ready |= EPOLLPRI;
     return r;
 }
@@ -217,6 +211,10 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
 {
     struct odp_managed *m = v->service;
 
+    if (!m->active) { // it was on its way when the service was given up
+        odp_visit_event(v, ODP_CONN_EV_DENY);
+        return;
+    }
     if (v->starved) { // not the service's fault: when descriptors are free it is tried again
         v->starved = false;
         if (m->machine.state == ODP_SERVICE_READY)
@@ -244,7 +242,9 @@ static bool answer(struct odp_visit *v, enum odp_conn_event event)
         odp_log(ODP_LOG_DEBUG, m->config->name, "a client is shown the waiting page");
     else
         odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
-                event == ODP_CONN_EV_TIMEOUT ? "it waited too long" : m->machine.reason);
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long"
+                : m->active                  ? m->machine.reason
+                                             : m->fault);
     return odp_answer_begin(v, event);
 }
 
@@ -300,7 +300,7 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     if (from == ODP_CONN_CONNECTING && !m->manager->exhausted)
         odp_visits_release_next(m->manager);
     if (counts_changed) {
-        pace_accepting(m);
+        odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
     } else if (state_changed) {
         odp_managed_arm(m); // a try that stands has a deadline of its own
@@ -363,10 +363,12 @@ void odp_visit_accept(struct odp_listener *l, int fd)
         io->ready |= EPOLLPRI;
     odp_list_append(&m->waiting, &v->node);
     count_one(v, v->state, 1);
-    if (m->machine.state == ODP_SERVICE_READY) {
+    if (!m->active) { // one of the last, from the queue of a socket that is about to close
+        odp_visit_event(v, ODP_CONN_EV_DENY);
+    } else if (m->machine.state == ODP_SERVICE_READY) {
         odp_visit_release(v);
     } else {
-        pace_accepting(m);
+        odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
     }
 }

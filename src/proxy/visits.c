@@ -11,6 +11,11 @@ static struct odp_visit *visit_of(struct odp_list *node)
     return ODP_CONTAINER_OF(node, struct odp_visit, node);
 }
 
+void odp_visits_pace(struct odp_managed *m)
+{
+    odp_gates_pause(m, m->active && m->n_waiting >= m->config->max_waiting);
+}
+
 void odp_visit_release(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
@@ -52,6 +57,16 @@ void odp_visits_deny(struct odp_managed *m)
 {
     odp_list_foreach_safe (it, &m->waiting) {
         odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
+    }
+    if (m->probe)
+        odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+}
+
+void odp_visits_dismiss(struct odp_managed *m)
+{
+    odp_list_foreach_safe (it, &m->waiting) {
+        if (visit_of(it)->state != ODP_CONN_CONNECTING)
+            odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
     }
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);

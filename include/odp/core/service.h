@@ -43,7 +43,8 @@ enum odp_service_event_kind {
     ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough
     ODP_EVENT_REFUSED, // the target refused, or ended a connection before a byte
     ODP_EVENT_COUNTS,  // n_connections or n_waiting changed
-    ODP_EVENT_LOST,    // the launcher is gone; a new one will be asked
+    ODP_EVENT_LOST,    // what is known of it is worth nothing: the launcher is a new one, or has
+                       // other settings (`reason` says so); it is asked again
     ODP_EVENT_N_KINDS,
 };
 
@@ -53,7 +54,7 @@ struct odp_service_event {
     unsigned n_connections; // relayed, or on the way to it
     unsigned n_waiting;     // held
     uint32_t id;            // of a report: the request it answers, 0 an observation
-    const char *reason;     // of a report or of START, STOP, DEMAND: why; may be NULL
+    const char *reason;     // of a report or of START, STOP, DEMAND, LOST: why; may be NULL
 };
 
 enum odp_service_waiters {

@@ -16,3 +16,6 @@ void odp_control_free(struct odp_control *c);
 
 // The service's state changed: calls that wait for it may be answered now.
 void odp_control_on_state(struct odp_control *c, struct odp_managed *m);
+
+// The service is not served any more: calls that wait for it are answered with its `fault`.
+void odp_control_on_end(struct odp_control *c, struct odp_managed *m);

@@ -47,11 +47,15 @@ void odp_visit_end(struct odp_visit *v);
 // Lets one visit connect to its ready service, now or, if too many do already, when there is room.
 void odp_visit_release(struct odp_visit *v);
 
+// Above the service's bound the kernel's queue holds the rest.
+void odp_visits_pace(struct odp_managed *m);
+
 // All visits of a service.
 void odp_visits_release(struct odp_managed *m); // as many as may connect now; the rest is queued
 void odp_visits_queue(struct odp_managed *m);   // to be released when there is room
 void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
 void odp_visits_deny(struct odp_managed *m);
+void odp_visits_dismiss(struct odp_managed *m); // as deny, but for those on their way to the target
 void odp_visits_cut(struct odp_managed *m);
 void odp_visits_drop(struct odp_managed *m); // all of them, when odpd ends
 
