@@ -19,7 +19,8 @@ struct odp_control {
     struct odp_list clients;
     unsigned n_clients;
     unsigned n_strangers;
-    char *path; // owned
+    struct odp_io_turn resume; // queued: calls that had to wait are to be served
+    char *path;                // owned
 };
 
 enum control_wait {
@@ -73,6 +74,10 @@ void control_add_reason(cJSON *o, const struct odp_managed *m);
 // True where a file of that name gave no service; control_why_invalid() tells its first fault.
 bool control_is_invalid(const struct odp_manager *mgr, const char *name);
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name);
+
+// The parameters of a Reload reply.
+struct odp_reload;
+cJSON *control_reloaded(const struct odp_manager *mgr, const struct odp_reload *done);
 
 // The parameters of a Why reply. may_see: clients' addresses, too.
 cJSON *control_why(const struct odp_managed *m, bool may_see);

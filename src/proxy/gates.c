@@ -131,6 +131,8 @@ void odp_gates_let_go(struct odp_managed *m)
         struct odp_gate *gate = m->gates[i - 1];
         if (!gate->is_passed)
             continue;
+        odp_log(ODP_LOG_NOTICE, m->config->name,
+                "the service manager still listens for it: its connections are closed");
         gate_take(gate, m->manager, m);
         add_stray(m->manager, gate);
     }

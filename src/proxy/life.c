@@ -110,6 +110,7 @@ void odp_managed_configure(struct odp_managed *m, struct odp_config_service *con
     struct odp_config_service *before = m->config;
     bool begins_to_start =
         before->backend == ODP_BACKEND_NONE && config->backend != ODP_BACKEND_NONE;
+    bool needs_no_probe = before->probe != ODP_PROBE_NONE && config->probe == ODP_PROBE_NONE;
 
     m->config = config;
     keep_previous(m, before);
@@ -119,7 +120,7 @@ void odp_managed_configure(struct odp_managed *m, struct odp_config_service *con
     set_machine(m);
     if (begins_to_start) // a plain proxy counted as running
         odp_managed_event(m, ODP_EVENT_LOST, "its new [backend] is looked at");
-    if (config->probe == ODP_PROBE_NONE && m->machine.state == ODP_SERVICE_PROBING)
+    if (needs_no_probe && m->machine.state == ODP_SERVICE_PROBING)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     odp_list_foreach_safe (it, &m->waiting) {
         odp_answer_page(ODP_CONTAINER_OF(it, struct odp_visit, node));
@@ -168,7 +169,7 @@ void odp_managed_client_gone(struct odp_managed *m)
 {
     struct odp_manager *mgr = m->manager;
 
-    if (!m->is_departed || !is_deserted(m))
+    if (!m->is_departed || mgr->is_reloading || !is_deserted(m))
         return;
     for (size_t i = 0; i < mgr->n_departed; i++) {
         if (mgr->departed[i] != m)

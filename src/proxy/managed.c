@@ -54,7 +54,8 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
 
     if (!odp_service_is_trying(&m->machine)) {
         odp_tries_stop(&m->tries);
-        if (m->probe && s != ODP_SERVICE_READY)
+        // What a bare probe may still find out counts only where probes are asked.
+        if (m->probe && (s != ODP_SERVICE_READY || m->config->probe == ODP_PROBE_NONE))
             odp_visit_event(m->probe, ODP_CONN_EV_CUT);
     } else if (s != ODP_SERVICE_PROBING || kind != ODP_EVENT_RUNNING ||
                m->tries.next_usec == ODP_NEVER) {

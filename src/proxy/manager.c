@@ -39,10 +39,7 @@ int odp_manager_read(const struct odp_manager *mgr, struct odp_files *ret)
 
     refuse_own_file(mgr);
     snprintf(dir, sizeof(dir), "%s/%s", mgr->paths.config, ODP_CONFIG_SERVICES_DIR);
-    int r = odp_files_read(dir, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, ret);
-    if (r < 0)
-        odp_log(ODP_LOG_ERR, NULL, "cannot read %s: %s", dir, strerror(-r));
-    return r;
+    return odp_files_read(dir, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, ret);
 }
 
 void odp_manager_tell_faults(const struct odp_manager *mgr)
@@ -69,8 +66,11 @@ static int load_files(struct odp_manager *mgr)
     struct odp_files files = {0};
     int r = odp_manager_read(mgr, &files);
 
-    if (r < 0)
-        return r == -ENOMEM ? r : 0; // no services
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot read %s/" ODP_CONFIG_SERVICES_DIR ": %s: no services",
+                mgr->paths.config, strerror(-r));
+        return r == -ENOMEM ? r : 0;
+    }
     r = odp_config_load(&files, &mgr->files);
     odp_files_deinit(&files);
     odp_manager_tell_faults(mgr);

@@ -74,6 +74,7 @@ struct odp_manager {
     size_t n_departed;
     struct odp_gate **strays; // passed sockets of no sound service: owned, each of them too
     size_t n_strays;
+    bool is_reloading;             // services are taken apart: no call is served
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
     bool exhausted;                // some listener ran out of descriptors
@@ -82,7 +83,7 @@ struct odp_manager {
     uv_timer_t retry_timer;        // for it
 };
 
-// The files as they are now. Returns 0 or a negative errno, which is logged.
+// The files as they are now. Returns 0 or a negative errno.
 int odp_manager_read(const struct odp_manager *mgr, struct odp_files *ret);
 
 // Logs what is wrong with mgr->files.
