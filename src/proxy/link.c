@@ -15,10 +15,10 @@
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
 #include "odp/proxy/limits.h"
+#include "outbox.h"
 #include "renames.h"
 
 #define CHILD_FD     3
-#define UNSENT_MAX   16384      // records that wait; far more than one reload of all services makes
 #define ASIDE_ID     UINT32_MAX // of what no machine asks; none counts so far
 #define PAUSE_MIN_MS 250
 #define PAUSE_MAX_MS 30000
@@ -34,16 +34,9 @@ struct odp_link {
     uv_timer_t respawn_timer;
     uint64_t spawned_usec;
     unsigned pause_ms;
-    struct odp_list unsent; // struct record
-    unsigned n_unsent;
+    struct outbox outbox;
     struct renames renames;
     uint32_t rename_id; // of the latest batch
-};
-
-struct record {
-    struct odp_list node;
-    size_t n_bytes;
-    uint8_t bytes[];
 };
 
 static void spawn(struct odp_link *link);
@@ -69,50 +62,6 @@ static void respawn(struct odp_link *link)
 
 // ---- sending -----------------------------------------------------------------------------------
 
-// Returns 0, or a negative errno: -EAGAIN where the record has to wait.
-static int send_record(struct odp_link *link, const uint8_t *bytes, size_t n_bytes)
-{
-    ssize_t n;
-
-    do
-        n = send(link->io.fd, bytes, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : 0;
-}
-
-static void drop_first(struct odp_link *link)
-{
-    struct record *record = ODP_CONTAINER_OF(link->unsent.next, struct record, node);
-
-    odp_list_remove(&record->node);
-    link->n_unsent--;
-    free(record);
-}
-
-// The socket is registered for writing too: it says when it takes more.
-static void send_unsent(struct odp_link *link)
-{
-    while (!odp_list_empty(&link->unsent)) {
-        const struct record *record = ODP_CONTAINER_OF(link->unsent.next, struct record, node);
-        if (send_record(link, record->bytes, record->n_bytes) == -EAGAIN)
-            return;
-        drop_first(link); // a launcher that is gone shows when reading
-    }
-}
-
-static int keep_unsent(struct odp_link *link, const uint8_t *bytes, size_t n_bytes)
-{
-    struct record *record = link->n_unsent < UNSENT_MAX ? malloc(sizeof(*record) + n_bytes) : NULL;
-
-    if (!record)
-        return -ENOBUFS;
-    record->n_bytes = n_bytes;
-    memcpy(record->bytes, bytes, n_bytes);
-    odp_list_append(&link->unsent, &record->node);
-    link->n_unsent++;
-    return 0;
-}
-
 static void send_message(struct odp_link *link, const struct odp_proto_message *message)
 {
     uint8_t record[ODP_PROTO_MAX_BYTES];
@@ -121,9 +70,7 @@ static void send_message(struct odp_link *link, const struct odp_proto_message *
         return;
     int n = odp_proto_encode(message, record, sizeof(record)), r = n;
     if (n >= 0)
-        r = odp_list_empty(&link->unsent) ? send_record(link, record, (size_t)n) : -EAGAIN;
-    if (r == -EAGAIN)
-        r = keep_unsent(link, record, (size_t)n);
+        r = outbox_send(&link->outbox, link->io.fd, record, (size_t)n);
     if (r < 0)
         odp_log(ODP_LOG_WARNING, message->name, "the request to %s could not be sent: %s",
                 odp_proto_op_to_string(message->op), strerror(-r));
@@ -134,8 +81,7 @@ static void send_message(struct odp_link *link, const struct odp_proto_message *
 // Nothing of what it was told or has told counts any more.
 static void forget_talk(struct odp_link *link)
 {
-    while (!odp_list_empty(&link->unsent))
-        drop_first(link);
+    outbox_deinit(&link->outbox);
     renames_deinit(&link->renames);
 }
 
@@ -198,7 +144,7 @@ static void on_link_event(struct odp_io *io, uint32_t events)
     uint8_t record[ODP_PROTO_MAX_BYTES + 1]; // one more: an over-long record shows
 
     if (events & EPOLLOUT)
-        send_unsent(link);
+        outbox_flush(&link->outbox, io->fd);
     while (io->fd >= 0) {
         ssize_t n = recv(io->fd, record, sizeof(record), MSG_DONTWAIT);
         if (n > 0) {
@@ -299,7 +245,7 @@ int odp_link_new(struct odp_manager *mgr, struct odp_link **ret)
         return -ENOMEM;
     link->manager = mgr;
     link->io = (struct odp_io){.fd = -1, .on_event = on_link_event};
-    odp_list_init(&link->unsent);
+    outbox_init(&link->outbox);
     renames_init(&link->renames);
     link->rename_id = (uint32_t)odp_realtime_usec();
     uv_timer_init(odp_io_loop_uv(mgr->loop), &link->respawn_timer);

@@ -4,7 +4,7 @@
 // have, then all have their new settings, then the listening sockets find their new owners, and
 // last what is new begins.
 
-#include "odp/proxy/reload.h"
+#include "reload_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,24 +13,14 @@
 #include <string.h>
 
 #include "odp/base/log.h"
-#include "odp/core/plan.h"
 #include "odp/net/systemd.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/visit.h"
 
-struct reloading {
-    struct odp_manager *mgr;
-    struct odp_plan plan;
-    struct odp_managed **all; // owned; the service of each item, NULL: none
-    size_t n_before;          // items that had one before
-    bool *is_told;            // owned; of each item: the launcher is to load its settings
-    struct odp_reload *report;
-};
-
 // ---- report ------------------------------------------------------------------------------------
 
-static void add_row(struct reloading *r, enum odp_reload_kind kind, const char *name,
+void reload_add_row(struct reloading *r, enum odp_reload_kind kind, const char *name,
                     const char *was)
 {
     struct odp_reload_row *rows =
@@ -136,7 +126,7 @@ static bool is_followed(const struct odp_plan_item *it)
 
 static void depart(struct reloading *r, struct odp_managed *m)
 {
-    add_row(r, ODP_RELOAD_REMOVED, m->config->name, NULL);
+    reload_add_row(r, ODP_RELOAD_REMOVED, m->config->name, NULL);
     odp_link_forget(r->mgr->link, m->config->name);
     odp_managed_end(m, "its file was removed");
     odp_gates_let_go(m);
@@ -161,37 +151,6 @@ static void end_all(struct reloading *r)
         else if (is_followed(it) && it->before->enabled && !it->after->enabled)
             disable(r, m);
     }
-}
-
-// ---- names -------------------------------------------------------------------------------------
-
-// The launcher may know another service by the name that a departed one had.
-static bool is_known_as(const struct reloading *r, size_t item)
-{
-    const struct odp_managed *m = r->all[item];
-
-    return !m->is_departed || !odp_manager_find(r->mgr, m->config->name);
-}
-
-static void rename_all(struct reloading *r)
-{
-    struct odp_link_rename *renames = calloc(r->n_before + 1, sizeof(*renames));
-    size_t n = 0;
-
-    for (size_t i = 0; i < r->n_before; i++) {
-        const struct odp_plan_item *it = &r->plan.items[i];
-        if (!it->renamed)
-            continue;
-        add_row(r, ODP_RELOAD_RENAMED, it->after->name, it->before->name);
-        if (!renames || !is_known_as(r, i))
-            continue;
-        memcpy(renames[n].from, it->before->name, sizeof(renames[n].from));
-        memcpy(renames[n].to, it->after->name, sizeof(renames[n].to));
-        n++;
-    }
-    if (renames)
-        odp_link_rename(r->mgr->link, renames, n);
-    free(renames);
 }
 
 // ---- settings ----------------------------------------------------------------------------------
@@ -222,9 +181,9 @@ static void follow(struct reloading *r, size_t item)
     bool is_changed = it->action == ODP_PLAN_CHANGE;
 
     if (is_back)
-        add_row(r, ODP_RELOAD_ADDED, it->after->name, NULL);
+        reload_add_row(r, ODP_RELOAD_ADDED, it->after->name, NULL);
     else if (is_changed)
-        add_row(r, ODP_RELOAD_CHANGED, it->after->name, NULL);
+        reload_add_row(r, ODP_RELOAD_CHANGED, it->after->name, NULL);
     m->is_departed = false;
     odp_managed_configure(m, odp_plan_take(it));
     if (is_renamed)
@@ -242,7 +201,7 @@ static void add(struct reloading *r, size_t item)
         return;
     }
     odp_ledger_file_join(r->mgr->ledger_file, m);
-    add_row(r, ODP_RELOAD_ADDED, m->config->name, NULL);
+    reload_add_row(r, ODP_RELOAD_ADDED, m->config->name, NULL);
     r->is_told[item] = m->config->enabled;
 }
 
@@ -331,7 +290,7 @@ static int carry_out(struct reloading *r, struct odp_config *config)
     *config = (struct odp_config){0};
     odp_manager_tell_faults(mgr);
     end_all(r);
-    rename_all(r);
+    reload_rename(r);
     configure_all(r);
     rebuild(r, services, departed);
     odp_gates_settle(mgr);

@@ -478,6 +478,19 @@ class TestNames(ReloadCase):
         self.d.await_state("b", "ready")
         self.assertEqual(len(b.starts()), 2)
 
+    def test_logs_follow(self):
+        backends = [Backend(self.directory(), "echo.py", "--exit", n) for n in (3, 4)]
+        self.d = self.odpd({name: b.file() for name, b in zip("ab", backends)})
+        for name in "ab":
+            self.assertEqual(self.d.odp("start", name).returncode, 1)
+        self.assertIn("status 3", self.d.odp("logs", "a").stdout)
+        self.move(("a", "x"), ("b", "a"), ("x", "b"))
+        self.reload("renamed  b -> a", "renamed  a -> b")
+        logs = [self.d.odp("logs", name).stdout for name in "ba"]
+        self.assertEqual([f"status {n}" in text for n, text in zip((3, 4), logs)], [True, True])
+        self.assertEqual([f"status {n}" in text for n, text in zip((4, 3), logs)], [False, False])
+        self.assertIn("renamed, before: a", logs[0])
+
     def test_renamed_and_changed(self):
         b = self.begin("a", idle="1h")
         s = self.visit(b.listen)
