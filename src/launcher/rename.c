@@ -105,7 +105,7 @@ static void finish(const char *directory, const char *name, bool is_aside_over)
     size_t n_bytes, n = 0;
 
     snprintf(note, sizeof(note), "%s/%s", directory, name);
-    int r = odp_file_read(note, NOTE_MAX_BYTES, &text, &n_bytes);
+    int r = odp_file_read_own(note, NOTE_MAX_BYTES, &text, &n_bytes);
     if (r == -ENOENT)
         return;
     if (r == 0)

@@ -26,7 +26,7 @@ int odp_store_read(const char *directory, const char *name, enum odp_text which,
     char path[ODP_PATH_MAX];
 
     text_path(directory, name, which, path);
-    return odp_file_read(path, ODP_CONFIG_FILE_MAX, ret_text, ret_n_bytes);
+    return odp_file_read_own(path, ODP_CONFIG_FILE_MAX, ret_text, ret_n_bytes);
 }
 
 void odp_store_write(const char *directory, const char *name, enum odp_text which, const char *text,

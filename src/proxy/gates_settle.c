@@ -324,8 +324,8 @@ static void tell(struct odp_managed *m, bool in_other_hands)
         snprintf(text, sizeof(text), "listen changed: run odp enable %s", m->config->name);
     else
         snprintf(text, sizeof(text), "%s: it listens where it did", m->fault);
-    if (m->n_gates > 0)
-        odp_managed_set_note(&m->listen_note, text);
+    if (m->n_gates > 0 || m->active)
+        odp_managed_set_note(&m->listen_note, m->n_gates > 0 ? text : m->fault);
     odp_log(in_other_hands ? ODP_LOG_WARNING : ODP_LOG_ERR, m->config->name, "%s",
             m->n_gates > 0 ? text : m->fault);
 }

@@ -138,6 +138,18 @@ class TestKeptTexts(ReloadTest):
         self.assertEqual(self.stored("a"), read_text(self.path("config/services/a.ini")))
 
 
+    def test_text_of_somebody_else_is_passed_over(self):
+        """It would say which commands are run."""
+        digest = self.file("a", 2000, ("command", "/bin/sleep 1000"))
+        self.run_launcher()
+        self.expect(LOOK, "a", "INACTIVE")
+        self.kill_launcher()
+        os.chmod(self.path("run/launcher/a.ini"), 0o666)
+        self.write("a", "nonsense\n")
+        self.run_launcher()
+        self.assertEqual(self.ask(START, "a", digest).state, "STALE")
+
+
 class TestWaitingSettings(ReloadTest):
     def exec_file(self, word):
         return self.file("a", 2000, ("start", self.echo(f"start-{word}")),
@@ -335,6 +347,11 @@ class TestRename(ReloadTest):
         self.expect(LOOK, "a", "RUNNING")
         self.assertEqual((self.pid("a"), self.files()), (pid, ["a.out", "a.pid", "lock"]))
 
+    def write_note(self, name, text):
+        with open(self.path("run/launcher/" + name), "w", encoding="utf-8") as f:
+            os.fchmod(f.fileno(), 0o600)
+            f.write(text)
+
     def finish(self, note, *files):
         """A launcher was killed amid exchanging a and b; the next one finishes."""
         self.run_launcher()
@@ -344,8 +361,7 @@ class TestRename(ReloadTest):
             self.move(old, new)
         for old, new in files:
             os.rename(self.path("run/launcher/" + old), self.path("run/launcher/" + new))
-        with open(self.path("run/launcher/" + note), "w", encoding="utf-8") as f:
-            f.write("a b\nb a\n")
+        self.write_note(note, "a b\nb a\n")
         self.run_launcher()
         for name in "ab":
             self.expect(LOOK, name, "RUNNING")
@@ -367,11 +383,11 @@ class TestRename(ReloadTest):
         self.file("a", 2000, ("command", "/bin/sleep 1000"))
         os.makedirs(self.path("run/launcher"), 0o700)
         for note in ("renames.back", "renames.aside"):
-            with open(self.path("run/launcher/" + note), "w", encoding="utf-8") as f:
-                f.write("a ../b\n")
+            self.write_note(note, "a ../b\n")
         self.run_launcher()
         self.expect(LOOK, "a", "INACTIVE")
-        self.assertIn("cannot go by", self.log())
+        self.assertEqual(self.log().count("cannot go by"), 2)
+        self.assertEqual(self.log().count("Bad message"), 2)
 
     def test_while_no_launcher_was_there(self):
         """odpd asks under the new name at once: the file tells whose it is."""

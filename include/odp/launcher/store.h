@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Texts of services' files that must outlive an edit, in RUNTIME/launcher: what odpd has loaded
-// last, and what that runs by which was started before. Mode 0600, whole or not there.
+// last, and what that runs by which was started before. Mode 0600, whole or not there. They say
+// which commands are run: one that is not the launcher's own file is as good as none.
 
 #pragma once
 
@@ -12,7 +13,8 @@ enum odp_text {
     ODP_TEXT_OLD,    // NAME.old: what runs goes by this one, where it is another
 };
 
-// Returns 0, *ret_text the caller's, or a negative errno: -ENOENT where there is none.
+// Returns 0, *ret_text the caller's, or a negative errno: -ENOENT where there is none, -EPERM for
+// one that somebody else may have written.
 int odp_store_read(const char *directory, const char *name, enum odp_text which, char **ret_text,
                    size_t *ret_n_bytes);
 
