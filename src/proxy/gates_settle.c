@@ -330,6 +330,16 @@ static void tell(struct odp_managed *m, bool in_other_hands)
             m->n_gates > 0 ? text : m->fault);
 }
 
+static void conclude(struct odp_managed *m)
+{
+    bool in_other_hands = m->is_stuck && m->fault[0] == '\0';
+
+    for (size_t i = 0; i < m->n_gates && !m->is_stuck; i++)
+        set_access(m, m->gates[i]);
+    if (m->is_stuck)
+        tell(m, in_other_hands);
+}
+
 void odp_gates_settle(struct odp_manager *mgr)
 {
     struct settling s = {.mgr = mgr};
@@ -352,12 +362,6 @@ void odp_gates_settle(struct odp_manager *mgr)
         carry_out(&s);
     }
     free(s.wishes);
-    for (size_t i = 0; i < mgr->n_services; i++) {
-        m = mgr->services[i];
-        bool in_other_hands = m->is_stuck && m->fault[0] == '\0';
-        for (size_t k = 0; k < m->n_gates && !m->is_stuck; k++)
-            set_access(m, m->gates[k]);
-        if (m->is_stuck)
-            tell(m, in_other_hands);
-    }
+    for (size_t i = 0; i < mgr->n_services; i++)
+        conclude(mgr->services[i]);
 }

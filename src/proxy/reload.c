@@ -211,7 +211,7 @@ static void configure_all(struct reloading *r)
         const struct odp_plan_item *it = &r->plan.items[i];
         if (r->all[i])
             odp_managed_set_note(&r->all[i]->file_note, NULL);
-        if (is_followed(it))
+        if (is_followed(it) && r->all[i])
             follow(r, i);
         else if (it->action == ODP_PLAN_ADD)
             add(r, i);

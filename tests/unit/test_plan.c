@@ -358,8 +358,13 @@ static void check_item(const struct odp_plan_item *it, unsigned after, bool afte
     // No service goes while its file is there, and its name belongs to no other.
     if (it->action == ODP_PLAN_REMOVE)
         assert_true(!it->after && kind != FAULTY);
-    if (it->renamed)
-        assert_true(it->before->listen[0].address.port == it->after->listen[0].address.port);
+    if (!it->renamed && it->action != ODP_PLAN_KEEP)
+        return;
+    if (!it->before || !it->after) {
+        fail_msg("%s has no two sides", odp_plan_action_to_string(it->action));
+        return;
+    }
+    assert_true(it->before->listen[0].address.port == it->after->listen[0].address.port);
     if (it->action == ODP_PLAN_KEEP)
         assert_true(it->before->text_digest == it->after->text_digest);
 }
