@@ -71,3 +71,12 @@ void odp_buf_deinit(struct odp_buf *b)
     free(b->s);
     *b = (struct odp_buf){0};
 }
+
+size_t odp_utf8_cut(const char *s, size_t n_max)
+{
+    size_t n = strnlen(s, n_max);
+
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) // a continuation byte would be first
+        n--;
+    return n;
+}

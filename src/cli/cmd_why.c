@@ -98,7 +98,43 @@ static void add_clients(struct odp_buf *b, const cJSON *why)
         return;
     begin_line(b, "clients");
     odp_buf_printf(b, "%.0f connected, %.0f waiting\n", n, n_waiting);
+    if (n >= number_at(why, "max_connections"))
+        odp_buf_printf(b, "%13sfull: more are served as these end ([client] max_connections)\n",
+                       "");
     cJSON_ArrayForEach(client, at(why, "clients")) add_client(b, client);
+}
+
+// What keeps it awake beside its clients.
+static void add_required_by(struct odp_buf *b, const cJSON *why)
+{
+    const cJSON *user;
+
+    cJSON_ArrayForEach(user, at(why, "required_by"))
+    {
+        begin_line(b, "required");
+        odp_buf_printf(b, "by ");
+        odp_text_add(b, text_at(user, "name"));
+        if (cJSON_IsTrue(at(user, "waits")))
+            odp_buf_printf(b, ", which waits for it\n");
+        else if (strcmp(text_at(user, "state"), "unknown") == 0)
+            odp_buf_printf(b, ", which may be awake\n");
+        else
+            odp_buf_printf(b, ", which is awake\n");
+    }
+}
+
+static void add_requires(struct odp_buf *b, const cJSON *why)
+{
+    const cJSON *required;
+
+    cJSON_ArrayForEach(required, at(why, "requires"))
+    {
+        begin_line(b, "requires");
+        odp_text_add(b, text_at(required, "name"));
+        odp_buf_printf(b, ", which is ");
+        odp_text_add(b, text_at(required, "state"));
+        odp_buf_printf(b, "\n");
+    }
 }
 
 static void add_sleep(struct odp_buf *b, const cJSON *why)
@@ -116,8 +152,24 @@ static void add_sleep(struct odp_buf *b, const cJSON *why)
         odp_buf_printf(b, "never\n");
     } else {
         add_span(b, window);
-        odp_buf_printf(b, " after the last connection has closed\n");
+        odp_buf_printf(b, " after the last connection has closed%s\n",
+                       cJSON_GetArraySize(at(why, "required_by")) > 0 ? " and nobody requires it"
+                                                                      : "");
     }
+}
+
+static void add_direct(struct odp_buf *b, const cJSON *why)
+{
+    double n = number_at(why, "direct_connections"), when = number_at(why, "direct_at");
+
+    if (!(n > 0) || isnan(when))
+        return;
+    begin_line(b, "direct");
+    odp_buf_printf(b, "%.0f direct connection%s to ", n, n > 1 ? "s" : "");
+    odp_text_add(b, text_at(why, "target"));
+    odp_buf_printf(b, " keep%s it awake, seen at ", n > 1 ? "" : "s");
+    add_moment(b, when);
+    odp_buf_printf(b, " ([idle] count_direct)\n");
 }
 
 static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
@@ -164,7 +216,10 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     odp_buf_printf(b, "\n");
     add_woken(b, why);
     add_clients(b, why);
+    add_required_by(b, why);
+    add_requires(b, why);
     add_sleep(b, why);
+    add_direct(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");
     add_retry(b, why);

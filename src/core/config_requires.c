@@ -4,31 +4,41 @@
 // other. A required service whose own file has faults is no fault here: it is told when it is
 // needed.
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_internal.h"
 
-static const struct odp_config_service *find(const struct odp_config *c, size_t n_kept,
-                                             const char *name)
+// A way through the services that are kept, each looked at once: many may require the same.
+struct search {
+    const struct odp_config *config;
+    size_t n_kept;
+    bool *seen; // owned, one for each kept service
+};
+
+// n_kept: there is none of that name.
+static size_t find(const struct search *x, const char *name)
 {
-    for (size_t i = 0; i < n_kept; i++)
-        if (strcmp(c->services[i]->name, name) == 0)
-            return c->services[i];
-    return NULL;
+    size_t i = 0;
+
+    while (i < x->n_kept && strcmp(x->config->services[i]->name, name) != 0)
+        i++;
+    return i;
 }
 
-// The entry of `from` that leads to `name`, by way of kept services or at once. NULL: none does.
-// Those that are kept have no ring among themselves, so `depth` only bounds the work.
-static const struct odp_config_name *leads_to(const struct odp_config *c, size_t n_kept,
-                                              const struct odp_config_service *from,
-                                              const char *name, size_t depth)
+// The entry of the `from`-th service that leads to `name`, by way of kept services or at once.
+// NULL: none does.
+static const struct odp_config_name *leads_to(struct search *x, size_t from, const char *name)
 {
-    for (size_t i = 0; i < from->n_required_services; i++) {
-        const struct odp_config_name *entry = &from->required_services[i];
-        const struct odp_config_service *next = find(c, n_kept, entry->text);
+    const struct odp_config_service *s = x->config->services[from];
+
+    x->seen[from] = true;
+    for (size_t i = 0; i < s->n_required_services; i++) {
+        const struct odp_config_name *entry = &s->required_services[i];
+        size_t next = find(x, entry->text);
         if (strcmp(entry->text, name) == 0)
             return entry;
-        if (next && depth > 0 && leads_to(c, n_kept, next, name, depth - 1))
+        if (next < x->n_kept && !x->seen[next] && leads_to(x, next, name))
             return entry;
     }
     return NULL;
@@ -58,28 +68,46 @@ static void refuse_unknown(struct odp_config *c, const struct odp_config_service
                              entry->text, entry->text);
 }
 
+// `entry` closes a ring by way of `other`, whose entry `back` leads to s again.
+static void refuse_ring(struct odp_config *c, const struct odp_config_service *s,
+                        const struct odp_config_name *entry, const struct odp_config_service *other,
+                        const struct odp_config_name *back)
+{
+    odp_config_fault_add(
+        &c->faults, s->file, entry->line,
+        "[requires] service = %s: %s requires %s (%s:%u): neither could ever start", entry->text,
+        other->name, back->text, other->file, back->line);
+    odp_config_fault_add(
+        &c->faults, other->file, back->line,
+        "[requires] service = %s: %s requires %s (%s:%u): neither could ever start", back->text,
+        s->name, entry->text, s->file, entry->line);
+}
+
 void odp_config_check_requires(struct odp_config *c, size_t n_kept,
                                const struct odp_config_service *s)
 {
+    struct search x = {.config = c, .n_kept = n_kept};
+
+    if (s->n_required_services == 0)
+        return;
+    x.seen = calloc(n_kept + 1, sizeof(*x.seen));
+    if (!x.seen) {
+        c->faults.failed = true;
+        return;
+    }
     for (size_t i = 0; i < s->n_required_services; i++) {
         const struct odp_config_name *entry = &s->required_services[i], *back;
-        const struct odp_config_service *other = find(c, n_kept, entry->text);
+        size_t other = find(&x, entry->text);
 
-        if (strcmp(entry->text, s->name) == 0) {
+        memset(x.seen, 0, n_kept * sizeof(*x.seen));
+        if (strcmp(entry->text, s->name) == 0)
             odp_config_fault_add(&c->faults, s->file, entry->line,
                                  "[requires] service = %s: a service cannot require itself",
                                  entry->text);
-        } else if (!is_a_file(c, entry->text)) {
+        else if (!is_a_file(c, entry->text))
             refuse_unknown(c, s, entry);
-        } else if (other && (back = leads_to(c, n_kept, other, s->name, n_kept))) {
-            odp_config_fault_add(&c->faults, s->file, entry->line,
-                                 "[requires] service = %s: %s requires %s (%s:%u): neither could "
-                                 "ever start",
-                                 entry->text, other->name, back->text, other->file, back->line);
-            odp_config_fault_add(&c->faults, other->file, back->line,
-                                 "[requires] service = %s: %s requires %s (%s:%u): neither could "
-                                 "ever start",
-                                 back->text, s->name, entry->text, s->file, entry->line);
-        }
+        else if (other < n_kept && (back = leads_to(&x, other, s->name)))
+            refuse_ring(c, s, entry, c->services[other], back);
     }
+    free(x.seen);
 }

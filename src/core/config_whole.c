@@ -120,6 +120,21 @@ static bool says_nothing_to_start(const struct odp_config_parse *p)
     return true;
 }
 
+// Mounts and paths are looked at before a start, and nothing of a plain proxy is started.
+static void check_none(struct odp_config_parse *p, unsigned type_line)
+{
+    static const char *const keys[] = {"mount", "path"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        unsigned line = odp_config_seen(p, "requires", keys[i]);
+        if (line)
+            odp_config_parse_fault(p, line,
+                                   "[requires] %s has no use with type = none (line %u), which "
+                                   "starts nothing: write it in the file of the service behind it",
+                                   keys[i], type_line);
+    }
+}
+
 static void check_backend(struct odp_config_parse *p)
 {
     unsigned type_line = odp_config_seen(p, "backend", "type");
@@ -133,7 +148,7 @@ static void check_backend(struct odp_config_parse *p)
         return;
     check_keys_of_type(p, type_line);
     switch (p->service->backend) {
-    case ODP_BACKEND_NONE: break;
+    case ODP_BACKEND_NONE: check_none(p, type_line); break;
     case ODP_BACKEND_SYSTEMD: check_systemd(p, type_line); break;
     case ODP_BACKEND_PROCESS: check_process(p, type_line); break;
     case ODP_BACKEND_EXEC: check_exec(p, type_line); break;

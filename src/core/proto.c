@@ -49,6 +49,11 @@ static bool is_one_line(const char *s, size_t n_bytes)
     return true;
 }
 
+static bool is_probe_id(uint32_t id)
+{
+    return (id & ODP_PROTO_PROBE_ID) != 0;
+}
+
 // Both strings are terminated.
 static bool message_is_sound(const struct odp_proto_message *m)
 {
@@ -60,12 +65,18 @@ static bool message_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_STOP:
     case ODP_PROTO_FREEZE:
     case ODP_PROTO_THAW:
+    case ODP_PROTO_PROBE:
     case ODP_PROTO_LOAD:
     case ODP_PROTO_FORGET:
-        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0';
+        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0' &&
+               is_probe_id(m->id) == (m->op == ODP_PROTO_PROBE);
     case ODP_PROTO_RENAME:
-        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && odp_name_is_valid(m->reason);
-    case ODP_PROTO_REPORT: return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_DONE;
+        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && !is_probe_id(m->id) &&
+               odp_name_is_valid(m->reason);
+    case ODP_PROTO_REPORT:
+        if (m->state == ODP_PROTO_ANSWERS || m->state == ODP_PROTO_SILENT)
+            return is_probe_id(m->id);
+        return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_DONE;
     }
     return false;
 }
@@ -129,6 +140,7 @@ const char *odp_proto_op_to_string(enum odp_proto_op op)
     case ODP_PROTO_FREEZE: return "freeze";
     case ODP_PROTO_THAW: return "thaw";
     case ODP_PROTO_REPORT: return "report";
+    case ODP_PROTO_PROBE: return "probe";
     case ODP_PROTO_LOAD: return "load";
     case ODP_PROTO_RENAME: return "rename";
     case ODP_PROTO_FORGET: return "forget";

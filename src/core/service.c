@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "odp/base/buf.h"
+
 // How long an unanswered look is waited for before it is asked again.
 #define LOOK_TIMEOUT_USEC (10 * ODP_USEC_PER_SEC)
 // The launcher itself ends a stop at stop_timeout; this is its time to say so.
@@ -17,6 +19,8 @@
 // A service that stayed ready this long has proved itself: earlier failures are forgotten.
 #define PROVEN_USEC     ODP_USEC_PER_MIN
 #define BACKOFF_MAX_SEC 30
+// For a window of 0: connections that are not odp's tell nobody when they end.
+#define DIRECT_WINDOW_MIN_USEC ODP_USEC_PER_SEC
 
 struct step {
     struct odp_service *s;
@@ -47,7 +51,8 @@ static void enter(struct step *x, enum odp_service_state state, uint64_t deadlin
 
 static void request(struct step *x, enum odp_proto_op op)
 {
-    if (++x->s->request_id == 0) // 0 marks observations
+    // 0 marks observations, and what is beyond it probes.
+    if (++x->s->request_id >= ODP_PROTO_PROBE_ID)
         x->s->request_id = 1;
     x->effects->request = true;
     x->effects->op = op;
@@ -64,7 +69,9 @@ static void watch_idle(struct step *x)
 {
     struct odp_service *s = x->s;
 
-    odp_idle_update(&s->idle, x->event->n_connections, x->event->n_waiting, x->event->now_usec);
+    // Whoever requires it uses it, whether by a connection that odpd sees or not.
+    odp_idle_update(&s->idle, x->event->n_connections + x->event->n_dependents, x->event->n_waiting,
+                    x->event->now_usec);
     s->deadline_usec = s->settings.can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
 }
 
@@ -84,23 +91,44 @@ static void act_look(struct step *x)
     request(x, ODP_PROTO_LOOK);
 }
 
-static void act_start(struct step *x)
+static void ask_for_start(struct step *x)
 {
-    x->s->wanted = false;
-    x->s->unwanted = false;
     x->s->waking = true;
-    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
-    set_reason(x->s, by_request                ? x->event->reason
-                     : x->event->n_waiting > 0 ? "started again: somebody waits"
-                                               : "started again: it was asked for meanwhile");
     enter(x, ODP_SERVICE_STARTING, in(x, x->s->settings.start_timeout_usec));
     request(x, ODP_PROTO_START);
 }
 
+// What it requires comes first.
+static void act_start(struct step *x)
+{
+    uint64_t requires_usec = x->s->settings.requires_timeout_usec;
+
+    x->s->wanted = false;
+    x->s->unwanted = false;
+    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
+    set_reason(x->s, by_request                ? x->event->reason
+                     : x->event->n_waiting > 0 ? "started again: somebody waits"
+                                               : "started again: it was asked for meanwhile");
+    if (requires_usec > 0)
+        enter(x, ODP_SERVICE_REQUIRING, in(x, requires_usec));
+    else
+        ask_for_start(x);
+}
+
+static void act_met(struct step *x)
+{
+    set_reason(x->s, x->event->reason);
+    ask_for_start(x);
+}
+
+static void act_tell(struct step *x)
+{
+    set_reason(x->s, x->event->reason);
+}
+
 static void act_want(struct step *x)
 {
-    x->s->wanted = true;
-    x->s->unwanted = false;
+    x->s->wanted = true; // also behind a stop that is asked for again
 }
 
 static void act_stop(struct step *x)
@@ -117,6 +145,19 @@ static void act_stop(struct step *x)
     enter(x, ODP_SERVICE_STOPPING,
           in(x, odp_usec_add(s->settings.stop_timeout_usec, STOP_GRACE_USEC)));
     request(x, ODP_PROTO_STOP);
+}
+
+// Nothing was started yet. But after a failed start something of it may run, see act_stop's cell
+// in FAILED.
+static void act_call_off(struct step *x)
+{
+    if (x->s->n_failures > 0) {
+        act_stop(x);
+        return;
+    }
+    set_reason(x->s, x->event->reason);
+    x->effects->waiters = ODP_WAITERS_DENY;
+    enter(x, ODP_SERVICE_STOPPED, ODP_NEVER);
 }
 
 static void act_cut_and_stop(struct step *x)
@@ -150,14 +191,29 @@ static void act_ready(struct step *x)
 {
     struct odp_service *s = x->s;
 
+    if (s->state == ODP_SERVICE_FAILED)
+        set_reason(s, "answered late, after its start had failed");
     s->wanted = false;
     s->unwanted = false;
     s->waking = false;
     s->ready_usec = x->event->now_usec;
+    s->n_direct = 0;
     s->idle.quiet_usec = ODP_NEVER;
     enter(x, ODP_SERVICE_READY, ODP_NEVER);
     watch_idle(x);
     x->effects->waiters = ODP_WAITERS_RELEASE;
+}
+
+// The window of connections that are not odp's begins anew in full.
+static void stay_awake(struct step *x)
+{
+    struct odp_service *s = x->s;
+    uint64_t window_usec = s->idle.timeout_usec;
+
+    s->n_direct = x->event->n_direct;
+    s->idle.quiet_usec = x->event->now_usec;
+    s->deadline_usec =
+        in(x, window_usec > DIRECT_WINDOW_MIN_USEC ? window_usec : DIRECT_WINDOW_MIN_USEC);
 }
 
 static void act_count(struct step *x)
@@ -172,6 +228,10 @@ static void act_window_end(struct step *x)
     watch_idle(x);
     if (s->deadline_usec > x->event->now_usec)
         return;
+    if (x->event->n_direct > 0) {
+        stay_awake(x);
+        return;
+    }
     char span[ODP_SPAN_MAX];
     snprintf(s->reason, sizeof(s->reason), "quiet for %s",
              odp_span_format(s->idle.timeout_usec, span, sizeof(span)));
@@ -190,6 +250,20 @@ static void act_dismiss(struct step *x)
         act_stop(x);
     else
         enter(x, ODP_SERVICE_DISMISSED, in(x, x->s->settings.drain_timeout_usec));
+}
+
+// `odp stop` where it is not known to answer: what is connected to it still has its time to end.
+static void act_stop_asked(struct step *x)
+{
+    struct odp_service *s = x->s;
+
+    if (x->event->n_connections > 0) {
+        s->wanted = false;
+        s->unwanted = false;
+        s->waking = false;
+        x->effects->waiters = ODP_WAITERS_DENY;
+    }
+    act_dismiss(x);
 }
 
 // Draining by the window becomes draining by command: the deadline stays.
@@ -221,8 +295,26 @@ static void act_thaw(struct step *x)
 
 static void act_frozen(struct step *x)
 {
-    if (x->event->n_waiting > 0 || x->s->wanted)
+    x->s->waking = false;
+    if (x->s->unwanted)
+        act_stop(x);
+    else if (x->event->n_waiting > 0 || x->s->wanted)
         act_thaw(x);
+    else
+        enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
+}
+
+static void act_frozen_if_reply(struct step *x)
+{
+    if (x->event->id != 0)
+        act_frozen(x);
+}
+
+// Frozen by another hand than odp's it may have connections: they are not cut off for quiet.
+static void act_frozen_long(struct step *x)
+{
+    if (x->event->n_connections == 0)
+        act_stop(x);
     else
         enter(x, ODP_SERVICE_FROZEN, in(x, x->s->settings.stop_after_usec));
 }
@@ -233,6 +325,7 @@ static void act_stopped(struct step *x)
     struct odp_service *s = x->s;
 
     s->unwanted = false;
+    s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
         return;
@@ -293,21 +386,36 @@ static void act_ended_in_probe(struct step *x)
 static void act_fail_timeout(struct step *x)
 {
     bool starting = x->s->state == ODP_SERVICE_STARTING;
+    const char *said = starting || !x->event->reason ? "" : x->event->reason;
     char span[ODP_SPAN_MAX], text[ODP_REASON_MAX + 1];
 
     odp_span_format(starting ? x->s->settings.start_timeout_usec
                              : x->s->settings.ready_timeout_usec,
                     span, sizeof(span));
-    snprintf(text, sizeof(text),
-             starting ? "did not start within %s ([backend] start_timeout)"
-                      : "runs, but did not answer within %s ([ready] timeout)",
-             span);
+    int n = snprintf(text, sizeof(text),
+                     starting ? "did not start within %s ([backend] start_timeout)%s"
+                              : "runs, but did not answer within %s ([ready] timeout)%s",
+                     span, said[0] ? ": " : "");
+    size_t room = sizeof(text) - 1 - (size_t)n;
+    snprintf(text + n, room + 1, "%.*s", (int)odp_utf8_cut(said, room), said);
+    fail(x, text);
+}
+
+// The reason names what it waits for.
+static void act_fail_requiring(struct step *x)
+{
+    char span[ODP_SPAN_MAX], text[ODP_SPAN_MAX + ODP_REASON_MAX + sizeof("given up after : ")];
+
+    odp_span_format(x->s->settings.requires_timeout_usec, span, sizeof(span));
+    snprintf(text, sizeof(text), "given up after %s: %s", span, x->s->reason);
     fail(x, text);
 }
 
 // A failed state that the look found: nobody asked for a start, so it is no failed wake.
 static void act_found_failed(struct step *x)
 {
+    x->s->unwanted = false;
+    x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
         return;
@@ -356,7 +464,8 @@ static void act_lost_stop(struct step *x)
 
 typedef void (*action_fn)(struct step *x);
 
-// Columns in the order of enum odp_service_event_kind, named to keep the rows readable.
+// Columns in the order of enum odp_service_event_kind, named to keep the rows readable. The last
+// three are for those who wait for what they require.
 #define ROW(demand, start, stop, deadline, running, inactive, failed, frozen, answers, refused,    \
             counts, lost)                                                                          \
     {                                                                                              \
@@ -364,25 +473,43 @@ typedef void (*action_fn)(struct step *x);
         [ODP_EVENT_DEADLINE] = deadline, [ODP_EVENT_RUNNING] = running,                            \
         [ODP_EVENT_INACTIVE] = inactive, [ODP_EVENT_FAILED] = failed, [ODP_EVENT_FROZEN] = frozen, \
         [ODP_EVENT_ANSWERS] = answers, [ODP_EVENT_REFUSED] = refused, [ODP_EVENT_COUNTS] = counts, \
-        [ODP_EVENT_LOST] = lost                                                                    \
+        [ODP_EVENT_LOST] = lost, [ODP_EVENT_PENDING] = act_ignore, [ODP_EVENT_MET] = act_ignore,   \
+        [ODP_EVENT_UNMET] = act_ignore                                                             \
     }
 #define O act_ignore
 
 // clang-format off
 static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
-    [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
-    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop,           act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    O,          act_ready, O,           O,                     act_lost_start),
-    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop,           act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_REQUIRING] = {
+        [ODP_EVENT_DEMAND] = O,
+        [ODP_EVENT_START] = O,
+        [ODP_EVENT_STOP] = act_call_off,
+        [ODP_EVENT_DEADLINE] = act_fail_requiring,
+        [ODP_EVENT_RUNNING] = act_probe,
+        [ODP_EVENT_INACTIVE] = O,
+        [ODP_EVENT_FAILED] = O,
+        [ODP_EVENT_FROZEN] = O,
+        [ODP_EVENT_ANSWERS] = act_ready,
+        [ODP_EVENT_REFUSED] = O,
+        [ODP_EVENT_COUNTS] = O,
+        [ODP_EVENT_LOST] = O,
+        [ODP_EVENT_PENDING] = act_tell,
+        [ODP_EVENT_MET] = act_met,
+        [ODP_EVENT_UNMET] = act_fail_report,
+    },
+    [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
+    [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),
-    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
+    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          act_frozen, O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_DISMISSED] = ROW(O,                 act_want,  O,                  act_cut_and_stop, O,                  act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_STOPPING]  = ROW(O,                 act_want,  act_clear_mark,     act_look,         act_probe_if_reply, act_stopped_if_reply, act_stopped_if_reply, O,          O,         O,           O,                     act_lost_stop),
-    [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
-    [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop,           act_stop,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
-    [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop,           act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
-    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop,           O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
+    [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop_asked,     act_frozen_long,  act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
+    [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
+    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
 };
 // clang-format on
 

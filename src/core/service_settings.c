@@ -43,7 +43,8 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
     case ODP_SERVICE_FROZEN:
         *deadline = moved(*deadline, before.stop_after_usec, settings->stop_after_usec, now_usec);
         break;
-    case ODP_SERVICE_STOPPING: // whoever was asked to stop it has not been told of another time
+    case ODP_SERVICE_REQUIRING: // proxy/requires sees to its time
+    case ODP_SERVICE_STOPPING:  // whoever was asked to stop it has not been told of another time
     case ODP_SERVICE_UNKNOWN:
     case ODP_SERVICE_STOPPED:
     case ODP_SERVICE_FREEZING:

@@ -9,6 +9,27 @@
 #define LIMIT_LISTENING 8 // it accepts and nothing spoke against it yet
 #define LIMIT_SUSPECT   2 // one that is silent, one that has something to say
 #define LIMIT_REFUSING  1
+#define ROUNDS_GROWING  20 // after these the pause is above every sensible interval
+
+void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config)
+{
+    *t = (struct odp_tries){
+        .pace = config->probe == ODP_PROBE_HTTP   ? ODP_TRIES_HTTP
+                : config->probe == ODP_PROBE_EXEC ? ODP_TRIES_EXEC
+                                                  : ODP_TRIES_TCP,
+        .interval_usec = config->ready_interval_usec,
+        .next_usec = ODP_NEVER,
+    };
+}
+
+void odp_tries_set(struct odp_tries *t, const struct odp_config_service *config)
+{
+    struct odp_tries fresh;
+
+    odp_tries_init(&fresh, config);
+    t->pace = fresh.pace;
+    t->interval_usec = fresh.interval_usec;
+}
 
 void odp_tries_begin(struct odp_tries *t, uint64_t now_usec)
 {
@@ -23,16 +44,29 @@ void odp_tries_stop(struct odp_tries *t)
     t->next_usec = ODP_NEVER;
 }
 
+static uint64_t pause_of(const struct odp_tries *t)
+{
+    uint64_t pause_usec = ODP_NEVER;
+
+    if (t->n_rounds <= 1 && t->pace != ODP_TRIES_EXEC)
+        pause_usec = ODP_USEC_PER_MS;
+    else if (t->n_rounds < ROUNDS_GROWING && t->pace == ODP_TRIES_HTTP)
+        pause_usec = ODP_USEC_PER_MS << t->n_rounds;
+    return odp_usec_min(pause_usec, t->interval_usec);
+}
+
 bool odp_tries_due(struct odp_tries *t, uint64_t now_usec)
 {
     if (t->next_usec > now_usec)
         return false;
     t->n_rounds++;
-    uint64_t pause = t->interval_usec;
-    if (t->n_rounds == 1)
-        pause = odp_usec_min(pause, ODP_USEC_PER_MS);
-    t->next_usec = now_usec + pause;
+    odp_tries_pause(t, now_usec);
     return true;
+}
+
+void odp_tries_pause(struct odp_tries *t, uint64_t now_usec)
+{
+    t->next_usec = odp_usec_add(now_usec, pause_of(t));
 }
 
 unsigned odp_tries_limit(const struct odp_tries *t)

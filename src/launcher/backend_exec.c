@@ -352,6 +352,10 @@ static void exec_start(struct odp_backend *base, uint32_t id)
     if (!is_sure(b, id))
         return;
     odp_waiters_add(is_under_way(b, ODP_ROLE_START) ? &b->current : &b->starts, base, id);
+    // Something that was slow to answer runs since an earlier start: few commands take a second one
+    // well. Where it does not run after all, it is started next.
+    if (!b->process && b->is_up && base->settings->status)
+        run(b, ODP_ROLE_STATUS, &b->looks);
     run_next(b);
 }
 

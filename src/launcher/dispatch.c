@@ -13,6 +13,7 @@
 #include "odp/base/log.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/reason.h"
+#include "odp/launcher/requires.h"
 #include "odp/launcher/store.h"
 
 __attribute__((format(printf, 4, 5))) static void answer(struct odp_dispatch *d,
@@ -68,7 +69,7 @@ static void drop_forgotten(struct odp_dispatch *d)
 {
     for (size_t i = d->n_services; i > 0; i--) {
         struct odp_dispatch_service *s = &d->services[i - 1];
-        if (s->is_forgotten && s->backend->vtable->is_idle(s->backend))
+        if (s->is_forgotten && odp_dispatch_service_is_idle(s))
             odp_dispatch_drop(d, s);
     }
 }
@@ -178,15 +179,25 @@ static void call(struct odp_dispatch *d, struct odp_backend *b,
                odp_proto_op_to_string(request->op), odp_backend_type_to_string(b->vtable->type));
 }
 
-static void carry_out(struct odp_dispatch *d, struct odp_backend *b,
+static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
                       const struct odp_proto_message *request)
 {
+    struct odp_backend *b = s->backend;
     const struct odp_backend_vtable *vtable = b->vtable;
 
+    if (request->op >= ODP_PROTO_START && request->op <= ODP_PROTO_THAW)
+        odp_probes_end(&d->probes, request->name);
     switch (request->op) {
     case ODP_PROTO_LOOK: call(d, b, request, vtable->look); break;
-    case ODP_PROTO_START: call(d, b, request, vtable->start); break;
-    case ODP_PROTO_STOP: call(d, b, request, vtable->stop); break;
+    case ODP_PROTO_START: odp_requirements_start(&s->requires, b, request->id); break;
+    case ODP_PROTO_STOP:
+        odp_requirements_cancel(s->requires);
+        call(d, b, request, vtable->stop);
+        break;
+    // How it is asked may change while it runs.
+    case ODP_PROTO_PROBE:
+        odp_probes_request(&d->probes, odp_dispatch_latest(s), request->id);
+        break;
     case ODP_PROTO_FREEZE: call(d, b, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, b, request, vtable->thaw); break;
     case ODP_PROTO_LOAD: answer(d, request, ODP_PROTO_DONE, "%s", ""); break;
@@ -225,18 +236,20 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
         if (service && odp_dispatch_service_settle(service) < 0)
             answer(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
         else if (service)
-            carry_out(d, service->backend, request);
+            carry_out(d, service, request);
     }
 }
 
 int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, const char *config)
 {
     *d = (struct odp_dispatch){.host = host, .config = config};
+    odp_probes_init(&d->probes, host);
     return odp_dispatch_begin(d);
 }
 
 void odp_dispatch_deinit(struct odp_dispatch *d)
 {
+    odp_probes_deinit(&d->probes);
     for (size_t i = 0; i < d->n_services; i++)
         odp_dispatch_service_deinit(&d->services[i]);
     free(d->services);

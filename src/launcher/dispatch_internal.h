@@ -8,12 +8,14 @@
 
 #include "odp/launcher/dispatch.h"
 #include "odp/launcher/rename.h"
+#include "odp/launcher/requires.h"
 
 // One service: what runs, by which settings, and which ones wait.
 struct odp_dispatch_service {
     struct odp_config_service *settings; // owned; what runs was started by these
     struct odp_config_service *next;     // owned; for when nothing runs; NULL: the same
     struct odp_backend *backend;         // owned
+    struct odp_requirements *requires;   // owned; NULL where no start has needed it
     char *text;                          // owned; of the latest settings, until it is in the store
     size_t n_text;
     bool is_known;     // odpd has named the latest settings
@@ -35,6 +37,9 @@ int odp_dispatch_service_init(struct odp_dispatch_service *s, struct odp_backend
 
 // Leaves running what runs, and the store as it is.
 void odp_dispatch_service_deinit(struct odp_dispatch_service *s);
+
+// Nothing runs, and nobody waits for an answer.
+bool odp_dispatch_service_is_idle(const struct odp_dispatch_service *s);
 
 const struct odp_config_service *odp_dispatch_latest(const struct odp_dispatch_service *s);
 

@@ -69,7 +69,7 @@ static size_t make_room(struct odp_dispatch *d, struct odp_rename *renames, size
         odp_store_remove(d->host->directory, renames[i].to, ODP_TEXT_OLD);
         if (!s)
             continue;
-        if (s->backend->vtable->is_idle(s->backend)) {
+        if (odp_dispatch_service_is_idle(s)) {
             odp_dispatch_drop(d, s);
             continue;
         }
@@ -90,6 +90,8 @@ void odp_dispatch_rename_all(struct odp_dispatch *d, const struct odp_rename *re
     }
     memcpy(all, renames, n * sizeof(*all));
     n = make_room(d, all, n);
+    for (size_t i = 0; i < n; i++) // asked under the old name, and answered under it
+        odp_probes_end(&d->probes, all[i].from);
     odp_rename_files(d->host->directory, all, n);
     rename_objects(d, all, n);
     free(all);

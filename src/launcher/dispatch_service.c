@@ -36,11 +36,17 @@ int odp_dispatch_service_init(struct odp_dispatch_service *s, struct odp_backend
 
 void odp_dispatch_service_deinit(struct odp_dispatch_service *s)
 {
+    odp_requirements_free(s->requires);
     odp_backend_free(s->backend);
     odp_config_service_free(s->settings);
     odp_config_service_free(s->next);
     free(s->text);
     *s = (struct odp_dispatch_service){0};
+}
+
+bool odp_dispatch_service_is_idle(const struct odp_dispatch_service *s)
+{
+    return !odp_requirements_is_busy(s->requires) && s->backend->vtable->is_idle(s->backend);
 }
 
 const struct odp_config_service *odp_dispatch_latest(const struct odp_dispatch_service *s)
@@ -98,12 +104,13 @@ int odp_dispatch_service_settle(struct odp_dispatch_service *s)
 {
     struct odp_backend *backend;
 
-    if (!s->next || !s->backend->vtable->is_idle(s->backend))
+    if (!s->next || !odp_dispatch_service_is_idle(s))
         return 0;
     int r = odp_backend_new(s->backend->host, s->next, &backend);
     if (r < 0)
         return r;
     odp_log(ODP_LOG_DEBUG, s->next->name, "its new [backend] applies");
+    odp_requirements_move(s->requires, backend);
     odp_backend_free(s->backend);
     s->backend = backend;
     odp_config_service_free(s->settings);

@@ -25,6 +25,7 @@ struct odp_output {
     uv_poll_t poll;
     int fd;
     const char *name; // borrowed
+    bool is_hushed;
     size_t n_line;
     char line[LINE_BYTES + 1];
     char last_words[ODP_OUTPUT_LAST_WORDS_MAX + 1];
@@ -46,7 +47,8 @@ static void end_line(struct odp_output *o)
         return;
     o->line[n] = '\0';
     memcpy(o->last_words, o->line, ODP_OUTPUT_LAST_WORDS_MAX); // its own last byte stays NUL
-    odp_log_output(o->name, o->line);
+    if (!o->is_hushed)
+        odp_log_output(o->name, o->line);
 }
 
 static void take(struct odp_output *o, const char *data, size_t n_bytes)
@@ -134,6 +136,11 @@ int odp_output_new(uv_loop_t *loop, const char *directory, const char *name, boo
     uv_poll_start(&o->poll, UV_READABLE, on_output_readable);
     *ret = o;
     return 0;
+}
+
+void odp_output_hush(struct odp_output *o)
+{
+    o->is_hushed = true;
 }
 
 const char *odp_output_last_words(const struct odp_output *o)

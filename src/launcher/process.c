@@ -176,6 +176,11 @@ void odp_process_terminate(struct odp_process *p)
     arm_timer(p);
 }
 
+void odp_process_kill(struct odp_process *p)
+{
+    signal_group(p, SIGKILL);
+}
+
 static void on_limit(uv_timer_t *timer)
 {
     struct odp_process *p = timer->data;
@@ -231,6 +236,11 @@ static void look_at_end(struct odp_process *p)
     p->end.status = info.si_status;
 }
 
+static bool leaves_a_service(const struct odp_process *p)
+{
+    return p->role != ODP_ROLE_SERVICE && p->role != ODP_ROLE_PROBE;
+}
+
 static void on_leader_ended(uv_poll_t *poll_handle, int status, int events)
 {
     struct odp_process *p = poll_handle->data;
@@ -243,7 +253,7 @@ static void on_leader_ended(uv_poll_t *poll_handle, int status, int events)
     look_at_end(p);
     p->leader_ended = true;
     read_status(p); // before its end is told, so that it has run
-    if ((p->role != ODP_ROLE_SERVICE && p->state != ODP_PROCESS_ENDING) || !group_lives(p)) {
+    if ((leaves_a_service(p) && p->state != ODP_PROCESS_ENDING) || !group_lives(p)) {
         finish(p);
         return;
     }

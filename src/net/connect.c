@@ -21,7 +21,7 @@ static void prepare(int fd, const struct odp_address *a)
         return;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (!odp_address_is_loopback(a)) // a peer on this machine cannot vanish silently
-        odp_keepalive_set(fd);
+        odp_keepalive_set(fd, ODP_KEEPALIVE_USEC);
 }
 
 int odp_connect(const struct odp_address *a, int *ret_fd)

@@ -8,15 +8,25 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#define IDLE_SEC        60
-#define INTERVAL_SEC    15
-#define N_PROBES        4
-#define USER_TIMEOUT_MS 120000
+#define INTERVAL_SEC         15
+#define N_PROBES             4
+#define USER_TIMEOUT_MIN_SEC 120
 
-void odp_keepalive_set(int fd)
+// With TCP_USER_TIMEOUT the kernel does not count probes: it ends the connection at the first
+// probe's turn that comes this long after the last sign of life, tcp(7). Below idle time and probes
+// together that would be after one lost probe.
+static unsigned user_timeout_ms(int idle_sec)
 {
-    const int on = 1, idle = IDLE_SEC, interval = INTERVAL_SEC, probes = N_PROBES;
-    const unsigned user_timeout = USER_TIMEOUT_MS;
+    unsigned sec = (unsigned)idle_sec + N_PROBES * INTERVAL_SEC;
+
+    return 1000 * (sec < USER_TIMEOUT_MIN_SEC ? USER_TIMEOUT_MIN_SEC : sec);
+}
+
+void odp_keepalive_set(int fd, uint64_t idle_usec)
+{
+    const int on = 1, idle = (int)(idle_usec / ODP_USEC_PER_SEC);
+    const int interval = INTERVAL_SEC, probes = N_PROBES;
+    const unsigned user_timeout = user_timeout_ms(idle);
 
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));

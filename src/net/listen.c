@@ -24,17 +24,14 @@
 #define BACKLOG      4096
 #define ACCEPT_BATCH 64
 
-// Accepted sockets inherit these, tcp(7): no system call for each connection.
 static void set_tcp_options(int fd, int family)
 {
     const int on = 1, off = 0;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
     if (family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    odp_keepalive_set(fd);
 }
 
 // A socket file whose listener died refuses connections; one that is alive must stay.
@@ -153,6 +150,39 @@ bool odp_is_exhaustion(int error)
     return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
+// ---- accepting ---------------------------------------------------------------------------------
+
+static void tune(int fd, uint64_t keepalive_usec)
+{
+    const int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    odp_keepalive_set(fd, keepalive_usec);
+}
+
+void odp_listener_tune(struct odp_listener *l, uint64_t keepalive_usec)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    if (l->is_unix)
+        return;
+    tune(l->io.fd, keepalive_usec);
+    l->keepalive_usec = keepalive_usec;
+    // Of a listener the kernel gives the length of its queue here.
+    l->n_untuned =
+        getsockopt(l->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_unacked : 0;
+}
+
+static void hand_on(struct odp_listener *l, int fd)
+{
+    if (l->n_untuned > 0) {
+        l->n_untuned--;
+        tune(fd, l->keepalive_usec);
+    }
+    l->on_accept(l, fd);
+}
+
 static void on_readable(struct odp_io *io, uint32_t events)
 {
     struct odp_listener *l = ODP_CONTAINER_OF(io, struct odp_listener, io);
@@ -166,7 +196,7 @@ static void on_readable(struct odp_io *io, uint32_t events)
     for (int i = 0; i < n_most && !l->paused && l->io.fd >= 0; i++) {
         int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            l->on_accept(l, fd);
+            hand_on(l, fd);
             continue;
         }
         int error = -errno;
@@ -186,7 +216,7 @@ void odp_listener_drain(struct odp_listener *l)
     while (l->io.fd >= 0) {
         int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
-            l->on_accept(l, fd);
+            hand_on(l, fd);
         else if (errno != ECONNABORTED && errno != EINTR)
             return;
     }

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "diag.h"
 #include "odp/base/fd.h"
 
 #define RCV_SHUTDOWN 1 // the kernel's name of that bit of sk_shutdown
@@ -68,27 +68,6 @@ static void build_query(const struct sockaddr_storage *own, const struct sockadd
     memcpy(id->idiag_dst, ip, n);
 }
 
-// The attribute `type` behind the fixed part of the reply, as its first byte; -1 if it is not
-// there. Copied out piece by piece: netlink aligns to 4 bytes, which the RTA_ macros hide in casts.
-static int attribute(const char *p, size_t n_bytes, unsigned short type)
-{
-    struct rtattr a;
-
-    while (n_bytes >= sizeof(a)) {
-        memcpy(&a, p, sizeof(a));
-        if (a.rta_len < sizeof(a) || a.rta_len > n_bytes)
-            break;
-        if (a.rta_type == type && a.rta_len > sizeof(a))
-            return (unsigned char)p[sizeof(a)];
-        size_t step = RTA_ALIGN(a.rta_len);
-        if (step > n_bytes)
-            break;
-        p += step;
-        n_bytes -= step;
-    }
-    return -1;
-}
-
 // The reply's verdict: 1 it has left, 0 it has not, negative: no such socket here.
 static int judge(const char *reply, size_t n_bytes)
 {
@@ -104,8 +83,10 @@ static int judge(const char *reply, size_t n_bytes)
         return -ENOENT;
     if (m.idiag_inode == 0)
         return 1;
-    int bits = attribute(reply + n_fixed, h.nlmsg_len - n_fixed, INET_DIAG_SHUTDOWN);
-    return bits > 0 && (bits & RCV_SHUTDOWN);
+    size_t n;
+    const char *bits =
+        odp_diag_attribute(reply + n_fixed, h.nlmsg_len - n_fixed, INET_DIAG_SHUTDOWN, &n);
+    return bits && n > 0 && (*bits & RCV_SHUTDOWN);
 }
 
 static int look_up(const struct sockaddr_storage *own, const struct sockaddr_storage *other)

@@ -22,7 +22,7 @@ _Static_assert(ODP_HTTP_PEEK_BYTES <= ODP_RELAY_BUFFER_BYTES, "the shared buffer
 
 struct texts {
     char title[ODP_NAME_MAX + 64];
-    char reason[ODP_REASON_MAX + 64];
+    char reason[ODP_REASON_MAX + ODP_SPAN_MAX + 64];
 };
 
 static enum odp_http look(const struct odp_visit *v, bool *ret_is_head)
@@ -56,9 +56,12 @@ static void say_starting(const struct odp_managed *m, struct odp_page *page, str
 
     snprintf(t->title, sizeof(t->title), "%s %s", m->config->name,
              is_proxy ? "does not answer yet" : "is starting");
-    snprintf(t->reason, sizeof(t->reason), "%s",
-             is_proxy ? "Something else starts it. It is tried until it answers."
-                      : "It was asleep, and is awake in a moment.");
+    if (m->machine.state == ODP_SERVICE_REQUIRING)
+        snprintf(t->reason, sizeof(t->reason), "It %s.", m->machine.reason);
+    else
+        snprintf(t->reason, sizeof(t->reason), "%s",
+                 is_proxy ? "Something else starts it. It is tried until it answers."
+                          : "It was asleep, and is awake in a moment.");
     page->retry_sec = ODP_PAGE_REFRESH_SEC;
     page->refresh = true;
 }
@@ -67,9 +70,22 @@ static void say_timeout(const struct odp_managed *m, struct texts *t)
 {
     char span[ODP_SPAN_MAX];
 
+    if (m->machine.state == ODP_SERVICE_READY && m->n_taken >= m->config->max_connections) {
+        snprintf(t->title, sizeof(t->title), "%s has no place free", m->config->name);
+        snprintf(t->reason, sizeof(t->reason),
+                 "All that it serves at once, %u, stayed while you waited for %s.",
+                 m->config->max_connections,
+                 odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));
+        return;
+    }
     snprintf(t->title, sizeof(t->title), "%s is not ready yet", m->config->name);
-    snprintf(t->reason, sizeof(t->reason), "It did not answer while you waited for %s.",
-             odp_span_format(m->config->wait_timeout_usec, span, sizeof(span)));
+    odp_span_format(m->config->wait_timeout_usec, span, sizeof(span));
+    if (m->machine.state == ODP_SERVICE_REQUIRING)
+        snprintf(t->reason, sizeof(t->reason), "It %s, while you waited for %s.", m->machine.reason,
+                 span);
+    else
+        snprintf(t->reason, sizeof(t->reason), "It did not answer within %s ([wait] timeout).",
+                 span);
 }
 
 // By what is true now: a client that spoke late may have missed what it was turned away for.
@@ -89,7 +105,7 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
         say_timeout(m, t);
     } else if (s == ODP_SERVICE_FAILED) {
         say_failed(m, page, t);
-    } else if (event == ODP_CONN_EV_PAGE || s == ODP_SERVICE_READY ||
+    } else if (event == ODP_CONN_EV_PAGE || s == ODP_SERVICE_READY || s == ODP_SERVICE_REQUIRING ||
                odp_service_is_trying(&m->machine)) {
         say_starting(m, page, t);
     } else {

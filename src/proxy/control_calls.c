@@ -168,7 +168,7 @@ void control_check_wait(struct control_client *client)
     bool done = s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED ||
                 (s == ODP_SERVICE_READY && start) || (s == ODP_SERVICE_FROZEN && !start);
     // A restart that was asked for behind the stop: the stop itself is over.
-    if (!start && s == ODP_SERVICE_STARTING)
+    if (!start && (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING))
         done = true;
     if (!done)
         return;

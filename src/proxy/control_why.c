@@ -5,6 +5,7 @@
 
 #include "control_internal.h"
 #include "odp/net/peer.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 #define LISTED_MAX 100 // connections told one by one
@@ -68,6 +69,38 @@ static uint64_t span_until(uint64_t deadline_usec)
     return deadline_usec > now_usec ? deadline_usec - now_usec : 0;
 }
 
+static cJSON *relation(const char *name, const char *state)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "name", name);
+    cJSON_AddStringToObject(o, "state", state);
+    return o;
+}
+
+// What it requires, and who uses it because they require it.
+static void add_requires(cJSON *o, const struct odp_managed *m)
+{
+    struct odp_manager *mgr = m->manager;
+    cJSON *requires = cJSON_AddArrayToObject(o, "requires");
+    cJSON *by = cJSON_AddArrayToObject(o, "required_by");
+
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        const char *name = m->config->required_services[i].text;
+        const struct odp_managed *r = odp_manager_find(mgr, name);
+        cJSON_AddItemToArray(requires, relation(name, r ? odp_managed_state(r) : "invalid"));
+    }
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        const struct odp_managed *user = mgr->services[i];
+        enum odp_requires_use use = odp_requires_use_of(user, m);
+        if (use == ODP_REQUIRES_NONE)
+            continue;
+        cJSON *item = relation(user->config->name, odp_managed_state(user));
+        cJSON_AddBoolToObject(item, "waits", use == ODP_REQUIRES_WAITS);
+        cJSON_AddItemToArray(by, item);
+    }
+}
+
 cJSON *control_why(const struct odp_managed *m, bool may_see)
 {
     const struct odp_service *s = &m->machine;
@@ -82,13 +115,19 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);
     cJSON_AddNumberToObject(o, "connections", m->n_connections);
+    cJSON_AddNumberToObject(o, "max_connections", m->config->max_connections);
     cJSON_AddNumberToObject(o, "waiting", m->n_waiting);
     cJSON *clients = cJSON_AddArrayToObject(o, "clients");
     add_visits(clients, &m->relayed, may_see);
     add_visits(clients, &m->waiting, may_see);
+    add_requires(o, m);
     add_seconds(o, "window_seconds",
                 s->settings.can_stop ? m->config->idle_timeout_usec : ODP_NEVER);
     add_seconds(o, "sleeps_in_seconds", ready ? span_until(s->deadline_usec) : ODP_NEVER);
+    bool direct = ready && s->n_direct > 0;
+    cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
+    add_moment(o, "direct_at", direct ? story->direct_usec : 0);
+    cJSON_AddStringToObject(o, "target", m->config->target_text);
     add_moment(o, "stopped_at", story->stopped_usec);
     add_text(o, "stopped_reason", story->stopped_reason);
     add_moment(o, "failed_at", story->failed_usec);

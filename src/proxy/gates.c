@@ -81,6 +81,7 @@ int gate_give(struct odp_gate *gate, struct odp_managed *m, const struct odp_add
     gate->address = *address;
     gate->listener.on_accept = odp_visit_accept;
     gate->listener.data = m;
+    odp_listener_tune(&gate->listener, m->config->keepalive_usec);
     return 0;
 }
 

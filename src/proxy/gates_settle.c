@@ -334,6 +334,9 @@ static void conclude(struct odp_managed *m)
 {
     bool in_other_hands = m->is_stuck && m->fault[0] == '\0';
 
+    for (size_t i = 0; i < m->n_gates; i++)
+        if (m->gates[i]->listener.keepalive_usec != m->config->keepalive_usec)
+            odp_listener_tune(&m->gates[i]->listener, m->config->keepalive_usec);
     for (size_t i = 0; i < m->n_gates && !m->is_stuck; i++)
         set_access(m, m->gates[i]);
     if (m->is_stuck)

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "odp/base/log.h"
-#include "odp/proxy/answer.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/probe.h"
 #include "odp/proxy/visit.h"
 
 // ---- coming ------------------------------------------------------------------------------------
@@ -32,8 +32,7 @@ struct odp_managed *odp_managed_new(struct odp_manager *mgr, struct odp_config_s
     odp_list_init(&m->leaving);
     odp_list_init(&m->release_node);
     odp_ledger_init(&m->ledger, odp_boottime_usec());
-    m->tries.interval_usec = config->ready_interval_usec;
-    odp_tries_stop(&m->tries);
+    odp_tries_init(&m->tries, config);
     m->armed_usec = ODP_NEVER;
     uv_timer_init(odp_io_loop_uv(mgr->loop), &m->timer);
     m->timer.data = m;
@@ -51,7 +50,11 @@ static struct odp_service_settings settings_of(const struct odp_managed *m)
         .stop_timeout_usec = config->stop_timeout_usec,
         .drain_timeout_usec = config->drain_timeout_usec,
         .stop_after_usec = ODP_NEVER,
-        .can_stop = config->backend != ODP_BACKEND_NONE || previous,
+        // A plain proxy that requires others sleeps, so that they can.
+        .can_stop =
+            config->backend != ODP_BACKEND_NONE || config->n_required_services > 0 || previous,
+        .requires_timeout_usec =
+            m->machine.settings.requires_timeout_usec, // proxy/requires sees to it
     };
 
     if (previous && previous->stop_timeout_usec > settings.stop_timeout_usec)
@@ -105,16 +108,30 @@ static void keep_previous(struct odp_managed *m, struct odp_config_service *befo
     m->previous = NULL;
 }
 
+// [ready] may say other things than when the probe under way was begun.
+static void probe_anew(struct odp_managed *m)
+{
+    odp_probe_end(m);
+    if (m->probe)
+        odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+    odp_tries_set(&m->tries, m->config);
+    if (m->active && odp_service_is_trying(&m->machine))
+        odp_tries_begin(&m->tries, odp_now_usec());
+}
+
 void odp_managed_configure(struct odp_managed *m, struct odp_config_service *config)
 {
     struct odp_config_service *before = m->config;
     bool begins_to_start =
         before->backend == ODP_BACKEND_NONE && config->backend != ODP_BACKEND_NONE;
     bool needs_no_probe = before->probe != ODP_PROBE_NONE && config->probe == ODP_PROBE_NONE;
+    bool shows_page = before->wait_mode != ODP_WAIT_PAGE && config->wait_mode == ODP_WAIT_PAGE;
+    bool is_probed_anew = before->digest != config->digest;
 
     m->config = config;
     keep_previous(m, before);
-    m->tries.interval_usec = config->ready_interval_usec;
+    if (is_probed_anew)
+        probe_anew(m);
     if (!m->active)
         return;
     set_machine(m);
@@ -122,9 +139,10 @@ void odp_managed_configure(struct odp_managed *m, struct odp_config_service *con
         odp_managed_event(m, ODP_EVENT_LOST, "its new [backend] is looked at");
     if (needs_no_probe && m->machine.state == ODP_SERVICE_PROBING)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
-    odp_list_foreach_safe (it, &m->waiting) {
-        odp_answer_page(ODP_CONTAINER_OF(it, struct odp_visit, node));
-    }
+    if (shows_page)
+        odp_visits_page(m);
+    odp_visits_queue(m); // there may be more places
+    odp_visits_release_soon(m->manager);
     odp_visits_pace(m);
 }
 
@@ -145,6 +163,7 @@ void odp_managed_end(struct odp_managed *m, const char *why)
     m->active = false;
     odp_control_on_end(m->manager->control, m);
     odp_tries_stop(&m->tries);
+    odp_probe_end(m);
     odp_visits_dismiss(m);
     m->machine = (struct odp_service){.deadline_usec = ODP_NEVER};
     odp_config_service_free(m->previous);
@@ -190,6 +209,7 @@ void odp_managed_close(struct odp_managed *m)
     m->active = false;
     odp_gates_close(m);
     odp_visits_drop(m);
+    odp_probe_end(m);
     uv_close((uv_handle_t *)&m->timer, NULL);
 }
 

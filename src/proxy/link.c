@@ -19,7 +19,7 @@
 #include "renames.h"
 
 #define CHILD_FD     3
-#define ASIDE_ID     UINT32_MAX // of what no machine asks; none counts so far
+#define ASIDE_ID     (ODP_PROTO_PROBE_ID - 1) // of what no machine asks; none counts so far
 #define PAUSE_MIN_MS 250
 #define PAUSE_MAX_MS 30000
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC) // it ran this long: the next respawn is at once
@@ -247,7 +247,7 @@ int odp_link_new(struct odp_manager *mgr, struct odp_link **ret)
     link->io = (struct odp_io){.fd = -1, .on_event = on_link_event};
     outbox_init(&link->outbox);
     renames_init(&link->renames);
-    link->rename_id = (uint32_t)odp_realtime_usec();
+    link->rename_id = (uint32_t)odp_realtime_usec() % ASIDE_ID;
     uv_timer_init(odp_io_loop_uv(mgr->loop), &link->respawn_timer);
     link->respawn_timer.data = link;
     *ret = link;
@@ -295,7 +295,7 @@ void odp_link_rename(struct odp_link *link, const struct odp_link_rename *rename
 {
     if (!link || link->io.fd < 0 || n == 0)
         return;
-    if (++link->rename_id == 0 || link->rename_id == ASIDE_ID)
+    if (++link->rename_id >= ASIDE_ID)
         link->rename_id = 1;
     if (renames_add(&link->renames, link->rename_id, renames, n) < 0)
         odp_log(ODP_LOG_ERR, NULL, "out of memory: what the launcher says may be misunderstood");

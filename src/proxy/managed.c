@@ -8,16 +8,20 @@
 #include <string.h>
 
 #include "odp/base/log.h"
+#include "odp/net/direct.h"
 #include "odp/net/relay.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 static enum odp_ledger_phase phase_of(enum odp_service_state s)
 {
     switch (s) {
     case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_REQUIRING: // nothing of it runs
     case ODP_SERVICE_FROZEN:
     case ODP_SERVICE_FAILED: return ODP_LEDGER_ASLEEP;
     case ODP_SERVICE_STARTING:
@@ -40,7 +44,7 @@ static void keep_ledger(struct odp_managed *m)
     uint64_t now_usec = odp_boottime_usec();
 
     odp_ledger_enter(&m->ledger, phase_of(s), now_usec);
-    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
+    if (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING || s == ODP_SERVICE_THAWING)
         odp_ledger_wake_begin(&m->ledger, now_usec);
     else if (s == ODP_SERVICE_READY || s == ODP_SERVICE_FAILED)
         odp_ledger_wake_end(&m->ledger, s == ODP_SERVICE_READY, now_usec);
@@ -57,11 +61,14 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
         // What a bare probe may still find out counts only where probes are asked.
         if (m->probe && (s != ODP_SERVICE_READY || m->config->probe == ODP_PROBE_NONE))
             odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+        if (s == ODP_SERVICE_STOPPING)
+            odp_visits_take_back(m);
     } else if (s != ODP_SERVICE_PROBING || kind != ODP_EVENT_RUNNING ||
                m->tries.next_usec == ODP_NEVER) {
         // From starting to probing the rounds that began at the start request simply go on.
         odp_tries_begin(&m->tries, odp_now_usec());
     }
+    odp_probe_on_change(m, kind);
 }
 
 static void on_change(struct odp_managed *m, const struct odp_service_effects *fx,
@@ -90,6 +97,8 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
 static void carry_out(struct odp_managed *m, const struct odp_service_effects *fx,
                       enum odp_service_event_kind kind)
 {
+    bool had_previous = m->previous;
+
     if (fx->changed)
         on_change(m, fx, kind);
     if (fx->request)
@@ -98,19 +107,56 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_visits_cut(m);
     if (fx->waiters == ODP_WAITERS_RELEASE)
         odp_visits_release(m);
-    else if (fx->waiters == ODP_WAITERS_DENY)
+    if (fx->waiters == ODP_WAITERS_DENY) {
         odp_visits_deny(m);
-    odp_managed_arm(m);
+        odp_requires_deny(m);
+    }
     if (fx->changed)
+        odp_visits_pace(m);
+    odp_managed_arm(m);
+    if (fx->changed) {
         odp_control_on_state(m->manager->control, m);
+        odp_requires_on_change(m, kind);
+    }
     // Without a probe, running is as good as an answer. A refusal later is still believed.
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
         m->config->probe == ODP_PROBE_NONE)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     // What was stopped has become a plain proxy meanwhile: that is never stopped.
-    if (fx->changed && m->machine.state == ODP_SERVICE_STOPPED &&
-        m->config->backend == ODP_BACKEND_NONE)
+    if (had_previous && !m->previous && m->machine.state == ODP_SERVICE_STOPPED &&
+        !m->machine.settings.can_stop)
         odp_managed_event(m, ODP_EVENT_LOST, "its new [backend] is looked at");
+}
+
+_Static_assert(ODP_RELAY_BUFFER_BYTES >= ODP_DIRECT_BUFFER_BYTES, "the shared buffer is too small");
+
+// Looked up once, when the quiet window has really ended: odp has no connection of its own then.
+static unsigned count_direct(struct odp_managed *m, const struct odp_service_event *event)
+{
+    const struct odp_service *s = &m->machine;
+
+    if (!m->config->count_direct || event->kind != ODP_EVENT_DEADLINE ||
+        s->state != ODP_SERVICE_READY || event->now_usec < s->deadline_usec ||
+        m->n_connections + m->n_waiting > 0)
+        return 0;
+    int n = odp_direct_count(odp_managed_target(m), odp_relays_buffer(m->manager->relays),
+                             ODP_RELAY_BUFFER_BYTES);
+    if (n < 0 && !m->manager->direct_said) {
+        m->manager->direct_said = true;
+        odp_log(ODP_LOG_WARNING, m->config->name,
+                "cannot look for connections that are not odp's (%s): none are counted",
+                strerror(-n));
+    }
+    return n > 0 ? (unsigned)n : 0;
+}
+
+static void say_direct(struct odp_managed *m, unsigned n)
+{
+    m->story.direct_usec = odp_realtime_usec();
+    if (m->machine.n_direct == 0)
+        odp_log(ODP_LOG_INFO, m->config->name,
+                "%u direct connections to %s keep it awake ([idle] count_direct)", n,
+                m->config->target_text);
 }
 
 static void step(struct odp_managed *m, struct odp_service_event *event)
@@ -121,7 +167,11 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
         return;
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
-    event->n_waiting = m->n_waiting;
+    event->n_waiting = m->n_waiting + m->n_requiring;
+    event->n_dependents = m->n_dependents;
+    event->n_direct = count_direct(m, event);
+    if (event->n_direct > 0)
+        say_direct(m, event->n_direct);
     if (odp_service_step(&m->machine, event, &fx) == 0)
         carry_out(m, &fx, event->kind);
 }
@@ -137,8 +187,14 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
 {
     struct odp_service_event event = {.id = report->id, .reason = report->reason};
 
+    if (report->id & ODP_PROTO_PROBE_ID) {
+        odp_probe_report(m, report);
+        return;
+    }
     switch (report->state) {
-    case ODP_PROTO_RUNNING: event.kind = ODP_EVENT_RUNNING; break;
+    case ODP_PROTO_RUNNING:
+        event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
+        break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:
@@ -153,9 +209,14 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         event.kind = ODP_EVENT_FAILED;
         break;
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
+    case ODP_PROTO_ANSWERS:
+    case ODP_PROTO_SILENT:
     case ODP_PROTO_DONE:
     case ODP_PROTO_NO_STATE: return;
     }
+    // What it would have answered late it answers no more.
+    if (m->machine.state == ODP_SERVICE_FAILED && event.kind != ODP_EVENT_RUNNING)
+        odp_probe_end(m);
     step(m, &event);
 }
 
@@ -163,7 +224,8 @@ static uint64_t next_deadline(const struct odp_managed *m)
 {
     uint64_t deadline = odp_usec_min(m->machine.deadline_usec, odp_visits_deadline(m));
 
-    if (odp_visits_want_try(m))
+    deadline = odp_usec_min(deadline, odp_probe_deadline(m));
+    if (odp_visits_want_try(m) || odp_probe_is_wanted(m))
         deadline = odp_usec_min(deadline, m->tries.next_usec);
     return deadline;
 }
@@ -175,10 +237,13 @@ static void on_timer(uv_timer_t *timer)
 
     m->armed_usec = ODP_NEVER;
     if (m->machine.deadline_usec <= now_usec)
-        odp_managed_event(m, ODP_EVENT_DEADLINE, NULL);
+        odp_managed_event(m, ODP_EVENT_DEADLINE, odp_probe_last_answer(m));
     odp_visits_expire(m, now_usec);
+    odp_probe_expire(m, now_usec);
     if (odp_visits_want_try(m) && odp_tries_due(&m->tries, now_usec))
         odp_visits_try(m);
+    if (odp_probe_is_wanted(m) && odp_tries_due(&m->tries, now_usec))
+        odp_probe_begin(m);
     odp_managed_arm(m);
 }
 

@@ -15,6 +15,8 @@
 #include "odp/base/log.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 // Without a connection to close, descriptors may become free in other programs only.
@@ -92,6 +94,7 @@ static void begin_services(struct odp_manager *mgr)
     for (size_t i = 0; i < mgr->n_services; i++)
         if (mgr->services[i]->n_gates > 0)
             odp_managed_begin(mgr->services[i]);
+    odp_requires_refresh(mgr);
     for (size_t i = 0; i < mgr->n_strays; i++)
         odp_log(ODP_LOG_WARNING, NULL,
                 "passed socket %s belongs to no sound service: its connections are closed",
@@ -110,6 +113,7 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     mgr->system = system;
     mgr->loop = loop;
     odp_list_init(&mgr->release_queue);
+    odp_list_init(&mgr->release_turn.node);
     uv_timer_init(odp_io_loop_uv(loop), &mgr->retry_timer);
     mgr->retry_timer.data = mgr;
     int r = odp_relays_new(loop, &mgr->relays);
@@ -223,9 +227,7 @@ static void resume_listeners(struct odp_manager *mgr)
     mgr->exhausted_said = false;
     mgr->exhausted = false;
     uv_timer_stop(&mgr->retry_timer);
-    // Who waits already comes before who would be accepted.
-    for (size_t i = 0; i < mgr->n_services && !mgr->exhausted; i++)
-        odp_visits_release_next(mgr);
+    odp_visits_release_soon(mgr);
     odp_gates_retry(mgr);
 }
 

@@ -16,6 +16,7 @@
 #include "odp/net/systemd.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 // ---- report ------------------------------------------------------------------------------------
@@ -295,6 +296,7 @@ static int carry_out(struct reloading *r, struct odp_config *config)
     rebuild(r, services, departed);
     odp_gates_settle(mgr);
     begin_all(r);
+    odp_requires_refresh(mgr);
     odp_ledger_file_changed(mgr->ledger_file);
     return 0;
 }

@@ -4,10 +4,12 @@
 
 #include "odp/proxy/story.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "odp/net/peer.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
 
 // Without memory the story has a gap, no more.
@@ -24,6 +26,15 @@ static void forget_where_from(struct odp_story *story)
     story->woken_from = NULL;
 }
 
+static void tell_dependent(struct odp_managed *m)
+{
+    const struct odp_managed *waiter = odp_requires_first_waiter(m);
+    char text[ODP_NAME_MAX + sizeof(", which requires it")];
+
+    snprintf(text, sizeof(text), "%s, which requires it", waiter ? waiter->config->name : "one");
+    tell(&m->story.woken_usec, &m->story.woken_by, text);
+}
+
 // Of the clients that wait, the one that has waited longest woke it.
 static void tell_waker(struct odp_managed *m, enum odp_service_event_kind kind)
 {
@@ -31,6 +42,10 @@ static void tell_waker(struct odp_managed *m, enum odp_service_event_kind kind)
     char from[ODP_ADDRESS_TEXT_MAX];
 
     forget_where_from(story);
+    if (odp_list_empty(&m->waiting) && m->n_requiring > 0) {
+        tell_dependent(m);
+        return;
+    }
     if (odp_list_empty(&m->waiting)) {
         tell(&story->woken_usec, &story->woken_by,
              kind == ODP_EVENT_START ? "odp start" : "a request made before it had ended");
@@ -52,7 +67,10 @@ void odp_story_on_change(struct odp_managed *m, enum odp_service_state from,
         tell(&story->stopped_usec, &story->stopped_reason, s->reason);
     } else if (s->state == ODP_SERVICE_FAILED) {
         tell(&story->failed_usec, &story->failed_reason, s->reason);
-    } else if (s->state == ODP_SERVICE_STARTING || s->state == ODP_SERVICE_THAWING) {
+    } else if (s->state == ODP_SERVICE_STARTING && from == ODP_SERVICE_REQUIRING) {
+        return; // who woke it is told already
+    } else if (s->state == ODP_SERVICE_REQUIRING || s->state == ODP_SERVICE_STARTING ||
+               s->state == ODP_SERVICE_THAWING) {
         tell_waker(m, kind);
     } else if (s->state == ODP_SERVICE_PROBING && kind == ODP_EVENT_RUNNING &&
                from != ODP_SERVICE_STARTING) {

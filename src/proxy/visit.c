@@ -31,6 +31,13 @@ static bool counts_as_try(enum odp_conn_state s)
     return s == ODP_CONN_TRYING || s == ODP_CONN_EARLY;
 }
 
+// A try may become a connection at any moment, whatever the others do: it has its place from the
+// beginning.
+static bool takes_place(enum odp_conn_state s)
+{
+    return counts_as_try(s) || counts_as_connection(s);
+}
+
 static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
 {
     struct odp_managed *m = v->service;
@@ -44,6 +51,8 @@ static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
         m->n_waiting += n;
     if (counts_as_connection(s))
         m->n_connections += n;
+    if (takes_place(s))
+        m->n_taken += n;
     if (s == ODP_CONN_CONNECTING)
         m->manager->n_connecting += n;
 }
@@ -221,11 +230,10 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
             odp_visits_queue(m);
         return;
     }
-    // It has answered somebody since this try began: what ended was the try alone.
-    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY) {
-        odp_visits_release(m);
+    // It has answered somebody since this try began: what ended was the try alone. Its place is
+    // free, and so it is released again.
+    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY)
         return;
-    }
     odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
     odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
     // The service may have ended while this connection was on its way, and counted as no waiter.
@@ -242,7 +250,7 @@ static bool answer(struct odp_visit *v, enum odp_conn_event event)
         odp_log(ODP_LOG_DEBUG, m->config->name, "a client is shown the waiting page");
     else
         odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
-                event == ODP_CONN_EV_TIMEOUT ? "it waited too long"
+                event == ODP_CONN_EV_TIMEOUT ? "it waited too long ([wait] timeout)"
                 : m->active                  ? m->machine.reason
                                              : m->fault);
     return odp_answer_begin(v, event);
@@ -263,7 +271,8 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);
         copy_early(v);
-        odp_visits_try(m);
+        if (!m->tries.early_end) // a forwarder is not to be tried as fast as it resets
+            odp_visits_try(m);
     }
     if (fx & ODP_CONN_FX_CONSUME)
         consume_copied(v);
@@ -287,7 +296,7 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
 {
     struct odp_managed *m = v->service;
     enum odp_conn_state from = v->state;
-    unsigned n_waiting = m->n_waiting, n_connections = m->n_connections;
+    unsigned n_waiting = m->n_waiting, n_connections = m->n_connections, n_taken = m->n_taken;
     unsigned fx = odp_conn_step(&v->state, event);
 
     if (v->state != from) {
@@ -296,9 +305,12 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     }
     bool state_changed = v->state != from;
     bool counts_changed = m->n_waiting != n_waiting || m->n_connections != n_connections;
+    bool frees_place = m->n_taken < n_taken;
     carry_out(v, from, event, fx);
-    if (from == ODP_CONN_CONNECTING && !m->manager->exhausted)
-        odp_visits_release_next(m->manager);
+    if (frees_place)
+        odp_visits_queue(m);
+    if (frees_place || from == ODP_CONN_CONNECTING)
+        odp_visits_release_soon(m->manager);
     if (counts_changed) {
         odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
@@ -363,13 +375,16 @@ void odp_visit_accept(struct odp_listener *l, int fd)
         io->ready |= EPOLLPRI;
     odp_list_append(&m->waiting, &v->node);
     count_one(v, v->state, 1);
-    if (!m->active) { // one of the last, from the queue of a socket that is about to close
+    if (!m->active) // one of the last, from the queue of a socket that is about to close
         odp_visit_event(v, ODP_CONN_EV_DENY);
-    } else if (m->machine.state == ODP_SERVICE_READY) {
+    else if (m->machine.state == ODP_SERVICE_READY)
         odp_visit_release(v);
-    } else {
+    if (v->state == ODP_CONN_HELD) { // retired or not: it is freed after this batch
         odp_visits_pace(m);
-        odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
+        if (m->machine.state == ODP_SERVICE_READY) // queued: it waits like any other
+            odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+        else
+            odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
     }
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring.
+// What concerns all visits of a service at once: releasing, denying, cutting, trying, expiring, and
+// how many there may be.
 
 #include "odp/proxy/visit.h"
+
+#include "odp/proxy/answer.h"
+#include "odp/proxy/probe.h"
 
 #define CONNECTS_MAX 128 // upstream connects under way to ready services, of all together
 
@@ -11,72 +15,158 @@ static struct odp_visit *visit_of(struct odp_list *node)
     return ODP_CONTAINER_OF(node, struct odp_visit, node);
 }
 
+static bool has_place(const struct odp_managed *m)
+{
+    return m->n_taken < m->config->max_connections;
+}
+
+static bool may_connect(const struct odp_manager *mgr)
+{
+    return mgr->n_connecting < CONNECTS_MAX && !mgr->exhausted;
+}
+
+// ---- accepting ---------------------------------------------------------------------------------
+
+// Above the bounds the kernel's queue holds the rest. Whoever waits for a ready service has a claim
+// to its next place: nobody is accepted to overtake them. In any other state a visitor must be
+// seen, however many are connected still: who else would wake a service that somebody froze?
 void odp_visits_pace(struct odp_managed *m)
 {
-    odp_gates_pause(m, m->active && m->n_waiting >= m->config->max_waiting);
+    bool full = m->n_waiting >= m->config->max_waiting ||
+                (m->machine.state == ODP_SERVICE_READY &&
+                 m->n_connections + m->n_waiting >= m->config->max_connections);
+
+    odp_gates_pause(m, m->active && full);
 }
+
+// ---- releasing ---------------------------------------------------------------------------------
 
 void odp_visit_release(struct odp_visit *v)
 {
     struct odp_managed *m = v->service;
 
-    if (m->manager->n_connecting < CONNECTS_MAX && !m->manager->exhausted)
+    if (!odp_list_empty(&m->release_node))
+        return; // others wait already: it comes after them
+    if (v->state != ODP_CONN_TRYING && !has_place(m))
+        return; // who ends makes room, and odp_visits_queue() sees to the rest
+    if (may_connect(m->manager))
         odp_visit_event(v, ODP_CONN_EV_RELEASE);
     else
         odp_visits_queue(m);
 }
 
+// Only while it is ready there is anybody to release.
 void odp_visits_queue(struct odp_managed *m)
 {
-    if (odp_list_empty(&m->release_node))
+    if (m->active && m->machine.state == ODP_SERVICE_READY && m->n_waiting > 0 &&
+        odp_list_empty(&m->release_node))
         odp_list_append(&m->manager->release_queue, &m->release_node);
 }
 
-void odp_visits_release_next(struct odp_manager *mgr)
+static void on_release_turn(struct odp_io_turn *turn)
 {
-    if (!odp_list_empty(&mgr->release_queue))
+    struct odp_manager *mgr = ODP_CONTAINER_OF(turn, struct odp_manager, release_turn);
+
+    // Each one leaves the queue, or nobody may connect any more.
+    while (!odp_list_empty(&mgr->release_queue) && may_connect(mgr))
         odp_visits_release(
             ODP_CONTAINER_OF(mgr->release_queue.next, struct odp_managed, release_node));
 }
 
+// A turn, because who asks may be in the middle of a list of visits, and releasing may end some.
+void odp_visits_release_soon(struct odp_manager *mgr)
+{
+    if (odp_list_empty(&mgr->release_queue) || !may_connect(mgr))
+        return;
+    mgr->release_turn.on_turn = on_release_turn;
+    odp_io_turn_add(mgr->loop, &mgr->release_turn);
+}
+
+// A try has its place already.
+static bool wants_release(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state == ODP_CONN_TRYING || (v->state == ODP_CONN_HELD && has_place(v->service));
+}
+
+static bool is_connected(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state != ODP_CONN_HELD;
+}
+
+// An event of one visit may end any other, so nothing of a list is kept across one: it is begun
+// anew each time. What the event does to its own visit must take it out of the next search.
+static struct odp_visit *first_of(const struct odp_list *list, uint64_t now_usec,
+                                  bool (*is_wanted)(const struct odp_visit *v, uint64_t now_usec))
+{
+    odp_list_foreach (it, list) {
+        if (is_wanted(visit_of(it), now_usec))
+            return visit_of(it);
+    }
+    return NULL;
+}
+
 void odp_visits_release(struct odp_managed *m)
 {
+    struct odp_visit *v;
+
     odp_list_remove(&m->release_node);
-    odp_list_foreach_safe (it, &m->waiting) {
-        if (m->machine.state != ODP_SERVICE_READY)
-            return; // the target refused meanwhile
-        if (!odp_list_empty(&m->release_node))
-            return; // no room for more: queued
-        struct odp_visit *v = visit_of(it);
-        if (v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING)
-            odp_visit_release(v);
-    }
+    // Until the target refuses, nobody has a place, or there is no room for more connects and the
+    // rest is queued.
+    while (m->machine.state == ODP_SERVICE_READY && odp_list_empty(&m->release_node) &&
+           (has_place(m) || m->n_tries > 0) && (v = first_of(&m->waiting, 0, wants_release)))
+        odp_visit_release(v);
 }
 
 void odp_visits_deny(struct odp_managed *m)
 {
-    odp_list_foreach_safe (it, &m->waiting) {
-        odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
-    }
+    while (!odp_list_empty(&m->waiting))
+        odp_visit_event(visit_of(m->waiting.next), ODP_CONN_EV_DENY);
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }
 
+void odp_visits_page(struct odp_managed *m)
+{
+    struct odp_list *it = m->waiting.next;
+
+    while (it != &m->waiting) {
+        unsigned n_waiting = m->n_waiting;
+        odp_answer_page(visit_of(it));
+        // One that was answered may have taken others along: from the start again.
+        it = m->n_waiting == n_waiting ? it->next : m->waiting.next;
+    }
+}
+
+static bool is_not_on_its_way(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state != ODP_CONN_CONNECTING;
+}
+
 void odp_visits_dismiss(struct odp_managed *m)
 {
-    odp_list_foreach_safe (it, &m->waiting) {
-        if (visit_of(it)->state != ODP_CONN_CONNECTING)
-            odp_visit_event(visit_of(it), ODP_CONN_EV_DENY);
-    }
+    struct odp_visit *v;
+
+    while ((v = first_of(&m->waiting, 0, is_not_on_its_way)))
+        odp_visit_event(v, ODP_CONN_EV_DENY);
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }
 
 void odp_visits_cut(struct odp_managed *m)
 {
-    odp_list_foreach_safe (it, &m->relayed) {
-        odp_visit_event(visit_of(it), ODP_CONN_EV_CUT);
-    }
+    while (!odp_list_empty(&m->relayed))
+        odp_visit_event(visit_of(m->relayed.next), ODP_CONN_EV_CUT);
+}
+
+void odp_visits_take_back(struct odp_managed *m)
+{
+    struct odp_visit *v;
+
+    while ((v = first_of(&m->waiting, 0, is_connected)))
+        odp_visit_event(v, ODP_CONN_EV_BROKEN);
 }
 
 void odp_visits_drop(struct odp_managed *m)
@@ -132,21 +222,26 @@ uint64_t odp_visits_deadline(const struct odp_managed *m)
     return deadline;
 }
 
+static bool is_due(const struct odp_visit *v, uint64_t now_usec)
+{
+    return stands_until(v) <= now_usec || waits_until(v) <= now_usec;
+}
+
+static bool has_lingered(const struct odp_visit *v, uint64_t now_usec)
+{
+    return v->leaves_usec <= now_usec;
+}
+
 void odp_visits_expire(struct odp_managed *m, uint64_t now_usec)
 {
+    struct odp_visit *v;
+
     if (m->probe && stands_until(m->probe) <= now_usec)
         odp_visit_event(m->probe, ODP_CONN_EV_STOOD);
-    odp_list_foreach_safe (it, &m->waiting) {
-        struct odp_visit *v = visit_of(it);
-        if (stands_until(v) <= now_usec)
-            odp_visit_event(v, ODP_CONN_EV_STOOD);
-        else if (waits_until(v) <= now_usec)
-            odp_visit_event(v, ODP_CONN_EV_TIMEOUT);
-    }
-    odp_list_foreach_safe (it, &m->leaving) {
-        if (visit_of(it)->leaves_usec <= now_usec)
-            odp_visit_end(visit_of(it));
-    }
+    while ((v = first_of(&m->waiting, now_usec, is_due)))
+        odp_visit_event(v, v->state == ODP_CONN_EARLY ? ODP_CONN_EV_STOOD : ODP_CONN_EV_TIMEOUT);
+    while ((v = first_of(&m->leaving, now_usec, has_lingered)))
+        odp_visit_end(v);
 }
 
 // A client that has said something makes the service answer; a silent one proves little.
@@ -166,23 +261,30 @@ static struct odp_visit *next_to_try(const struct odp_managed *m)
     return silent;
 }
 
-// Without a client the machine's states ask for a bare probe, except before the launcher has said
-// what the service is.
+// Without a client that may have a place the machine's states ask for a bare probe, except before
+// the launcher has said what the service is.
 static bool wants_probe(const struct odp_managed *m)
 {
-    return m->n_waiting == 0 && m->n_tries == 0 && m->machine.state != ODP_SERVICE_UNKNOWN;
+    return (m->n_waiting == 0 || !has_place(m)) && m->n_tries == 0 &&
+           m->machine.state != ODP_SERVICE_UNKNOWN;
+}
+
+// Where odp has a probe of its own, clients wait for that.
+static bool may_try(const struct odp_managed *m)
+{
+    return odp_service_is_trying(&m->machine) && !odp_probe_is_set(m->config) &&
+           m->n_tries < odp_tries_limit(&m->tries);
 }
 
 bool odp_visits_want_try(const struct odp_managed *m)
 {
-    return odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries) &&
-           (wants_probe(m) || next_to_try(m));
+    return may_try(m) && (wants_probe(m) || (has_place(m) && next_to_try(m)));
 }
 
 void odp_visits_try(struct odp_managed *m)
 {
-    while (odp_service_is_trying(&m->machine) && m->n_tries < odp_tries_limit(&m->tries)) {
-        struct odp_visit *v = next_to_try(m);
+    while (may_try(m)) {
+        struct odp_visit *v = has_place(m) ? next_to_try(m) : NULL;
         unsigned n_tries = m->n_tries;
         if (v)
             odp_visit_event(v, ODP_CONN_EV_TRY);

@@ -431,7 +431,8 @@ class Odpd:
     def leftovers(self):
         """Everything that was started through this odpd and still lives."""
         pids = set(processes_about(self.directory + "/"))
-        for path in glob.glob(os.path.join(self.runtime, "launcher", "*.pid")):
+        for path in glob.glob(os.path.join(self.runtime, "launcher", "**", "*.pid"),
+                              recursive=True):
             for line in read_file(path).splitlines():
                 if line.startswith("pid="):
                     pids.update(group_of(int(line[4:])))

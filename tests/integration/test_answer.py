@@ -227,7 +227,7 @@ class WaitTest(AnswerCase):
         http.sendall(GET)
         page = Page(self, read_all(http))
         self.assertIn("<h1>web is not ready yet</h1>", page.body)
-        self.assertIn("waited for 2s", page.body)
+        self.assertIn("did not answer within 2s ([wait] timeout)", page.body)
         self.assert_closed(silent)
         self.assertEqual(d.state("web"), "starting")
 

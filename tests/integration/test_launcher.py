@@ -25,17 +25,19 @@ LAUNCHER = os.path.join(os.environ.get("ODP_BUILD", "."), "odp-launcher")
 WRAPPER = shlex.split(os.environ.get("ODP_WRAPPER", ""))
 DEADLINE = 20.0  # seconds that anything may take before it counts as failed
 
-LOOK, START, STOP, FREEZE, THAW, REPORT, LOAD, RENAME, FORGET = range(1, 10)
-STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "DONE"]
+LOOK, START, STOP, FREEZE, THAW, REPORT, PROBE, LOAD, RENAME, FORGET = range(1, 11)
+STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT", "DONE"]
+PROBE_ID = 1 << 31
 HEADER = struct.Struct("<BBBBHHIIQ")
 
 Report = collections.namedtuple("Report", "id name state reason")
 
 
-def digest_of(backend):
+def digest_of(backend, ready=()):
     """FNV-1a 64 of the settings that the launcher acts on, as core/config computes it."""
     value = 14695981039346656037
-    for byte in "".join(f"backend.{k}={v}\n" for k, v in backend).encode():
+    settings = [f"backend.{k}={v}\n" for k, v in backend] + [f"ready.{k}={v}\n" for k, v in ready]
+    for byte in "".join(settings).encode():
         value = ((value ^ byte) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
     return value
 
@@ -101,14 +103,16 @@ class LauncherTest(unittest.TestCase):
 
     # The files
 
-    def service(self, name, *backend):
+    def service(self, name, *backend, ready=()):
         """Writes a service's file; returns the digest that odpd would send."""
         self.next_port += 2
         lines = "".join(f"{k} = {v}\n" for k, v in backend)
+        if ready:
+            lines += "[ready]\n" + "".join(f"{k} = {v}\n" for k, v in ready)
         with open(self.path(f"config/services/{name}.ini"), "w", encoding="utf-8") as f:
             f.write(f"[service]\nlisten = {self.next_port}\n"
                     f"target = 127.0.0.1:{self.next_port + 1}\n\n[backend]\n{lines}")
-        self.digests[name] = digest_of(backend)
+        self.digests[name] = digest_of(backend, ready)
         return self.digests[name]
 
     def files(self):
@@ -156,7 +160,7 @@ class LauncherTest(unittest.TestCase):
     # Requests
 
     def send(self, op, name, digest=None):
-        request = self.next_id
+        request = self.next_id | (PROBE_ID if op == PROBE else 0)
         self.next_id += 1
         if digest is None:
             digest = self.digests.get(name, 0)

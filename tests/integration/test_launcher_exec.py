@@ -54,6 +54,20 @@ class TestCommands(ExecTest):
         self.assert_nothing_unread()
         self.expect(FREEZE, "a", "FAILED", "freeze is not possible with backend type = exec")
 
+    def test_start_of_what_runs_asks_first(self):
+        # Slow to answer it was given up, and it may take a second start ill.
+        self.exec_service(start=f"{self.note('starts')}[ ! -e {self.path('up')} ] || exit 1\n"
+                                f"touch {self.path('up')}\n",
+                          status=f"test -e {self.path('up')}\n")
+        self.run_launcher()
+        self.expect(START, "a", "RUNNING")
+        self.expect(START, "a", "RUNNING")
+        self.assertEqual(len(self.lines("starts")), 1)
+        os.unlink(self.path("up"))  # by other hands
+        self.expect(START, "a", "RUNNING")
+        self.assertEqual(len(self.lines("starts")), 2)
+        self.assert_nothing_unread()
+
     def test_settings_apply_to_all_commands(self):
         note = "echo \"$WHO in $(pwd)\" >>%s\n" % self.path("noted")
         self.exec_service(("environment", "WHO=me"), ("directory", "/usr"),

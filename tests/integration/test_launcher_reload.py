@@ -211,10 +211,12 @@ class TestWaitingSettings(ReloadTest):
         self.assertEqual(self.lines("ran"), ["start", "stop"])
 
     def test_stop_timeout_of_what_runs(self):
-        stubborn = self.script("stubborn", "trap '' TERM\nwhile :; do sleep 0.05; done\n")
+        stubborn = self.script("stubborn", "trap '' TERM\necho x >>%s\n"
+                               "while :; do sleep 0.05; done\n" % self.path("trapped"))
         self.file("a", 2000, ("command", stubborn), ("stop_timeout", "100ms"))
         self.run_launcher()
         self.expect(START, "a", "RUNNING")
+        self.await_lines("trapped", 1)
         self.file("a", 2000, ("command", stubborn), ("stop_timeout", "1h"))
         self.expect(LOAD, "a", "DONE")
         self.expect(STOP, "a", "INACTIVE", "had to be killed: it did not end within stop_timeout")

@@ -60,9 +60,9 @@ class RelayTest(Case):
         self.server.settimeout(60)
         self.d = None
 
-    def begin(self):
+    def begin(self, more=""):
         host, port = self.server.getsockname()
-        self.d = self.odpd({"r": plain_file(self.port, f"{host}:{port}")})
+        self.d = self.odpd({"r": plain_file(self.port, f"{host}:{port}") + more})
         # What a first visit brings along is not a leak.
         c, s = self.pair()
         c.close()
@@ -387,7 +387,7 @@ class ManyTest(RelayTest):
     def test_two_thousand_at_once(self):
         n = 2000
         raise_descriptor_limit(2 * n + 200)
-        self.begin()
+        self.begin("\n[client]\nmax_connections = 4000\n")
         stop, serve = self.echo_server()
         server = Background(serve)
         clients = [self.connect(self.port) for _ in range(n)]

@@ -227,6 +227,18 @@ static void test_buf(void **state)
     odp_buf_deinit(NULL);
 }
 
+static void test_utf8_cut(void **state)
+{
+    static const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";
+    static const size_t lengths[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(lengths) / sizeof(lengths[0]); n++)
+        assert_int_equal(odp_utf8_cut(text, n), lengths[n]);
+    assert_int_equal(odp_utf8_cut("", 0), 0);
+    assert_int_equal(odp_utf8_cut("abc", 1000), 3);
+}
+
 struct element {
     int value;
     struct odp_list node;
@@ -343,12 +355,19 @@ static void test_log_levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_close),          cmocka_unit_test(test_read_one),
-        cmocka_unit_test(test_read_own),       cmocka_unit_test(test_read_large),
-        cmocka_unit_test(test_read_directory), cmocka_unit_test(test_mkdir_p),
-        cmocka_unit_test(test_write_atomic),   cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_list),           cmocka_unit_test(test_log),
-        cmocka_unit_test(test_log_to_journal), cmocka_unit_test(test_log_levels),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_read_one),
+        cmocka_unit_test(test_read_own),
+        cmocka_unit_test(test_read_large),
+        cmocka_unit_test(test_read_directory),
+        cmocka_unit_test(test_mkdir_p),
+        cmocka_unit_test(test_write_atomic),
+        cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_log_to_journal),
+        cmocka_unit_test(test_log_levels),
     };
 
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);

@@ -171,6 +171,17 @@ static void test_keys(void **state)
     }
 }
 
+// A plain proxy starts nothing that mounts and paths could be looked at before.
+static void test_requires_of_a_plain_proxy(void **state)
+{
+    (void)state;
+    expect_fault(SERVICE "[backend]\ntype = none\n[requires]\nmount = /media\n", 7,
+                 "[requires] mount has no use with type = none (line 5), which starts nothing");
+    expect_fault(SERVICE "[backend]\ntype = none\n[requires]\nservice = a\npath = /x\n", 8,
+                 "[requires] path has no use with type = none (line 5)");
+    odp_config_service_free(parse(SERVICE "[backend]\ntype = none\n[requires]\nservice = a\n"));
+}
+
 static void test_values(void **state)
 {
     static const struct {
@@ -389,15 +400,11 @@ static void test_several_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_what_is_missing),
-        cmocka_unit_test(test_exec),
-        cmocka_unit_test(test_addresses_of_one_file),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_several_at_once),
+        cmocka_unit_test(test_keys),     cmocka_unit_test(test_requires_of_a_plain_proxy),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_commands), cmocka_unit_test(test_what_is_missing),
+        cmocka_unit_test(test_exec),     cmocka_unit_test(test_addresses_of_one_file),
+        cmocka_unit_test(test_lengths),  cmocka_unit_test(test_several_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

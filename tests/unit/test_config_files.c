@@ -217,6 +217,52 @@ static void test_required_services(void **state)
     odp_config_deinit(&c);
 }
 
+// Two services that both require both of the next step, and so on: 2^60 ways lead through it.
+static void test_many_ways_to_a_required_service(void **state)
+{
+    enum { STEPS = 60 };
+    static char names[2 * STEPS][16], texts[2 * STEPS][160];
+    struct odp_file items[2 * STEPS];
+    struct odp_config c;
+
+    (void)state;
+    for (int i = 0; i < 2 * STEPS; i++) {
+        int n = snprintf(texts[i], sizeof(texts[i]),
+                         "[service]\nlisten = %d\ntarget = /run/%d\n[backend]\ncommand = x\n"
+                         "[requires]\n",
+                         i + 1, i);
+        snprintf(names[i], sizeof(names[i]), "s%03d", i);
+        for (int r = i / 2 * 2 - 2; i >= 2 && r < i / 2 * 2; r++)
+            n += snprintf(texts[i] + n, sizeof(texts[i]) - (size_t)n, "service = s%03d\n", r);
+        items[i] = file(names[i], names[i], texts[i], 0);
+    }
+    load(items, N(items), &c);
+    assert_int_equal(c.faults.n, 0);
+    assert_int_equal(c.n_services, 2 * STEPS);
+    odp_config_deinit(&c);
+}
+
+// Each line that takes part in a ring is told, also where the rings meet.
+static void test_rings_that_meet(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", REQUIRES("1", "service = d\n"), 0),
+        file("b.ini", "b", REQUIRES("2", "service = a\n"), 0),
+        file("c.ini", "c", REQUIRES("3", "service = a\n"), 0),
+        file("d.ini", "d", REQUIRES("4", "service = b\nservice = c\n"), 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    expect(&c, 2, "d.ini:7",
+           "[requires] service = b: b requires a (b.ini:7): neither could ever start");
+    expect(&c, 3, "d.ini:8",
+           "[requires] service = c: c requires a (c.ini:7): neither could ever start");
+    odp_config_deinit(&c);
+}
+
 static void test_nothing_to_load(void **state)
 {
     struct odp_config c;
@@ -235,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_clashes),
         cmocka_unit_test(test_shared_units),
         cmocka_unit_test(test_required_services),
+        cmocka_unit_test(test_many_ways_to_a_required_service),
+        cmocka_unit_test(test_rings_that_meet),
         cmocka_unit_test(test_nothing_to_load),
     };
 

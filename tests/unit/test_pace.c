@@ -54,6 +54,66 @@ static void test_tries_come_after_1_2_then_every_4_ms(void **state)
     assert_false(odp_tries_due(&t, NOW + 1000 * SEC));
 }
 
+static void test_pace_of_a_file(void **state)
+{
+    struct odp_config_service config = {.ready_interval_usec = 7 * MS, .probe = ODP_PROBE_HTTP};
+    struct odp_tries t;
+
+    (void)state;
+    odp_tries_init(&t, &config);
+    assert_true(t.pace == ODP_TRIES_HTTP && t.interval_usec == 7 * MS);
+    assert_false(odp_tries_due(&t, NOW));
+    config.probe = ODP_PROBE_EXEC;
+    odp_tries_init(&t, &config);
+    assert_int_equal(t.pace, ODP_TRIES_EXEC);
+    config.probe = ODP_PROBE_NONE;
+    odp_tries_init(&t, &config);
+    assert_int_equal(t.pace, ODP_TRIES_TCP);
+}
+
+static void test_http_probes_slow_down_to_the_interval(void **state)
+{
+    static const uint64_t pause_ms[] = {1, 4, 8, 16, 32, 64, 128, 250, 250};
+    struct odp_tries t = {.interval_usec = 250 * MS, .pace = ODP_TRIES_HTTP};
+    uint64_t now_usec = NOW;
+
+    (void)state;
+    odp_tries_begin(&t, NOW);
+    assert_true(t.next_usec == NOW + MS);
+    for (unsigned i = 0; i < sizeof(pause_ms) / sizeof(pause_ms[0]); i++) {
+        now_usec = t.next_usec;
+        assert_true(odp_tries_due(&t, now_usec));
+        now_usec += 3 * MS; // it took a while
+        odp_tries_pause(&t, now_usec);
+        assert_true(t.next_usec == now_usec + pause_ms[i] * MS);
+    }
+    for (unsigned i = 0; i < 100; i++) // nothing wraps around
+        assert_true(odp_tries_due(&t, t.next_usec));
+    odp_tries_pause(&t, now_usec);
+    assert_true(t.next_usec == now_usec + 250 * MS);
+    t = (struct odp_tries){.interval_usec = ODP_NEVER, .pace = ODP_TRIES_HTTP};
+    odp_tries_begin(&t, NOW);
+    for (unsigned i = 0; t.next_usec != ODP_NEVER; i++) {
+        assert_true(i < 100);
+        assert_true(odp_tries_due(&t, t.next_usec));
+    }
+}
+
+static void test_exec_probes_keep_the_interval(void **state)
+{
+    struct odp_tries t = {.interval_usec = 250 * MS, .pace = ODP_TRIES_EXEC};
+
+    (void)state;
+    odp_tries_begin(&t, NOW);
+    assert_true(t.next_usec == NOW + MS);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(odp_tries_due(&t, NOW + MS));
+        odp_tries_pause(&t, NOW + SEC);
+        assert_true(t.next_usec == NOW + SEC + 250 * MS);
+        t.next_usec = NOW;
+    }
+}
+
 static void test_tries_under_way(void **state)
 {
     struct odp_tries t = {.interval_usec = 4 * MS};
@@ -140,6 +200,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_window),
         cmocka_unit_test(test_tries_come_after_1_2_then_every_4_ms),
+        cmocka_unit_test(test_pace_of_a_file),
+        cmocka_unit_test(test_http_probes_slow_down_to_the_interval),
+        cmocka_unit_test(test_exec_probes_keep_the_interval),
         cmocka_unit_test(test_tries_under_way),
         cmocka_unit_test(test_ledger),
         cmocka_unit_test(test_ledger_start_percentiles),

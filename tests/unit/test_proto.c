@@ -21,6 +21,8 @@
 
 static const struct odp_proto_message start = {
     .op = ODP_PROTO_START, .id = 7, .digest = UINT64_C(0x1122334455667788), .name = "navidrome"};
+static const struct odp_proto_message probe = {
+    .op = ODP_PROTO_PROBE, .id = ODP_PROTO_PROBE_ID + 1, .digest = 1, .name = "web"};
 static const struct odp_proto_message report = {.op = ODP_PROTO_REPORT,
                                                 .state = ODP_PROTO_FAILED,
                                                 .id = UINT32_C(0xa1b2c3d4),
@@ -75,12 +77,20 @@ static void test_round_trip(void **state)
     for (int op = ODP_PROTO_LOOK; op <= ODP_PROTO_FORGET; op++) {
         m = start;
         m.op = (enum odp_proto_op)op;
-        if (op != ODP_PROTO_REPORT && op != ODP_PROTO_RENAME)
+        if (op != ODP_PROTO_REPORT && op != ODP_PROTO_RENAME && op != ODP_PROTO_PROBE)
             assert_round_trip(&m);
     }
     for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_DONE; s++) {
         m = report;
         m.id = 0; // an observation
+        m.state = (enum odp_proto_state)s;
+        if (s != ODP_PROTO_ANSWERS && s != ODP_PROTO_SILENT)
+            assert_round_trip(&m);
+    }
+    assert_round_trip(&probe);
+    for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_SILENT; s++) {
+        m = report;
+        m.id = probe.id; // a probe may be answered by stale and failed, too
         m.state = (enum odp_proto_state)s;
         assert_round_trip(&m);
     }
@@ -125,12 +135,20 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.reason[0] = 'x');
     REFUSE(start, m.op = (enum odp_proto_op)0);
     REFUSE(start, m.op = (enum odp_proto_op)(ODP_PROTO_FORGET + 1));
+    REFUSE(start, m.op = ODP_PROTO_PROBE);
+    REFUSE(probe, m.op = ODP_PROTO_START);
+    REFUSE(probe, m.op = ODP_PROTO_LOAD);
+    REFUSE(probe, m.id = 0);
+    REFUSE(probe, m.id = 1);
+    REFUSE(probe, m.reason[0] = 'x');
     REFUSE(start, m.name[0] = '\0');
     REFUSE(start, m.name[0] = '/');
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
     REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_DONE + 1));
+    REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
+    REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
     REFUSE(report, m.reason[3] = '\n');
     REFUSE(report, m.reason[3] = 0x7f);
     REFUSE(report, memset(m.reason, 'r', sizeof(m.reason)));
@@ -138,6 +156,7 @@ static void test_encode_refuses(void **state)
     REFUSE(rename_one, m.reason[0] = '/');
     REFUSE(rename_one, m.state = ODP_PROTO_DONE);
     REFUSE(rename_one, m.id = 0);
+    REFUSE(rename_one, m.id = ODP_PROTO_PROBE_ID);
     REFUSE(rename_one, memset(m.reason, 'n', ODP_NAME_MAX + 1));
     for (size_t size = 0; size < 33; size++)
         assert_int_equal(odp_proto_encode(&start, buf, size), -EINVAL);
@@ -213,6 +232,7 @@ static void test_names_of_ops(void **state)
     (void)state;
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOOK), "look");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_REPORT), "report");
+    assert_string_equal(odp_proto_op_to_string(ODP_PROTO_PROBE), "probe");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOAD), "load");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_RENAME), "rename");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_FORGET), "forget");

@@ -18,10 +18,11 @@
 
 #include "odp/core/service.h"
 
-#define NOW  (UINT64_C(1000) * ODP_USEC_PER_SEC)
-#define SEC  ODP_USEC_PER_SEC
-#define IDLE (10 * SEC)
-#define ID   7 // of the latest request
+#define NOW      (UINT64_C(1000) * ODP_USEC_PER_SEC)
+#define SEC      ODP_USEC_PER_SEC
+#define IDLE     (10 * SEC)
+#define ID       7           // of the latest request
+#define REQUIRES (200 * SEC) // how long REQUIRING may last
 
 static const struct odp_service_settings settings = {
     .start_timeout_usec = 90 * SEC,
@@ -44,6 +45,15 @@ static struct odp_service service_in(enum odp_service_state state)
         .waking = state == ODP_SERVICE_STARTING || state == ODP_SERVICE_PROBING,
         .idle = {.timeout_usec = IDLE, .quiet_usec = NOW - IDLE},
     };
+}
+
+// The same, but it requires other services.
+static struct odp_service requiring_service_in(enum odp_service_state state)
+{
+    struct odp_service s = service_in(state);
+
+    s.settings.requires_timeout_usec = REQUIRES;
+    return s;
 }
 
 static void describe(const struct odp_service *s, const struct odp_service_effects *fx, char *ret,
@@ -81,19 +91,37 @@ static void expect(struct odp_service *s, const struct odp_service_event *e, con
 
 #define ROW(...)                                                                                   \
     {                                                                                              \
-        __VA_ARGS__                                                                                \
+        __VA_ARGS__, "=", "=", "="                                                                 \
     }
 
 // clang-format off
-// Nobody connected, nobody waiting, nothing wanted. Columns in the order of the events' enum:
+// Nobody connected, nobody waiting, nothing wanted. Columns in the order of the events' enum; the
+// last three are for those who wait for what they require:
 static const char *const alone[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand              start               stop                   deadline               running         inactive                failed                  frozen            answers          refused     counts             lost
     [ODP_SERVICE_UNKNOWN]   = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_STOPPED]   = ROW("starting +start",  "starting +start",  "=",                   "=",                   "probing",      "=",                    "=",                    "=",              "=",             "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
-    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "=",              "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_REQUIRING] = {
+        [ODP_EVENT_DEMAND] = "=",
+        [ODP_EVENT_START] = "=",
+        [ODP_EVENT_STOP] = "stopped deny",
+        [ODP_EVENT_DEADLINE] = "failed deny",
+        [ODP_EVENT_RUNNING] = "probing",
+        [ODP_EVENT_INACTIVE] = "=",
+        [ODP_EVENT_FAILED] = "=",
+        [ODP_EVENT_FROZEN] = "=",
+        [ODP_EVENT_ANSWERS] = "ready release",
+        [ODP_EVENT_REFUSED] = "=",
+        [ODP_EVENT_COUNTS] = "=",
+        [ODP_EVENT_LOST] = "=",
+        [ODP_EVENT_PENDING] = "=",
+        [ODP_EVENT_MET] = "starting +start",
+        [ODP_EVENT_UNMET] = "failed deny",
+    },
+    [ODP_SERVICE_STARTING]  = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "probing",      "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
+    [ODP_SERVICE_PROBING]   = ROW("=",                "=",                "stopping +stop deny", "failed deny",         "=",            "failed deny",          "failed deny",          "frozen",         "ready release", "=",        "=",               "unknown +look"),
     [ODP_SERVICE_READY]     = ROW("=",                "=",                "stopping +stop deny", "stopping +stop",      "=",            "stopped",              "stopped",              "frozen",         "=",             "probing",  "=",               "ready +look"),
-    [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "draining +look"),
+    [ODP_SERVICE_DRAINING]  = ROW("ready release",    "ready release",    "dismissed",           "stopping +stop cut",  "=",            "stopped",              "stopped",              "frozen",          "=",             "=",        "stopping +stop",  "draining +look"),
     [ODP_SERVICE_DISMISSED] = ROW("=",                "=",                "=",                   "stopping +stop cut",  "=",            "stopped",              "stopped",              "=",              "=",             "=",        "stopping +stop",  "dismissed +look"),
     [ODP_SERVICE_STOPPING]  = ROW("=",                "=",                "stopping deny",       "unknown +look",       "probing",      "stopped",              "stopped",              "=",              "=",             "=",        "=",               "unknown +look"),
     [ODP_SERVICE_FREEZING]  = ROW("=",                "=",                "stopping +stop deny", "unknown +look",       "probing",      "stopped",              "failed",               "frozen",         "=",             "=",        "=",               "unknown +look"),
@@ -107,10 +135,13 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_STARTING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_PROBING,   ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_READY,     ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_READY,     ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_READY,     ODP_EVENT_FROZEN,   "thawing +thaw"},
+    {ODP_SERVICE_DRAINING,  ODP_EVENT_FROZEN,   "thawing +thaw"},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_INACTIVE, "starting +start"},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_FAILED,   "starting +start"},
     {ODP_SERVICE_DISMISSED, ODP_EVENT_INACTIVE, "starting +start"},
@@ -128,6 +159,14 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
 
 // The cells that differ where a client is connected.
 static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } connected[] = {
+    {ODP_SERVICE_UNKNOWN,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_STARTING,  ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_PROBING,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FREEZING,  ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_THAWING,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FAILED,    ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_FROZEN,    ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_READY,     ODP_EVENT_STOP,     "dismissed"},
     {ODP_SERVICE_READY,     ODP_EVENT_DEADLINE, "="},
     {ODP_SERVICE_DRAINING,  ODP_EVENT_COUNTS,   "="},
@@ -186,6 +225,30 @@ static void test_every_cell_connected(void **state)
     }
 }
 
+// A service that requires others: wherever one without would be asked to start, these come first.
+static void test_every_cell_requiring(void **state)
+{
+    (void)state;
+    for (int s = 0; s < ODP_SERVICE_N_STATES; s++) {
+        for (int k = 0; k < ODP_EVENT_N_KINDS; k++) {
+            for (unsigned n_waiting = 0; n_waiting <= 1; n_waiting++) {
+                struct odp_service service = requiring_service_in((enum odp_service_state)s);
+                struct odp_service_event e = event_of((enum odp_service_event_kind)k);
+                const char *wanted = alone[s][k];
+                for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]) && n_waiting; i++)
+                    if ((int)waiting[i].state == s && (int)waiting[i].kind == k)
+                        wanted = waiting[i].wanted;
+                if (s != ODP_SERVICE_REQUIRING && strcmp(wanted, "starting +start") == 0)
+                    wanted = "requiring";
+                e.n_waiting = n_waiting;
+                expect(&service, &e, wanted);
+                if (strcmp(wanted, "requiring") == 0)
+                    assert_true(service.deadline_usec == NOW + REQUIRES);
+            }
+        }
+    }
+}
+
 // A report to an older request does nothing in any state.
 static void test_stale_reports(void **state)
 {
@@ -213,8 +276,8 @@ static void test_observations_do_not_end_jobs(void **state)
         enum odp_service_event_kind kind;
     } cells[] = {
         {ODP_SERVICE_STARTING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STARTING, ODP_EVENT_FAILED},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},  {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE},
-        {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
+        {ODP_SERVICE_STARTING, ODP_EVENT_FROZEN},   {ODP_SERVICE_STOPPING, ODP_EVENT_RUNNING},
+        {ODP_SERVICE_STOPPING, ODP_EVENT_INACTIVE}, {ODP_SERVICE_STOPPING, ODP_EVENT_FAILED},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
@@ -236,6 +299,71 @@ static void test_early_deadline(void **state)
         service.deadline_usec = NOW + 1;
         expect(&service, &e, "=");
     }
+}
+
+static void expect_timeout(enum odp_service_state state, const char *said, const char *wanted)
+{
+    struct odp_service s = service_in(state);
+    struct odp_service_event e = event_of(ODP_EVENT_DEADLINE);
+    struct odp_service_effects fx;
+
+    e.reason = said;
+    assert_int_equal(odp_service_step(&s, &e, &fx), 0);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_string_equal(s.reason, wanted);
+}
+
+// Each in its own words; what the last probe said belongs to the time that was for answering.
+static void test_words_of_timeouts(void **state)
+{
+    static const char start[] = "did not start within 1min 30s ([backend] start_timeout)";
+    static const char ready[] = "runs, but did not answer within 1min ([ready] timeout)";
+    char said[ODP_REASON_MAX + 1], wanted[ODP_REASON_MAX + 1];
+
+    (void)state;
+    expect_timeout(ODP_SERVICE_STARTING, NULL, start);
+    expect_timeout(ODP_SERVICE_STARTING, "GET / said 503", start);
+    expect_timeout(ODP_SERVICE_PROBING, NULL, ready);
+    expect_timeout(ODP_SERVICE_PROBING, "", ready);
+    snprintf(wanted, sizeof(wanted), "%s: GET / said 503", ready);
+    expect_timeout(ODP_SERVICE_PROBING, "GET / said 503", wanted);
+    // As much as there is room for, and no half character.
+    memset(said, 'x', sizeof(said) - 1);
+    said[sizeof(said) - 1] = '\0';
+    size_t room = ODP_REASON_MAX - strlen(ready) - 2;
+    memcpy(said + room - 1, "\xc3\xa4", 2);
+    snprintf(wanted, sizeof(wanted), "%s: %.*s", ready, (int)(room - 1), said);
+    expect_timeout(ODP_SERVICE_PROBING, said, wanted);
+}
+
+static void test_late_answer_is_adopted_and_said(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_FAILED);
+    struct odp_service_event e = event_of(ODP_EVENT_ANSWERS);
+
+    (void)state;
+    strcpy(s.reason, "runs, but did not answer");
+    expect(&s, &e, "ready release");
+    assert_string_equal(s.reason, "answered late, after its start had failed");
+    s = service_in(ODP_SERVICE_PROBING);
+    strcpy(s.reason, "woken by a connection");
+    expect(&s, &e, "ready release");
+    assert_string_equal(s.reason, "woken by a connection");
+}
+
+// The ids of probes and of observations are nobody else's.
+static void test_ids_wrap_before_those_of_probes(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_event e = event_of(ODP_EVENT_START);
+
+    (void)state;
+    s.request_id = ODP_PROTO_PROBE_ID - 2;
+    expect(&s, &e, "starting +start");
+    assert_true(s.request_id == ODP_PROTO_PROBE_ID - 1);
+    s.state = ODP_SERVICE_STOPPED;
+    expect(&s, &e, "starting +start");
+    assert_true(s.request_id == 1);
 }
 
 static void test_first_look(void **state)
@@ -282,6 +410,55 @@ static void test_window_runs_from_last_close(void **state)
     step(&s, ODP_EVENT_DEADLINE, NOW + 56 * SEC + IDLE, 0, 0, &fx);
     assert_int_equal(s.state, ODP_SERVICE_STOPPING);
     assert_string_equal(s.reason, "quiet for 10s");
+}
+
+static void window_end(struct odp_service *s, uint64_t now_usec, unsigned n_direct,
+                       struct odp_service_effects *ret)
+{
+    struct odp_service_event e = {
+        .kind = ODP_EVENT_DEADLINE, .now_usec = now_usec, .n_direct = n_direct};
+
+    assert_int_equal(odp_service_step(s, &e, ret), 0);
+}
+
+// Who uses the service without odp begins its window anew in full, as often as it ends.
+static void test_direct_connections(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (uint64_t now = NOW; now < NOW + 5 * IDLE; now += IDLE) {
+        window_end(&s, now, 3, &fx);
+        assert_true(!fx.changed && !fx.request);
+        assert_true(s.deadline_usec == now + IDLE && s.n_direct == 3);
+    }
+    step(&s, ODP_EVENT_COUNTS, NOW + 5 * IDLE - SEC, 1, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + 5 * IDLE, 0, 0, &fx);
+    assert_true(s.deadline_usec == NOW + 6 * IDLE);
+    window_end(&s, NOW + 6 * IDLE, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    // A new life begins without them.
+    s = service_in(ODP_SERVICE_PROBING);
+    s.n_direct = 3;
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 0, &fx);
+    assert_int_equal(s.n_direct, 0);
+}
+
+// Without a window it would be looked for them all the time.
+static void test_direct_connections_and_no_window(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.idle.timeout_usec = 0;
+    window_end(&s, NOW, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_READY);
+    assert_true(s.deadline_usec == NOW + SEC);
+    window_end(&s, NOW + SEC, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
 }
 
 static void test_plain_proxy_is_never_stopped(void **state)
@@ -399,6 +576,44 @@ static void test_launcher_lost(void **state)
     step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
     step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
     assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+
+    // `odp start` meanwhile: what runs may still be ending, so it comes behind the stop.
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+}
+
+// A stop that was under way when the launcher was lost, and a start likewise, mean nothing any more
+// once it has been seen what became of them.
+static void test_lost_jobs_are_forgotten(void **state)
+{
+    static const enum odp_service_event_kind ends[] = {ODP_EVENT_INACTIVE, ODP_EVENT_FAILED};
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0,
+             &fx); // somebody else starts it: it is not ours to stop
+        assert_int_equal(s.state, ODP_SERVICE_PROBING);
+
+        s = service_in(ODP_SERVICE_PROBING);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+        step(&s, ends[i], NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+        step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx); // nor is its end our failure
+        assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    }
+    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_FROZEN, NOW, 0, 1, &fx); // stopped before it is thawed for who waits
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
 }
 
 // What `odp start` marked while it was stopping happens after the stop; `odp stop` unmarks it.
@@ -444,6 +659,155 @@ static void test_timeouts_say_which(void **state)
     assert_int_equal(s.state, ODP_SERVICE_READY);
 }
 
+// The start request, and with it start_timeout, come once all it requires is ready.
+static void test_requirements_first(void **state)
+{
+    struct odp_service s = requiring_service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_effects fx;
+    struct odp_service_event pending = {.kind = ODP_EVENT_PENDING, .reason = "waits for postgres"};
+
+    (void)state;
+    step(&s, ODP_EVENT_DEMAND, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_REQUIRING);
+    assert_string_equal(s.reason, "because");
+    assert_false(fx.request);
+    assert_int_equal(odp_service_step(&s, &pending, &fx), 0);
+    assert_string_equal(s.reason, "waits for postgres");
+    assert_true(s.deadline_usec == NOW + REQUIRES);
+    // Nothing can be tried yet, and nothing is to be asked again of a new launcher.
+    assert_false(odp_service_is_trying(&s));
+    step(&s, ODP_EVENT_LOST, NOW + SEC, 0, 1, &fx);
+    assert_false(fx.request || fx.changed);
+    // The client leaves: what was begun goes on.
+    step(&s, ODP_EVENT_COUNTS, NOW + 2 * SEC, 0, 0, &fx);
+    step(&s, ODP_EVENT_MET, NOW + 100 * SEC, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STARTING);
+    assert_true(fx.request && fx.op == ODP_PROTO_START && fx.request_id == s.request_id);
+    assert_true(s.deadline_usec == NOW + 100 * SEC + settings.start_timeout_usec);
+    // From here on it is any other start.
+    step(&s, ODP_EVENT_FAILED, NOW + 101 * SEC, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_int_equal(s.n_failures, 1);
+}
+
+static void test_unmet_requirements(void **state)
+{
+    struct odp_service s = requiring_service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (unsigned i = 1; i <= 3; i++) { // backoff as for any failed start
+        step(&s, ODP_EVENT_START, NOW, 0, 1, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_REQUIRING);
+        step(&s, ODP_EVENT_UNMET, NOW, 0, 1, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_FAILED);
+        assert_string_equal(s.reason, "because");
+        assert_true(fx.waiters == ODP_WAITERS_DENY);
+        assert_int_equal(s.n_failures, i);
+        assert_true(s.retry_usec == NOW + (i - 1) * SEC);
+    }
+    step(&s, ODP_EVENT_DEMAND, NOW + 2 * SEC - 1, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_true(fx.waiters == ODP_WAITERS_DENY);
+}
+
+static void test_requiring_does_not_last_for_ever(void **state)
+{
+    struct odp_service s = requiring_service_in(ODP_SERVICE_REQUIRING);
+    struct odp_service_effects fx;
+
+    (void)state;
+    snprintf(s.reason, sizeof(s.reason), "waits for postgres");
+    step(&s, ODP_EVENT_DEADLINE, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_string_equal(s.reason, "given up after 3min 20s: waits for postgres");
+    // As long a reason as there can be is cut, not overrun.
+    s = requiring_service_in(ODP_SERVICE_REQUIRING);
+    memset(s.reason, 'x', ODP_REASON_MAX);
+    step(&s, ODP_EVENT_DEADLINE, NOW, 0, 1, &fx);
+    assert_memory_equal(s.reason, "given up after 3min 20s: xxx", 28);
+    // A requirement without a bound is waited for without one.
+    s = requiring_service_in(ODP_SERVICE_STOPPED);
+    s.settings.requires_timeout_usec = ODP_NEVER;
+    step(&s, ODP_EVENT_START, NOW, 0, 0, &fx);
+    assert_true(s.state == ODP_SERVICE_REQUIRING && s.deadline_usec == ODP_NEVER);
+}
+
+// `odp stop` while it waits: nothing was started. After a failed start something may run, though.
+static void test_requiring_called_off(void **state)
+{
+    struct odp_service s = requiring_service_in(ODP_SERVICE_REQUIRING);
+    struct odp_service_effects fx;
+
+    (void)state;
+    step(&s, ODP_EVENT_STOP, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    assert_true(fx.waiters == ODP_WAITERS_DENY && !fx.request);
+    assert_string_equal(s.reason, "because");
+    assert_true(s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_MET, NOW, 0, 0, &fx); // too late
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+
+    s = requiring_service_in(ODP_SERVICE_REQUIRING);
+    s.n_failures = 1;
+    step(&s, ODP_EVENT_STOP, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    assert_true(fx.waiters == ODP_WAITERS_DENY && fx.request && fx.op == ODP_PROTO_STOP);
+}
+
+// Found running or answering meanwhile, it is adopted, whatever it requires.
+static void test_adopted_while_requiring(void **state)
+{
+    struct odp_service s = requiring_service_in(ODP_SERVICE_REQUIRING);
+    struct odp_service_effects fx;
+
+    (void)state;
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+    assert_string_equal(s.reason, "found running");
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx); // not our start: no failure
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    s = requiring_service_in(ODP_SERVICE_UNKNOWN);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+}
+
+// Services that require this one use it: its window runs from the end of the last of them.
+static void test_dependents_keep_awake(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_PROBING);
+    struct odp_service_event counts = {.kind = ODP_EVENT_COUNTS},
+                             late = {.kind = ODP_EVENT_DEADLINE};
+    struct odp_service_effects fx;
+
+    (void)state;
+    counts.n_dependents = late.n_dependents = 2;
+    step(&s, ODP_EVENT_ANSWERS, NOW, 0, 0, &fx);
+    counts.now_usec = NOW + SEC;
+    odp_service_step(&s, &counts, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    // A window that ends in the same moment as a dependent wakes.
+    s.deadline_usec = late.now_usec = NOW + SEC;
+    odp_service_step(&s, &late, &fx);
+    assert_true(s.state == ODP_SERVICE_READY && s.deadline_usec == ODP_NEVER);
+    counts.now_usec = NOW + 100 * SEC;
+    counts.n_dependents = 1;
+    odp_service_step(&s, &counts, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    counts.n_dependents = 0;
+    odp_service_step(&s, &counts, &fx);
+    assert_true(s.deadline_usec == NOW + 100 * SEC + IDLE);
+    // But they hold up no `odp stop`: what is drained are connections.
+    struct odp_service_event stop = {.kind = ODP_EVENT_STOP, .n_dependents = 1, .now_usec = NOW};
+    odp_service_step(&s, &stop, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    // Nor is it started again for who is awake already.
+    struct odp_service_event end = {
+        .kind = ODP_EVENT_INACTIVE, .n_dependents = 1, .now_usec = NOW, .id = s.request_id};
+    odp_service_step(&s, &end, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+}
+
 static void test_freezing_instead_of_stopping(void **state)
 {
     struct odp_service s = service_in(ODP_SERVICE_READY);
@@ -468,8 +832,8 @@ static void test_freezing_instead_of_stopping(void **state)
 static void test_public_names(void **state)
 {
     static const char *const names[ODP_SERVICE_N_STATES] = {
-        "unknown",  "stopped",  "starting", "starting", "ready",  "draining",
-        "draining", "stopping", "frozen",   "frozen",   "frozen", "failed"};
+        "unknown",  "stopped",  "starting", "starting", "starting", "ready", "draining",
+        "draining", "stopping", "frozen",   "frozen",   "frozen",   "failed"};
 
     (void)state;
     for (int s = 0; s < ODP_SERVICE_N_STATES; s++)
@@ -482,18 +846,31 @@ int main(void)
         cmocka_unit_test(test_every_cell_alone),
         cmocka_unit_test(test_every_cell_waiting),
         cmocka_unit_test(test_every_cell_connected),
+        cmocka_unit_test(test_every_cell_requiring),
         cmocka_unit_test(test_stale_reports),
         cmocka_unit_test(test_observations_do_not_end_jobs),
         cmocka_unit_test(test_early_deadline),
+        cmocka_unit_test(test_words_of_timeouts),
+        cmocka_unit_test(test_late_answer_is_adopted_and_said),
+        cmocka_unit_test(test_ids_wrap_before_those_of_probes),
         cmocka_unit_test(test_first_look),
         cmocka_unit_test(test_window_runs_from_last_close),
+        cmocka_unit_test(test_direct_connections),
+        cmocka_unit_test(test_direct_connections_and_no_window),
         cmocka_unit_test(test_plain_proxy_is_never_stopped),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),
         cmocka_unit_test(test_end_while_probing),
         cmocka_unit_test(test_launcher_lost),
+        cmocka_unit_test(test_lost_jobs_are_forgotten),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_timeouts_say_which),
+        cmocka_unit_test(test_requirements_first),
+        cmocka_unit_test(test_unmet_requirements),
+        cmocka_unit_test(test_requiring_does_not_last_for_ever),
+        cmocka_unit_test(test_requiring_called_off),
+        cmocka_unit_test(test_adopted_while_requiring),
+        cmocka_unit_test(test_dependents_keep_awake),
         cmocka_unit_test(test_freezing_instead_of_stopping),
         cmocka_unit_test(test_public_names),
     };

@@ -19,3 +19,7 @@ void odp_buf_add(struct odp_buf *b, const void *data, size_t n_bytes);
 void odp_buf_printf(struct odp_buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void odp_buf_deinit(struct odp_buf *b);
+
+// The length of the longest beginning of s that has at most n_max bytes and no character cut in
+// two. s is sound UTF-8.
+size_t odp_utf8_cut(const char *s, size_t n_max);

@@ -4,6 +4,7 @@
 // service and say what to do with it; what that means the launcher reads from its own copy of the
 // files. Every request is answered by exactly one report with the same id; a report with id 0 is an
 // observation nobody asked for (a process exited). Records arrive in the order they were sent.
+// The ids of probes are marked, so that their reports are never taken for reports on the service.
 //
 // Wire format, integers in little-endian order:
 //   u8 version (ODP_PROTO_VERSION), u8 op, u8 state, u8 n_name, u16 n_reason, u16 zero, u32 id,
@@ -27,6 +28,7 @@ enum odp_proto_op {
     ODP_PROTO_FREEZE,
     ODP_PROTO_THAW,
     ODP_PROTO_REPORT, // launcher to odpd
+    ODP_PROTO_PROBE,  // does it answer? runs [ready] command, answered when that has ended
 
     // What a reload tells, answered DONE. From RENAME on the service is called what `reason` says,
     // records and all. Renames that belong together come in a row: `digest` counts how many are
@@ -36,14 +38,18 @@ enum odp_proto_op {
     ODP_PROTO_FORGET, // no file gives this service any more; what runs is left to its own end
 };
 
+#define ODP_PROTO_PROBE_ID UINT32_C(0x80000000) // set in the ids of probes, and of nothing else
+
 enum odp_proto_state {
     ODP_PROTO_NO_STATE, // in requests
     ODP_PROTO_RUNNING,
     ODP_PROTO_INACTIVE,
     ODP_PROTO_FAILED, // the job failed, or the service ended badly; `reason` says why
     ODP_PROTO_FROZEN,
-    ODP_PROTO_STALE, // the digest is not that of the launcher's settings; nothing was done
-    ODP_PROTO_DONE,  // LOAD, RENAME, FORGET: done
+    ODP_PROTO_STALE,   // the digest is not that of the launcher's settings; nothing was done
+    ODP_PROTO_ANSWERS, // the probe passed
+    ODP_PROTO_SILENT,  // it did not, yet; `reason` says what it said
+    ODP_PROTO_DONE,    // LOAD, RENAME, FORGET: done
 };
 
 struct odp_proto_message {

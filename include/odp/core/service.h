@@ -17,8 +17,9 @@
 enum odp_service_state {
     ODP_SERVICE_UNKNOWN, // the launcher has not said yet
     ODP_SERVICE_STOPPED,
-    ODP_SERVICE_STARTING, // the start was asked for
-    ODP_SERVICE_PROBING,  // it runs, but has not answered yet
+    ODP_SERVICE_REQUIRING, // wanted; what it requires is not ready yet
+    ODP_SERVICE_STARTING,  // the start was asked for
+    ODP_SERVICE_PROBING,   // it runs, but has not answered yet
     ODP_SERVICE_READY,
     ODP_SERVICE_DRAINING,  // the window ended with connections that did not count
     ODP_SERVICE_DISMISSED, // draining because of `odp stop`
@@ -40,11 +41,15 @@ enum odp_service_event_kind {
     ODP_EVENT_INACTIVE,
     ODP_EVENT_FAILED,
     ODP_EVENT_FROZEN,
-    ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough
+    ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough; or a probe passed
     ODP_EVENT_REFUSED, // the target refused, or ended a connection before a byte
-    ODP_EVENT_COUNTS,  // n_connections or n_waiting changed
+    ODP_EVENT_COUNTS,  // n_connections, n_waiting or n_dependents changed
     ODP_EVENT_LOST,    // what is known of it is worth nothing: the launcher is a new one, or has
                        // other settings (`reason` says so); it is asked again
+    ODP_EVENT_PENDING, // these three: of the services it requires some are not ready; the reason
+                       // says which
+    ODP_EVENT_MET,     // all are ready
+    ODP_EVENT_UNMET,   // one will not be; the reason says which, and why
     ODP_EVENT_N_KINDS,
 };
 
@@ -52,15 +57,19 @@ struct odp_service_event {
     enum odp_service_event_kind kind;
     uint64_t now_usec;      // CLOCK_MONOTONIC
     unsigned n_connections; // relayed, or on the way to it
-    unsigned n_waiting;     // held
+    unsigned n_waiting;     // held; and services in REQUIRING that wait for this one
+    unsigned n_dependents;  // other services that require this one and are awake
+    unsigned n_direct;      // of DEADLINE in READY: connections that are not odp's
     uint32_t id;            // of a report: the request it answers, 0 an observation
-    const char *reason;     // of a report or of START, STOP, DEMAND, LOST: why; may be NULL
+    // Of a report, of START, STOP, DEMAND, LOST and the last three: why; of DEADLINE: what the last
+    // probe said, where that was not enough. May be NULL.
+    const char *reason;
 };
 
 enum odp_service_waiters {
     ODP_WAITERS_KEEP,
     ODP_WAITERS_RELEASE, // relay all that are held
-    ODP_WAITERS_DENY,    // answer all that are held with the service's reason
+    ODP_WAITERS_DENY,    // answer all that wait with the service's reason
 };
 
 struct odp_service_effects {
@@ -79,8 +88,11 @@ struct odp_service_settings {
     uint64_t stop_timeout_usec;
     uint64_t drain_timeout_usec;
     uint64_t stop_after_usec; // of a frozen service, ODP_NEVER: it stays frozen
-    bool can_stop;            // false for a plain proxy: nothing of it is odp's to stop
-    bool freeze;              // freeze instead of stopping when the window ends
+    // How long REQUIRING may last before the start has failed, 0: it requires no other service.
+    // What it requires has timeouts of its own; this one is for what they do not bound.
+    uint64_t requires_timeout_usec;
+    bool can_stop; // false for a plain proxy: nothing of it is odp's to stop
+    bool freeze;   // freeze instead of stopping when the window ends
 };
 
 struct odp_service {
@@ -92,6 +104,7 @@ struct odp_service {
     unsigned n_failures; // starts failed in a row
     uint64_t retry_usec; // in FAILED: before it, demand is denied
     uint64_t ready_usec; // since when it is ready
+    unsigned n_direct;   // in READY: what kept it awake when its window had ended, 0 for none
     bool wanted;         // start it without a waiter as soon as that is possible
     bool unwanted;       // UNKNOWN only: a stop was asked when the launcher was lost
     bool waking;         // started by us and not ready yet: its end is a failed start
@@ -112,14 +125,15 @@ int odp_service_step(struct odp_service *s, const struct odp_service_event *even
 void odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
                      uint64_t idle_timeout_usec, uint64_t now_usec);
 
-// True where the target is to be tried: held clients' own connections, or a bare probe.
+// True where the target is to be tried: held clients' own connections, a bare probe, or, but for
+// UNKNOWN, the http or exec probe.
 bool odp_service_is_trying(const struct odp_service *s);
 
 // The state's own name, for logs and tests.
 const char *odp_service_state_to_string(enum odp_service_state s);
 
-// The name `odp status` shows: starting stands for starting and probing, frozen for freezing,
-// frozen and thawing.
+// The name `odp status` shows: starting stands for requiring, starting and probing, frozen for
+// freezing, frozen and thawing.
 const char *odp_service_state_public(enum odp_service_state s);
 
 const char *odp_service_event_to_string(enum odp_service_event_kind k);

@@ -10,6 +10,7 @@
 
 #include "odp/core/proto.h"
 #include "odp/launcher/backend.h"
+#include "odp/launcher/probe.h"
 
 struct odp_dispatch_move;
 struct odp_dispatch_service;
@@ -24,6 +25,7 @@ struct odp_dispatch {
     size_t n_renames;
     struct odp_dispatch_move *moves; // renames that the files told of at the start
     size_t n_moves;
+    struct odp_probes probes;
 };
 
 // Reads the files and what was kept of them, and takes over what runs. A directory that cannot be

@@ -21,6 +21,9 @@ void odp_output_path(const char *directory, const char *name, char *ret_path);
 int odp_output_new(uv_loop_t *loop, const char *directory, const char *name, bool adopt,
                    struct odp_output **ret);
 
+// From now on nothing of it is logged; the last words are kept.
+void odp_output_hush(struct odp_output *o);
+
 // Reads and logs what is there now, at most what a FIFO holds; an unfinished line too.
 void odp_output_drain(struct odp_output *o);
 

@@ -3,10 +3,10 @@
 // One running command: its main process, the process group that this leads, what it prints, its
 // record. Own children and adopted processes of an earlier launcher are the same thing here.
 //
-// A process that is the service itself is gone when the main process and everything in its group
-// have ended. A main process that ends by itself takes the rest of its group along, in the way of
-// odp_process_terminate(). One that only does something for a service (any other role) is gone
-// when its main process has ended by itself: what it leaves behind is the service. Ended by
+// A process that is the service itself, or a probe, is gone when the main process and everything
+// in its group have ended. A main process that ends by itself takes the rest of its group along, in
+// the way of odp_process_terminate(). One that does something for a service (any other role) is
+// gone when its main process has ended by itself: what it leaves behind is the service. Ended by
 // odp_process_terminate() or its limit, it takes its group along too.
 
 #pragma once
@@ -85,6 +85,9 @@ void odp_process_limit(struct odp_process *p, uint64_t span_usec);
 // SIGTERM to the whole group, and SIGKILL after the stop timeout that it was started with. Further
 // calls do nothing.
 void odp_process_terminate(struct odp_process *p);
+
+// SIGKILL to the whole group, for who cannot wait for its end and lets go of it now.
+void odp_process_kill(struct odp_process *p);
 
 // Lets go of a process and leaves it running, its record in place. Takes NULL. No observer is
 // called any more; memory is freed by a later turn of the loop.

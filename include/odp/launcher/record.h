@@ -17,6 +17,7 @@ enum odp_role {
     ODP_ROLE_START = 'u',   // starts it
     ODP_ROLE_STOP = 'd',    // stops it
     ODP_ROLE_STATUS = 'q',  // asks whether it runs
+    ODP_ROLE_PROBE = 'p',   // asks whether it answers
 };
 
 struct odp_record {

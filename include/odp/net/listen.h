@@ -20,9 +20,11 @@ struct odp_listener {
     struct odp_io io; // owns the fd
     struct odp_io_loop *loop;
     odp_listener_accept_cb on_accept;
-    void *data;        // the owner's
-    char *unlink_path; // owned; a unix socket that we made
-    uint32_t round;    // of the loop, when it was readable last
+    void *data;         // the owner's
+    char *unlink_path;  // owned; a unix socket that we made
+    uint32_t round;     // of the loop, when it was readable last
+    uint32_t n_untuned; // clients in the kernel's queue that came before odp_listener_tune()
+    uint64_t keepalive_usec;
     bool is_unix;
     bool paused;    // by the owner
     bool exhausted; // out of descriptors: paused until odp_listener_retry()
@@ -43,6 +45,11 @@ int odp_listen_set_access(const char *path, unsigned socket_mode, const char *so
 // is closed then).
 int odp_listener_init(struct odp_listener *l, struct odp_io_loop *loop, int fd,
                       odp_listener_accept_cb on_accept, void *data);
+
+// What clients get: TCP_NODELAY and keepalive after so much silence (see keepalive.h). They inherit
+// it from the listener, tcp(7), without a system call for each; those that wait in its queue
+// already are seen to one by one. Nothing for unix sockets. May be called again.
+void odp_listener_tune(struct odp_listener *l, uint64_t keepalive_usec);
 
 // Closes it; removes the unix socket that odp made.
 void odp_listener_deinit(struct odp_listener *l);

@@ -21,6 +21,7 @@ struct odp_control;
 struct odp_ledger_file;
 struct odp_link;
 struct odp_manager;
+struct odp_probe;
 struct odp_visit;
 
 // One service, from the reload that finds its file to the one that does not; then on until its last
@@ -50,9 +51,15 @@ struct odp_managed {
     struct odp_list leaving; // visits that are not served, until they took the answer
     unsigned n_waiting;      // held, or trying
     unsigned n_connections;  // relayed, or connecting to the ready service
+    unsigned n_taken;        // of max_connections: these, and the tries of clients
     unsigned n_leaving;
+    unsigned n_requiring;    // services that wait for this one; proxy/requires counts both
+    unsigned n_dependents;   // services that require it and are awake
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
+
+    struct odp_probe *own_probe; // http or exec: owned, NULL while none is at work
+    uint32_t probe_id;           // of the latest request for an exec probe
 
     struct odp_list release_node; // in manager->release_queue
     uv_timer_t timer;
@@ -77,10 +84,12 @@ struct odp_manager {
     bool is_reloading;             // services are taken apart: no call is served
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
-    bool exhausted;                // some listener ran out of descriptors
-    bool exhausted_said;           // it was logged, so its end will be
-    uint64_t exhausted_said_usec;  // when
-    uv_timer_t retry_timer;        // for it
+    struct odp_io_turn release_turn;
+    bool exhausted;               // some listener ran out of descriptors
+    bool exhausted_said;          // it was logged, so its end will be
+    bool direct_said;             // that the kernel does not tell of others' connections
+    uint64_t exhausted_said_usec; // when
+    uv_timer_t retry_timer;       // for it
 };
 
 // The files as they are now. Returns 0 or a negative errno.

@@ -18,6 +18,7 @@ struct odp_story {
     char *woken_from;    // owned; a client's address, NULL if it was none
     uint64_t stopped_usec;
     char *stopped_reason; // owned
+    uint64_t direct_usec; // connections that are not odp's were seen last
     uint64_t failed_usec;
     char *failed_reason; // owned
 };

@@ -44,20 +44,24 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event);
 // Closes and retires an ended visit; for proxy/answer.
 void odp_visit_end(struct odp_visit *v);
 
-// Lets one visit connect to its ready service, now or, if too many do already, when there is room.
+// Lets one visit connect to its ready service: now, or in its turn when the service has a place for
+// it and not too many connect already.
 void odp_visit_release(struct odp_visit *v);
 
 // Above the service's bound the kernel's queue holds the rest.
 void odp_visits_pace(struct odp_managed *m);
 
 // All visits of a service.
-void odp_visits_release(struct odp_managed *m); // as many as may connect now; the rest is queued
-void odp_visits_queue(struct odp_managed *m);   // to be released when there is room
-void odp_visits_release_next(struct odp_manager *mgr); // the first queued service, if any
+void odp_visits_release(struct odp_managed *m); // as many as may connect now
+void odp_visits_queue(struct odp_managed *m);   // to be released with the manager's next turn
+void odp_visits_release_soon(struct odp_manager *mgr); // the queued services, after this batch
+void odp_visits_pace(struct odp_managed *m); // accepts no more than may wait or be relayed
 void odp_visits_deny(struct odp_managed *m);
+void odp_visits_page(struct odp_managed *m);    // those that speak HTTP get the waiting page
 void odp_visits_dismiss(struct odp_managed *m); // as deny, but for those on their way to the target
 void odp_visits_cut(struct odp_managed *m);
-void odp_visits_drop(struct odp_managed *m); // all of them, when odpd ends
+void odp_visits_take_back(struct odp_managed *m); // what is being stopped gets no more connections
+void odp_visits_drop(struct odp_managed *m);      // all of them, when odpd ends
 
 // The bytes of the ledger and of the connections that are relayed now.
 void odp_visits_sum_bytes(const struct odp_managed *m, uint64_t *ret_in, uint64_t *ret_out);

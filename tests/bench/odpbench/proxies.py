@@ -159,6 +159,9 @@ target = 127.0.0.1:%d
 
 [backend]
 type = none
+
+[client]
+max_connections = 65536
 """ % (listen, target))
         return [self.program, "--config", folder / "config", "--runtime", folder / "runtime",
                 "--state", folder / "state"]

@@ -3,10 +3,11 @@
 #
 # The forwarder in front of a service that does not listen yet: accepts, takes what comes, resets.
 # From --ready seconds on it is the service: an echo, with --greet one that speaks first, with
-# --digest one that says nothing before it has all.
+# --digest one that says nothing before it has all, with --http one that odpd's probes find well.
 
 import hashlib
 import os
+import socket
 import sys
 import time
 
@@ -17,6 +18,7 @@ parser = common.options()
 parser.add_argument("--ready", type=float, default=1.5)
 parser.add_argument("--greet", action="store_true")
 parser.add_argument("--digest", action="store_true")
+parser.add_argument("--http", action="store_true")
 parser.add_argument("--resets", help="file that gets a line for each connection it has reset")
 args = parser.parse_args()
 common.prepare(args)
@@ -54,7 +56,9 @@ def serve(connection):
         return
     if args.greet:
         connection.sendall(b"220 at your service\n")
-    if args.digest:
+    if args.http and b"User-Agent: odp/" in connection.recv(65536, socket.MSG_PEEK):
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    elif args.digest:
         say_digest(connection)
     else:
         common.echo(connection)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The probes that ask a service whether it is ready instead of trying its clients' connections:
+// http, which odpd makes itself, and exec, which it asks the launcher for. One at a time, while the
+// service starts and nothing else is under way; the clients are held meanwhile, since their
+// connections would reach an application that is half up.
+//
+// Costs nothing but a pointer while none is at work. Its connections are no visits: they count
+// neither as activity nor in the ledger.
+
+#pragma once
+
+#include "odp/proxy/manager.h"
+
+// True for a service that is probed in this way.
+bool odp_probe_is_set(const struct odp_config_service *config);
+
+// The machine has just changed its state because of `kind`. A probe that the [ready] timeout has
+// overtaken is let finish: a late answer is an answer.
+void odp_probe_on_change(struct odp_managed *m, enum odp_service_event_kind kind);
+
+// True where one could begin now if the pace allowed.
+bool odp_probe_is_wanted(const struct odp_managed *m);
+
+void odp_probe_begin(struct odp_managed *m);
+
+// When the one under way has taken too long.
+uint64_t odp_probe_deadline(const struct odp_managed *m);
+void odp_probe_expire(struct odp_managed *m, uint64_t now_usec);
+
+// The launcher's answer to a request of an exec probe.
+void odp_probe_report(struct odp_managed *m, const struct odp_proto_message *report);
+
+// What the last one said that did not pass, or that the one under way says nothing; NULL where none
+// was made.
+const char *odp_probe_last_answer(struct odp_managed *m);
+
+// Forgets whatever is under way. What a command says later is dropped; the launcher ends the
+// command at its next start or stop of the service, or after its 10 s.
+void odp_probe_end(struct odp_managed *m);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Who requires whom; see the header. What a service does about it is decided in core/service.
+
+#include "odp/proxy/requires.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// What the timeouts of a requirement leave out: looks at it, the launcher's own grace.
+#define SLACK_USEC (20 * ODP_USEC_PER_SEC)
+
+static bool requires(const struct odp_managed *user, const char *name)
+{
+    for (size_t i = 0; i < user->config->n_required_services; i++)
+        if (strcmp(user->config->required_services[i].text, name) == 0)
+            return true;
+    return false;
+}
+
+static struct odp_managed *required(const struct odp_managed *m, size_t i)
+{
+    return odp_manager_find(m->manager, m->config->required_services[i].text);
+}
+
+enum odp_requires_use odp_requires_use_of(const struct odp_managed *user,
+                                          const struct odp_managed *used)
+{
+    if (!user->active || !requires(user, used->config->name))
+        return ODP_REQUIRES_NONE;
+    switch (user->machine.state) {
+    case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_FAILED: return ODP_REQUIRES_NONE;
+    case ODP_SERVICE_REQUIRING: return ODP_REQUIRES_WAITS;
+    // Nobody knows: what may be in use is not put to sleep.
+    case ODP_SERVICE_UNKNOWN:
+    // It has its connections to what it requires still, and wants them when it is thawed.
+    case ODP_SERVICE_FREEZING:
+    case ODP_SERVICE_FROZEN:
+    case ODP_SERVICE_THAWING:
+    case ODP_SERVICE_STARTING:
+    case ODP_SERVICE_PROBING:
+    case ODP_SERVICE_READY:
+    case ODP_SERVICE_DRAINING:
+    case ODP_SERVICE_DISMISSED:
+    case ODP_SERVICE_STOPPING: return ODP_REQUIRES_AWAKE;
+    case ODP_SERVICE_N_STATES: break;
+    }
+    return ODP_REQUIRES_NONE;
+}
+
+const struct odp_managed *odp_requires_first_waiter(const struct odp_managed *m)
+{
+    const struct odp_manager *mgr = m->manager;
+
+    for (size_t i = 0; i < mgr->n_services; i++)
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            return mgr->services[i];
+    return NULL;
+}
+
+bool odp_requires_counts_as_asleep(const struct odp_managed *m)
+{
+    if (m->config->backend != ODP_BACKEND_NONE || m->config->n_required_services == 0)
+        return false;
+    return m->machine.state == ODP_SERVICE_STOPPING ||
+           (m->machine.state == ODP_SERVICE_UNKNOWN && m->n_connections == 0 &&
+            !m->machine.waking); // a launcher that was lost meanwhile calls no wake off
+}
+
+// ---- how long it may take ----------------------------------------------------------------------
+
+// The longest way through all that m requires. Each result is kept in the service's settings, so
+// that what many require is looked at once; `depth` ends a ring, which the files cannot have.
+static uint64_t timeout_of(struct odp_managed *m, size_t depth)
+{
+    uint64_t *timeout_usec = &m->machine.settings.requires_timeout_usec;
+    uint64_t longest_usec = 0;
+
+    if (m->config->n_required_services == 0 || *timeout_usec > 0 || depth == 0)
+        return *timeout_usec;
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        struct odp_managed *r = required(m, i);
+        if (!r || !r->active)
+            continue;
+        uint64_t usec = odp_usec_add(r->config->drain_timeout_usec, r->config->stop_timeout_usec);
+        usec = odp_usec_add(usec, r->config->start_timeout_usec);
+        usec = odp_usec_add(usec, r->config->ready_timeout_usec);
+        usec = odp_usec_add(usec, timeout_of(r, depth - 1));
+        longest_usec = usec > longest_usec ? usec : longest_usec;
+    }
+    *timeout_usec = odp_usec_add(longest_usec, SLACK_USEC);
+    return *timeout_usec;
+}
+
+// ---- who uses it -------------------------------------------------------------------------------
+
+// Counted from the start each time: a count that is kept up would be wrong for ever after one slip.
+static void recount(struct odp_managed *m)
+{
+    const struct odp_manager *mgr = m->manager;
+    unsigned n_requiring = 0, n_dependents = 0;
+
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        enum odp_requires_use use = odp_requires_use_of(mgr->services[i], m);
+        n_requiring += use == ODP_REQUIRES_WAITS;
+        n_dependents += use == ODP_REQUIRES_AWAKE;
+    }
+    if (m->n_requiring == n_requiring && m->n_dependents == n_dependents)
+        return;
+    m->n_requiring = n_requiring;
+    m->n_dependents = n_dependents;
+    if (m->active)
+        odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+}
+
+// ---- who waits ---------------------------------------------------------------------------------
+
+// The reason of m's failure: r, and what is the matter with it. A chain reads as one sentence.
+static void fail(struct odp_managed *m, const char *name, const struct odp_managed *r)
+{
+    char text[ODP_NAME_MAX + ODP_REASON_MAX + 64];
+    const char *reason = r ? odp_managed_reason(r) : "";
+
+    if (!r)
+        snprintf(text, sizeof(text), "requires %s, which has no sound file: run odp check", name);
+    else if (!r->active || r->machine.state != ODP_SERVICE_FAILED)
+        snprintf(text, sizeof(text), "requires %s, which is %s: %s", name, odp_managed_state(r),
+                 reason);
+    else if (strncmp(reason, "requires ", strlen("requires ")) == 0)
+        snprintf(text, sizeof(text), "requires %s, which %s", name, reason);
+    else
+        snprintf(text, sizeof(text), "requires %s, which failed: %s", name, reason);
+    odp_managed_event(m, ODP_EVENT_UNMET, text);
+}
+
+// Tells m how it stands with what it requires.
+static void tell(struct odp_managed *m, const char *reason_met)
+{
+    char text[ODP_REASON_MAX + 1] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        const struct odp_managed *r = required(m, i);
+        if (!r || !r->active) {
+            fail(m, m->config->required_services[i].text, r);
+            return;
+        }
+        if (r->machine.state != ODP_SERVICE_READY && n < sizeof(text))
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "waits for ",
+                                  r->config->name);
+    }
+    if (n > 0)
+        odp_managed_event(m, ODP_EVENT_PENDING, text);
+    else
+        odp_managed_event(m, ODP_EVENT_MET, reason_met);
+}
+
+// Wakes all that m requires, side by side. What `odp start` began tries in spite of backoff.
+static void wake_required(struct odp_managed *m, enum odp_service_event_kind kind)
+{
+    char text[ODP_NAME_MAX + sizeof("required by ")];
+
+    snprintf(text, sizeof(text), "required by %s", m->config->name);
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        struct odp_managed *r = required(m, i);
+        if (r && r->active)
+            odp_managed_event(r, kind == ODP_EVENT_START ? kind : ODP_EVENT_DEMAND, text);
+        if (m->machine.state != ODP_SERVICE_REQUIRING)
+            return; // one could not be woken, or all were ready
+    }
+    tell(m, NULL);
+}
+
+static void tell_waiters(struct odp_managed *m)
+{
+    struct odp_manager *mgr = m->manager;
+
+    for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            tell(mgr->services[i], "all that it requires is ready");
+}
+
+void odp_requires_deny(struct odp_managed *m)
+{
+    struct odp_manager *mgr = m->manager;
+
+    for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            fail(mgr->services[i], m->config->name, m);
+}
+
+void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind kind)
+{
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        struct odp_managed *r = required(m, i);
+        if (r)
+            recount(r);
+    }
+    if (m->machine.state == ODP_SERVICE_REQUIRING)
+        wake_required(m, kind);
+    tell_waiters(m);
+}
+
+void odp_requires_refresh(struct odp_manager *mgr)
+{
+    for (size_t i = 0; i < mgr->n_services; i++)
+        mgr->services[i]->machine.settings.requires_timeout_usec = 0;
+    for (size_t i = 0; i < mgr->n_services; i++)
+        (void)timeout_of(mgr->services[i], mgr->n_services);
+    for (size_t i = 0; i < mgr->n_services; i++)
+        recount(mgr->services[i]);
+    for (size_t i = 0; i < mgr->n_services; i++)
+        if (mgr->services[i]->active && mgr->services[i]->machine.state == ODP_SERVICE_REQUIRING)
+            wake_required(mgr->services[i], ODP_EVENT_DEMAND);
+}
