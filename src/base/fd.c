@@ -80,10 +80,11 @@ static int read_all(int fd, size_t max_bytes, char **ret_text, size_t *ret_n_byt
     return 0;
 }
 
-int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes)
+static int read_file(const char *path, int flags, size_t max_bytes, char **ret_text,
+                     size_t *ret_n_bytes)
 {
     // Without O_NONBLOCK a FIFO of that name would stop the whole program.
-    ODP_CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    ODP_CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
     struct stat st;
 
     if (fd < 0)
@@ -94,11 +95,23 @@ int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *r
         return -EISDIR;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
+    if ((flags & O_NOFOLLOW) && (st.st_uid != geteuid() || (st.st_mode & 0077) != 0))
+        return -EPERM;
     if (max_bytes > SIZE_MAX / 4)
         max_bytes = SIZE_MAX / 4;
     if (st.st_size > 0 && (uintmax_t)st.st_size > max_bytes)
         return -EFBIG;
     return read_all(fd, max_bytes, ret_text, ret_n_bytes);
+}
+
+int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes)
+{
+    return read_file(path, 0, max_bytes, ret_text, ret_n_bytes);
+}
+
+int odp_file_read_own(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes)
+{
+    return read_file(path, O_NOFOLLOW, max_bytes, ret_text, ret_n_bytes);
 }
 
 static char *stem_of(const char *path)

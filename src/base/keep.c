@@ -63,3 +63,15 @@ int odp_keep_append(const char *directory, const char *name, const char *line, s
     ssize_t n = write(fd, line, n_bytes);
     return n < 0 ? -errno : (size_t)n < n_bytes ? -ENOSPC : 0;
 }
+
+void odp_keep_rename(const char *directory, const char *from, const char *to)
+{
+    char old[PATH_BYTES], new[PATH_BYTES];
+
+    for (int before = 0; before < 2; before++) {
+        odp_keep_path(directory, from, before, old, sizeof(old));
+        odp_keep_path(directory, to, before, new, sizeof(new));
+        (void)unlink(new);
+        (void)rename(old, new);
+    }
+}

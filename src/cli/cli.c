@@ -46,6 +46,12 @@ const struct odp_verb odp_verbs[] = {
      "drain_timeout to end; the next visitor wakes the service again.\n"
      "  --no-wait  only ask for it\n",
      odp_cmd_stop, true},
+    {"reload", "", "follow the files as they are now",
+     "Reads the files again. Prints what was added, changed, renamed and removed; connections\n"
+     "stay, whatever changes. A file with a fault leaves its service as it was, and is a line\n"
+     "FILE:LINE: MESSAGE. A changed [backend] applies when the service is next stopped; a\n"
+     "removed file leaves running what runs. SIGHUP to odpd does the same.\n",
+     odp_cmd_reload, true},
     {"check", "[PATH...]", "find the faults in the files",
      "Prints FILE:LINE: MESSAGE for every fault; needs no odpd. Without paths: the files in\n"
      "services/ of the configuration directory (--config DIR).\n",
@@ -56,8 +62,7 @@ const struct odp_verb odp_verbs[] = {
 };
 
 static const char *const unbuilt_verbs[] = {
-    "hold",     "release", "enable", "disable", "reload",
-    "generate", "doctor",  "ledger", "import",  NULL,
+    "hold", "release", "enable", "disable", "generate", "doctor", "ledger", "import", NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)

@@ -44,6 +44,7 @@ int odp_cmd_help(const struct odp_cli *cli, int argc, char **argv)
     verb = odp_verb_find(argv[1]);
     if (!verb)
         return ODP_EXIT_USAGE;
-    odp_buf_printf(&out, "Usage: odp %s %s\n\n%s", verb->name, verb->arguments, verb->help);
+    odp_buf_printf(&out, "Usage: odp %s%s%s\n\n%s", verb->name, *verb->arguments ? " " : "",
+                   verb->arguments, verb->help);
     return odp_print(&out);
 }

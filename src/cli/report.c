@@ -157,6 +157,8 @@ int odp_complain_refused(struct odp_client *client, const char *verb, const stru
         odp_complain("only root and members of group odp may %s services", verb);
     else if (name && reason)
         odp_complain("%s: %s", name, reason);
+    else if (reason)
+        odp_complain("%s", reason);
     else
         odp_complain("odpd refused to %s: %s (odp --version and odpd --version should agree)", verb,
                      reply->error);

@@ -210,9 +210,13 @@ static void reason_print(const cJSON *service, struct odp_buf *ret)
     const char *state = string_at(service, "state");
     const char *reason = string_at(service, "reason");
 
-    if (!name || !state || !reason)
+    if (!name || !state)
         return;
+    // What else is to be known stands behind the reason; of a sound service it is all there is to
+    // say.
     if (strcmp(state, "failed") != 0 && strcmp(state, "invalid") != 0)
+        reason = string_at(service, "note");
+    if (!reason)
         return;
     odp_text_add(ret, name);
     odp_buf_add(ret, ": ", 2);

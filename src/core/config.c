@@ -33,7 +33,7 @@ static struct odp_config_service *service_new(const char *name, const char *file
     s->count_direct = true;
     s->keepalive_usec = ODP_USEC_PER_MIN;
     s->max_connections = 1024;
-    s->digest = FNV_OFFSET;
+    s->digest = s->backend_digest = s->text_digest = FNV_OFFSET;
     if (s->file)
         return s;
     odp_config_service_free(s);

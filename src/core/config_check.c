@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// All files together: which services there are, and which of them want the same address. The file
-// that comes later by name is the faulty one, so that adding a file never takes another down.
+// Services against each other: which of them want the same thing, and whose targets go round. Says
+// what is wrong; which of two is refused is core/plan's to decide.
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config_internal.h"
+
+#define WHAT_MAX 640 // bytes of half a message; names in it are far shorter
 
 static bool clash(const struct odp_address *a, const struct odp_address *b)
 {
@@ -58,63 +59,78 @@ void odp_config_check_addresses(struct odp_config_parse *p)
     }
 }
 
-// The later file is left out, and the earlier one says so.
-static const char *outcome(const struct odp_config_service *s,
-                           const struct odp_config_service *other)
+// Two enabled services that want the same thing: `s` does not get it.
+struct pair {
+    const struct odp_config_service *s, *other;
+    bool other_stays;
+    struct odp_config_faults *faults;
+};
+
+// `what` and `other_what` are said of the one and of the other; a name follows.
+static void add_clash(const struct pair *p, unsigned line, const char *what, unsigned other_line,
+                      const char *other_what)
 {
-    return strcmp(s->name, other->name) < 0 ? ", which is left out" : "";
+    const struct odp_config_service *s = p->s, *other = p->other;
+
+    if (p->other_stays) {
+        odp_config_fault_add(p->faults, s->file, line,
+                             "%s %s, which is served as before: its file %s has a fault", what,
+                             other->name, other->file);
+        return;
+    }
+    odp_config_fault_add(p->faults, s->file, line, "%s %s (%s:%u)", what, other->name, other->file,
+                         other_line);
+    odp_config_fault_add(p->faults, other->file, other_line, "%s %s (%s:%u), which is left out",
+                         other_what, s->name, s->file, line);
 }
 
-static void add_clash(struct odp_config_faults *faults, const struct odp_config_service *s,
-                      const struct odp_config_listen *l, const struct odp_config_service *other,
-                      const struct odp_config_listen *o)
+static void say_listen(char *ret, const struct odp_config_listen *l,
+                       const struct odp_config_listen *other)
 {
-    if (odp_address_equal(&l->address, &o->address))
-        odp_config_fault_add(faults, s->file, l->line, "listen %s is also that of %s (%s:%u)%s",
-                             l->text, other->name, other->file, o->line, outcome(s, other));
+    if (odp_address_equal(&l->address, &other->address))
+        snprintf(ret, WHAT_MAX, "listen %s is also that of", l->text);
     else
-        odp_config_fault_add(faults, s->file, l->line, "listen %s %s %s of %s (%s:%u)%s", l->text,
-                             relation(&l->address, &o->address), o->text, other->name, other->file,
-                             o->line, outcome(s, other));
+        snprintf(ret, WHAT_MAX, "listen %s %s %s of", l->text,
+                 relation(&l->address, &other->address), other->text);
 }
 
-static void check_listen(const struct odp_config_service *s, const struct odp_config_listen *l,
-                         const struct odp_config_service *before, struct odp_config_faults *faults)
+static void check_listen(const struct pair *p, const struct odp_config_listen *l)
 {
-    for (size_t i = 0; i < before->n_listen; i++) {
-        const struct odp_config_listen *b = &before->listen[i];
-        if (!clash(&l->address, &b->address))
+    char what[WHAT_MAX], other_what[WHAT_MAX];
+
+    for (size_t i = 0; i < p->other->n_listen; i++) {
+        const struct odp_config_listen *o = &p->other->listen[i];
+        if (!clash(&l->address, &o->address))
             continue;
-        add_clash(faults, s, l, before, b);
-        add_clash(faults, before, b, s, l);
+        say_listen(what, l, o);
+        say_listen(other_what, o, l);
+        add_clash(p, l->line, what, o->line, other_what);
         return;
     }
 }
 
-static void check_target(const struct odp_config_service *s,
-                         const struct odp_config_service *before, struct odp_config_faults *faults)
+static void check_target(const struct pair *p)
 {
-    if (!odp_address_equal(&s->target, &before->target))
+    const struct odp_config_service *s = p->s, *other = p->other;
+    char what[WHAT_MAX], other_what[WHAT_MAX];
+
+    if (!odp_address_equal(&s->target, &other->target))
         return;
-    odp_config_fault_add(faults, s->file, s->target_line, "target %s is also that of %s (%s:%u)",
-                         s->target_text, before->name, before->file, before->target_line);
-    odp_config_fault_add(faults, before->file, before->target_line,
-                         "target %s is also that of %s (%s:%u), which is left out",
-                         before->target_text, s->name, s->file, s->target_line);
+    snprintf(what, sizeof(what), "target %s is also that of", s->target_text);
+    snprintf(other_what, sizeof(other_what), "target %s is also that of", other->target_text);
+    add_clash(p, s->target_line, what, other->target_line, other_what);
 }
 
-static void check_unit(const struct odp_config_service *s, const struct odp_config_name *unit,
-                       const struct odp_config_service *before, struct odp_config_faults *faults)
+static void check_unit(const struct pair *p, const struct odp_config_name *unit)
 {
-    for (size_t i = 0; i < before->n_units; i++) {
-        const struct odp_config_name *b = &before->units[i];
-        if (strcmp(unit->text, b->text) != 0)
+    char what[WHAT_MAX];
+
+    for (size_t i = 0; i < p->other->n_units; i++) {
+        const struct odp_config_name *o = &p->other->units[i];
+        if (strcmp(unit->text, o->text) != 0)
             continue;
-        odp_config_fault_add(faults, s->file, unit->line, "unit %s is also that of %s (%s:%u)",
-                             unit->text, before->name, before->file, b->line);
-        odp_config_fault_add(faults, before->file, b->line,
-                             "unit %s is also that of %s (%s:%u), which is left out", unit->text,
-                             s->name, s->file, unit->line);
+        snprintf(what, sizeof(what), "unit %s is also that of", unit->text);
+        add_clash(p, unit->line, what, o->line, what);
     }
 }
 
@@ -124,19 +140,22 @@ static bool same_scope(const struct odp_config_service *a, const struct odp_conf
     return a->scope == b->scope || a->scope == ODP_SCOPE_DEFAULT || b->scope == ODP_SCOPE_DEFAULT;
 }
 
-static void check_pair(const struct odp_config_service *s, const struct odp_config_service *before,
-                       struct odp_config_faults *faults)
+void odp_config_check_pair(const struct odp_config_service *s,
+                           const struct odp_config_service *other, bool other_stays,
+                           struct odp_config_faults *faults)
 {
-    if (strcmp(s->name, before->name) == 0)
+    const struct pair p = {.s = s, .other = other, .other_stays = other_stays, .faults = faults};
+
+    if (strcmp(s->name, other->name) == 0)
         odp_config_fault_add(faults, s->file, 1, "a service named %s is in %s already", s->name,
-                             before->file);
-    if (!s->enabled || !before->enabled)
+                             other->file);
+    if (!s->enabled || !other->enabled)
         return;
     for (size_t i = 0; i < s->n_listen; i++)
-        check_listen(s, &s->listen[i], before, faults);
-    check_target(s, before, faults);
-    for (size_t i = 0; i < s->n_units && same_scope(s, before); i++)
-        check_unit(s, &s->units[i], before, faults);
+        check_listen(&p, &s->listen[i]);
+    check_target(&p);
+    for (size_t i = 0; i < s->n_units && same_scope(s, other); i++)
+        check_unit(&p, &s->units[i]);
 }
 
 static bool listens_on(const struct odp_config_service *s, const struct odp_address *target)
@@ -174,132 +193,8 @@ static void check_ring(struct odp_config *c, size_t n_kept, const struct odp_con
     }
 }
 
-// Against those that stay: a clash with a service that is itself refused would take down one that
-// could well be served.
-static void check_against_kept(struct odp_config *c)
+void odp_config_check_set(struct odp_config *c, size_t n_kept, const struct odp_config_service *s)
 {
-    size_t n_kept = 0;
-
-    for (size_t i = 0; i < c->n_services; i++) {
-        struct odp_config_service *s = c->services[i];
-        size_t n_faults = c->faults.n;
-        for (size_t j = 0; j < n_kept; j++)
-            check_pair(s, c->services[j], &c->faults);
-        check_ring(c, n_kept, s);
-        odp_config_check_requires(c, n_kept, s);
-        if (c->faults.n == n_faults) {
-            c->services[n_kept++] = s;
-            continue;
-        }
-        if (odp_config_strv_add(&c->invalid, strdup(s->name)) < 0)
-            c->faults.failed = true;
-        else
-            c->n_invalid++;
-        odp_config_service_free(s);
-    }
-    c->n_services = n_kept;
-}
-
-static int compare_services(const void *a, const void *b)
-{
-    const struct odp_config_service *const *sa = a, *const *sb = b;
-    int r = strcmp((*sa)->name, (*sb)->name);
-
-    return r ? r : strcmp((*sa)->file, (*sb)->file);
-}
-
-static int compare_faults(const void *a, const void *b)
-{
-    const struct odp_config_fault *fa = a, *fb = b;
-    int r = strcmp(fa->file, fb->file);
-
-    if (r)
-        return r;
-    if (fa->line != fb->line)
-        return fa->line < fb->line ? -1 : 1;
-    return strcmp(fa->message, fb->message);
-}
-
-static int compare_strings(const void *a, const void *b)
-{
-    const char *const *sa = a, *const *sb = b;
-
-    return strcmp(*sa, *sb);
-}
-
-static void refuse_file(const struct odp_file *f, struct odp_config_faults *faults)
-{
-    switch (-f->error) {
-    case EISDIR: odp_config_fault_add(faults, f->path, 1, "this is a directory, not a file"); break;
-    case EINVAL: odp_config_fault_add(faults, f->path, 1, "this is not a regular file"); break;
-    case EFBIG:
-        odp_config_fault_add(faults, f->path, 1, "the file is longer than %d bytes",
-                             ODP_CONFIG_FILE_MAX);
-        break;
-    default:
-        odp_config_fault_add(faults, f->path, 1, "the file cannot be read: %s",
-                             strerror(-f->error));
-    }
-}
-
-static int load_file(const struct odp_file *f, struct odp_config *c)
-{
-    struct odp_config_service *s = NULL;
-    int r = ODP_CONFIG_E_FAULTY;
-
-    if (f->error)
-        refuse_file(f, &c->faults);
-    else
-        r = odp_config_service_parse(f->stem, f->path, f->text, f->n_bytes, &s, &c->faults);
-    if (r == 0) {
-        c->services[c->n_services++] = s;
-    } else if (r == ODP_CONFIG_E_FAULTY) {
-        r = odp_config_strv_add(&c->invalid, strdup(f->stem));
-        c->n_invalid += r == 0;
-    }
-    return r;
-}
-
-static int add_file_name(struct odp_config *c, const char *stem)
-{
-    int r = odp_config_strv_add(&c->names, strdup(stem));
-
-    c->n_names += r == 0;
-    return r;
-}
-
-int odp_config_load(const struct odp_files *files, struct odp_config *ret)
-{
-    *ret = (struct odp_config){.services = calloc(files->n + 1, sizeof(*ret->services))};
-    if (!ret->services)
-        return -ENOMEM;
-    for (size_t i = 0; i < files->n; i++) {
-        int r = load_file(&files->items[i], ret);
-        if (r >= 0)
-            r = add_file_name(ret, files->items[i].stem);
-        if (r < 0)
-            return r;
-    }
-    if (ret->n_names > 0)
-        qsort(ret->names, ret->n_names, sizeof(*ret->names), compare_strings);
-    qsort(ret->services, ret->n_services, sizeof(*ret->services), compare_services);
-    check_against_kept(ret);
-    if (ret->n_invalid > 0)
-        qsort(ret->invalid, ret->n_invalid, sizeof(*ret->invalid), compare_strings);
-    if (ret->faults.n > 0)
-        qsort(ret->faults.items, ret->faults.n, sizeof(*ret->faults.items), compare_faults);
-    return ret->faults.failed ? -ENOMEM : 0;
-}
-
-void odp_config_deinit(struct odp_config *c)
-{
-    if (!c)
-        return;
-    for (size_t i = 0; i < c->n_services; i++)
-        odp_config_service_free(c->services[i]);
-    free(c->services);
-    odp_config_strv_free(c->invalid);
-    odp_config_strv_free(c->names);
-    odp_config_faults_deinit(&c->faults);
-    *c = (struct odp_config){0};
+    check_ring(c, n_kept, s);
+    odp_config_check_requires(c, n_kept, s);
 }

@@ -106,6 +106,17 @@ void odp_config_check_whole(struct odp_config_parse *p);
 
 // config_check.c: listen lines of one file against each other and against its target.
 void odp_config_check_addresses(struct odp_config_parse *p);
+// What `s` wants that `other` has. `s` is the one that is refused, and `other` is told too, unless
+// it `stays` under settings that its file does not give any more.
+void odp_config_check_pair(const struct odp_config_service *s,
+                           const struct odp_config_service *other, bool other_stays,
+                           struct odp_config_faults *faults);
+// `s` against the first n_kept of c->services together: targets that go round, and what it
+// requires.
+void odp_config_check_set(struct odp_config *c, size_t n_kept, const struct odp_config_service *s);
+
+// config_load.c: sorts what the user reads, once the last fault is found.
+void odp_config_sort(struct odp_config *c);
 
 // config_requires.c: a required service that does not exist, or requires this one by way of those
 // that were kept. Adds a fault to each file that takes part.

@@ -231,6 +231,14 @@ static void digest_add(uint64_t *digest, const char *s, char end)
     *digest = (*digest ^ (unsigned char)end) * FNV_PRIME;
 }
 
+static void digest_setting(uint64_t *digest, const char *section, const char *key,
+                           const char *value)
+{
+    digest_add(digest, section, '.');
+    digest_add(digest, key, '=');
+    digest_add(digest, value, '\n');
+}
+
 static void set_key(struct odp_config_parse *p, unsigned line, const char *section, const char *key,
                     const char *value)
 {
@@ -267,11 +275,11 @@ void odp_config_on_key(struct odp_config_parse *p, unsigned line, const char *se
     bool is_backend = strcmp(section, "backend") == 0;
 
     p->any_content = true;
-    if (is_backend || strcmp(section, "ready") == 0 || strcmp(section, "requires") == 0) {
-        digest_add(&p->service->digest, section, '.');
-        digest_add(&p->service->digest, key, '=');
-        digest_add(&p->service->digest, value, '\n');
-    }
+    digest_setting(&p->service->text_digest, section, key, value);
+    if (is_backend)
+        digest_setting(&p->service->backend_digest, section, key, value);
+    if (is_backend || strcmp(section, "ready") == 0 || strcmp(section, "requires") == 0)
+        digest_setting(&p->service->digest, section, key, value);
     set_key(p, line, section, key, value);
     if (is_backend && p->faults->n > n_faults)
         p->backend_faulty = true;

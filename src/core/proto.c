@@ -66,12 +66,17 @@ static bool message_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_FREEZE:
     case ODP_PROTO_THAW:
     case ODP_PROTO_PROBE:
+    case ODP_PROTO_LOAD:
+    case ODP_PROTO_FORGET:
         return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0' &&
                is_probe_id(m->id) == (m->op == ODP_PROTO_PROBE);
+    case ODP_PROTO_RENAME:
+        return m->state == ODP_PROTO_NO_STATE && m->id != 0 && !is_probe_id(m->id) &&
+               odp_name_is_valid(m->reason);
     case ODP_PROTO_REPORT:
         if (m->state == ODP_PROTO_ANSWERS || m->state == ODP_PROTO_SILENT)
             return is_probe_id(m->id);
-        return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_STALE;
+        return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_DONE;
     }
     return false;
 }
@@ -136,6 +141,9 @@ const char *odp_proto_op_to_string(enum odp_proto_op op)
     case ODP_PROTO_THAW: return "thaw";
     case ODP_PROTO_REPORT: return "report";
     case ODP_PROTO_PROBE: return "probe";
+    case ODP_PROTO_LOAD: return "load";
+    case ODP_PROTO_RENAME: return "rename";
+    case ODP_PROTO_FORGET: return "forget";
     }
     return "unknown";
 }

@@ -84,8 +84,9 @@ static void act_ignore(struct step *x)
 
 static void act_look(struct step *x)
 {
-    set_reason(x->s, x->event->kind == ODP_EVENT_LOST ? "odp-launcher was lost: it is asked again"
-                                                      : "odp-launcher has not answered yet");
+    set_reason(x->s, x->event->kind != ODP_EVENT_LOST ? "odp-launcher has not answered yet"
+                     : x->event->reason               ? x->event->reason
+                                                      : "odp-launcher was lost: it is asked again");
     enter(x, ODP_SERVICE_UNKNOWN, in(x, LOOK_TIMEOUT_USEC));
     request(x, ODP_PROTO_LOOK);
 }

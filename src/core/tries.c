@@ -22,6 +22,15 @@ void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config
     };
 }
 
+void odp_tries_set(struct odp_tries *t, const struct odp_config_service *config)
+{
+    struct odp_tries fresh;
+
+    odp_tries_init(&fresh, config);
+    t->pace = fresh.pace;
+    t->interval_usec = fresh.interval_usec;
+}
+
 void odp_tries_begin(struct odp_tries *t, uint64_t now_usec)
 {
     t->next_usec = now_usec + ODP_USEC_PER_MS;

@@ -33,9 +33,10 @@ struct exec_backend {
     struct odp_output *output;               // while a command, or what it has started, may print
     struct odp_waiters current;              // for the command that runs
     struct odp_waiters looks, starts, stops; // for a next one; empty while none runs
-    bool is_up;      // what the last command made of it, or found; as in its record
-    bool is_unasked; // nobody has asked this launcher for what the command finds: odpd is told
-    bool is_unsure;  // a record could not be looked at: nothing is run before it can be
+    bool is_up;           // what the last command made of it, or found; as in its record
+    bool is_unasked;      // nobody has asked this launcher for what the command finds: odpd is told
+    bool is_unsure;       // a record could not be looked at: nothing is run before it can be
+    bool has_not_stopped; // the last stop failed
 };
 
 static const struct odp_process_observer observer;
@@ -196,6 +197,7 @@ static void on_start_end(struct exec_backend *b, bool is_well, const char *why)
 
 static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 {
+    b->has_not_stopped = !is_well;
     if (is_well)
         set_up(b, false);
     answer_current(b, is_well ? ODP_PROTO_INACTIVE : state_after_failed(b, ODP_ROLE_STOP), why);
@@ -377,13 +379,25 @@ static void exec_stop(struct odp_backend *base, uint32_t id)
     run_next(b);
 }
 
+// What is up is stopped by the settings that started it, unless these have just proved unable to.
+// A mark that other settings left says nothing here.
 static bool exec_is_idle(struct odp_backend *base)
 {
     struct exec_backend *b = exec_backend(base);
+    bool stops_it = base->settings->backend == ODP_BACKEND_EXEC && !b->has_not_stopped;
 
     if (b->is_unsure)
         adopt(b);
-    return !b->process && !b->is_unsure;
+    return !b->process && !b->is_unsure && !(b->is_up && stops_it);
+}
+
+static void exec_rename(struct odp_backend *base, const char *name)
+{
+    struct exec_backend *b = exec_backend(base);
+
+    memcpy(b->name, name, strlen(name) + 1);
+    if (b->process)
+        odp_process_rename(b->process, name);
 }
 
 static void exec_free(struct odp_backend *base)
@@ -401,6 +415,7 @@ static const struct odp_backend_vtable exec_vtable = {
     .start = exec_start,
     .stop = exec_stop,
     .is_idle = exec_is_idle,
+    .rename = exec_rename,
     .free = exec_free,
 };
 

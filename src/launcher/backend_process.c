@@ -176,6 +176,14 @@ static bool process_is_idle(struct odp_backend *base)
     return !b->process && !b->is_unsure;
 }
 
+static void process_rename(struct odp_backend *base, const char *name)
+{
+    const struct process_backend *b = process_backend(base);
+
+    if (b->process)
+        odp_process_rename(b->process, name);
+}
+
 static void process_free(struct odp_backend *base)
 {
     struct process_backend *b = process_backend(base);
@@ -190,6 +198,7 @@ static const struct odp_backend_vtable process_vtable = {
     .start = process_start,
     .stop = process_stop,
     .is_idle = process_is_idle,
+    .rename = process_rename,
     .free = process_free,
 };
 

@@ -95,20 +95,16 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void open_standard_fds(const struct odp_child *c)
+static void set_standard_fds(const struct odp_child *c)
 {
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int out_fd = open(c->output_path, O_RDWR | O_CLOEXEC);
 
     if (null_fd < 0)
         give_up(c, "cannot open /dev/null: %s", strerror(errno));
-    if (out_fd < 0)
-        give_up(c, "cannot open %s: %s", c->output_path, strerror(errno));
-    if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0 ||
-        dup2(out_fd, STDERR_FILENO) < 0)
+    if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(c->output_fd, STDOUT_FILENO) < 0 ||
+        dup2(c->output_fd, STDERR_FILENO) < 0)
         give_up(c, "cannot set up its output: %s", strerror(errno));
     close(null_fd);
-    close(out_fd);
 }
 
 static const struct passwd *find_user(const char *user)
@@ -162,12 +158,12 @@ noreturn void odp_child_run(const struct odp_child *c)
     const struct odp_config_service *s = c->settings;
     const struct passwd *pw = NULL;
 
+    set_standard_fds(c);
     close_all_but(c->go_fd, c->status_fd);
     reset_signals();
     wait_for_go(c);
     if (c->mark_directory)
         mark_up(c);
-    open_standard_fds(c);
     if (s->user) {
         pw = find_user(s->user);
         if (!pw)

@@ -3,25 +3,20 @@
 // From a request to a service to its backend. Owns the settings and the backends; knows nothing of
 // how any backend works.
 
-#include "odp/launcher/dispatch.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dispatch_internal.h"
+#include "odp/base/fd.h"
 #include "odp/base/log.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/reason.h"
 #include "odp/launcher/requires.h"
+#include "odp/launcher/store.h"
 
-struct odp_dispatch_service {
-    struct odp_config_service *settings; // owned
-    struct odp_backend *backend;         // owned
-    struct odp_requirements *requires;   // owned; NULL where no start has needed it
-};
-
-__attribute__((format(printf, 4, 5))) static void refuse(struct odp_dispatch *d,
+__attribute__((format(printf, 4, 5))) static void answer(struct odp_dispatch *d,
                                                          const struct odp_proto_message *request,
                                                          enum odp_proto_state state,
                                                          const char *format, ...)
@@ -36,7 +31,7 @@ __attribute__((format(printf, 4, 5))) static void refuse(struct odp_dispatch *d,
     d->host->on_report(d->host, &m);
 }
 
-static struct odp_dispatch_service *find(struct odp_dispatch *d, const char *name)
+struct odp_dispatch_service *odp_dispatch_find(struct odp_dispatch *d, const char *name)
 {
     for (size_t i = 0; i < d->n_services; i++)
         if (strcmp(d->services[i].settings->name, name) == 0)
@@ -44,105 +39,134 @@ static struct odp_dispatch_service *find(struct odp_dispatch *d, const char *nam
     return NULL;
 }
 
-// Takes the settings over where it succeeds.
-static int add(struct odp_dispatch *d, struct odp_config_service *settings,
-               struct odp_dispatch_service **ret)
+int odp_dispatch_add(struct odp_dispatch *d, struct odp_config_service *settings, char *text,
+                     size_t n_text, struct odp_dispatch_service **ret)
 {
     struct odp_dispatch_service *services =
         reallocarray(d->services, d->n_services + 1, sizeof(*services));
-    struct odp_backend *backend;
-    int r;
 
-    if (!services)
+    if (!services) {
+        odp_config_service_free(settings);
+        free(text);
         return -ENOMEM;
+    }
     d->services = services;
-    r = odp_backend_new(d->host, settings, &backend);
-    if (r < 0)
-        return r;
-    services[d->n_services] =
-        (struct odp_dispatch_service){.settings = settings, .backend = backend};
-    if (ret)
-        *ret = &services[d->n_services];
-    d->n_services++;
-    return 0;
-}
-
-// Takes the settings over. What runs keeps those it was started with, as far as it needs them.
-static void replace(struct odp_dispatch_service *service, struct odp_config_service *settings)
-{
-    service->backend->settings = settings;
-    odp_config_service_free(service->settings);
-    service->settings = settings;
-}
-
-// Reads the file of one service as it is now. Returns 0, ODP_CONFIG_E_FAULTY or a negative errno.
-static int read_one(const struct odp_dispatch *d, const char *name, struct odp_config_service **ret)
-{
-    struct odp_config_faults faults = {0};
-    ODP_CLEANUP_FREE char *text = NULL;
-    char path[ODP_PATH_MAX];
-    size_t n_bytes;
-    int r;
-
-    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR "/%s" ODP_CONFIG_SUFFIX, d->config,
-             name);
-    r = odp_file_read(path, ODP_CONFIG_FILE_MAX, &text, &n_bytes);
-    if (r < 0)
-        return r;
-    r = odp_config_service_parse(name, path, text, n_bytes, ret, &faults);
-    odp_config_faults_deinit(&faults);
+    *ret = &services[d->n_services];
+    int r = odp_dispatch_service_init(*ret, d->host, settings, text, n_text);
+    d->n_services += r == 0;
     return r;
 }
 
-// The service under the settings that odpd means, or NULL and the request is answered.
+void odp_dispatch_drop(struct odp_dispatch *d, struct odp_dispatch_service *s)
+{
+    odp_store_remove(d->host->directory, s->settings->name, ODP_TEXT_LOADED);
+    odp_store_remove(d->host->directory, s->settings->name, ODP_TEXT_OLD);
+    odp_dispatch_service_deinit(s);
+    *s = d->services[--d->n_services];
+}
+
+static void drop_forgotten(struct odp_dispatch *d)
+{
+    for (size_t i = d->n_services; i > 0; i--) {
+        struct odp_dispatch_service *s = &d->services[i - 1];
+        if (s->is_forgotten && odp_dispatch_service_is_idle(s))
+            odp_dispatch_drop(d, s);
+    }
+}
+
+// ---- settings ----------------------------------------------------------------------------------
+
+struct source {
+    struct odp_config_service *settings; // NULL: it gives none
+    char *text;
+    size_t n_text;
+    int error; // of the file
+};
+
+// The file as it is now.
+static void read_file(const struct odp_dispatch *d, const char *name, struct source *ret)
+{
+    struct odp_config_faults faults = {0};
+    char path[ODP_PATH_MAX];
+
+    *ret = (struct source){0};
+    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR "/%s" ODP_CONFIG_SUFFIX, d->config,
+             name);
+    ret->error = odp_file_read(path, ODP_CONFIG_FILE_MAX, &ret->text, &ret->n_text);
+    if (ret->error == 0 && odp_config_service_parse(name, path, ret->text, ret->n_text,
+                                                    &ret->settings, &faults) == -ENOMEM)
+        ret->error = -ENOMEM;
+    odp_config_faults_deinit(&faults);
+}
+
+static bool gives(const struct source *source, uint64_t digest)
+{
+    return source->settings && source->settings->digest == digest;
+}
+
+// What a source gives becomes the service's, which is made where there is none. The source is
+// spent.
+static int load(struct odp_dispatch *d, struct source *source, struct odp_dispatch_service **s)
+{
+    int r = 0;
+
+    if (*s)
+        odp_dispatch_service_load(*s, source->settings, source->text, source->n_text);
+    else
+        r = odp_dispatch_add(d, source->settings, source->text, source->n_text, s);
+    *source = (struct source){0};
+    return r;
+}
+
+static void refuse_unmatched(struct odp_dispatch *d, const struct odp_proto_message *request,
+                             int error, bool is_known)
+{
+    if (error == -ENOMEM)
+        answer(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
+    else if (error < 0 && !is_known)
+        answer(d, request, ODP_PROTO_FAILED, "there is no such service: cannot read %s.ini: %s",
+               request->name, strerror(-error));
+    else
+        answer(d, request, ODP_PROTO_STALE, "%s.ini is not what odpd has loaded: run odp reload",
+               request->name);
+}
+
+// The service under the settings that odpd means, or NULL and the request is answered. The file
+// comes first where odpd has just read it: its other settings may have changed as well.
 static struct odp_dispatch_service *match(struct odp_dispatch *d,
                                           const struct odp_proto_message *request)
 {
-    struct odp_dispatch_service *service = find(d, request->name);
-    struct odp_config_service *settings = NULL;
-    int r;
+    bool is_load = request->op == ODP_PROTO_LOAD;
+    struct odp_dispatch_service *s = odp_dispatch_find(d, request->name);
+    bool is_at_hand = s && odp_dispatch_latest(s)->digest == request->digest;
+    struct source source = {0};
+    int r = 0, error = 0;
 
-    if (service && service->settings->digest == request->digest)
-        return service;
-    r = read_one(d, request->name, &settings);
-    if (r == 0 && settings->digest == request->digest) {
-        if (service)
-            replace(service, settings);
-        else
-            r = add(d, settings, &service);
-        if (r == 0)
-            return service;
+    if (!is_at_hand || is_load) {
+        read_file(d, request->name, &source);
+        error = source.error;
     }
-    odp_config_service_free(settings);
-    if (r == -ENOMEM)
-        refuse(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
-    else if (r < 0 && !service)
-        refuse(d, request, ODP_PROTO_FAILED, "there is no such service: cannot read %s.ini: %s",
-               request->name, strerror(-r));
-    else
-        refuse(d, request, ODP_PROTO_STALE, "%s.ini is not what odpd has loaded: restart odpd",
-               request->name);
-    return NULL;
+    if (!gives(&source, request->digest) && !is_at_hand) {
+        odp_config_service_free(source.settings);
+        free(source.text);
+        source = (struct source){.settings = odp_dispatch_stored(d, request->name, false)};
+    }
+    if (gives(&source, request->digest))
+        r = load(d, &source, &s);
+    else if (!is_at_hand)
+        s = NULL;
+    odp_config_service_free(source.settings);
+    free(source.text);
+    if (!s || r < 0) {
+        refuse_unmatched(d, request, r < 0 ? r : error, odp_dispatch_find(d, request->name));
+        return NULL;
+    }
+    s->is_forgotten = false;
+    odp_dispatch_service_confirm(s);
+    return s;
 }
 
-// A backend that ran what earlier settings asked for gives way, once idle, to the kind that the
-// present ones ask for.
-static int settle(struct odp_dispatch *d, struct odp_dispatch_service *service)
-{
-    struct odp_backend *backend;
-    int r;
-
-    if (service->backend->vtable->type == service->settings->backend ||
-        odp_requirements_is_busy(service->requires) ||
-        !service->backend->vtable->is_idle(service->backend))
-        return 0;
-    r = odp_backend_new(d->host, service->settings, &backend);
-    if (r < 0)
-        return r;
-    odp_backend_free(service->backend);
-    service->backend = backend;
-    return 0;
-}
+// ---- requests ----------------------------------------------------------------------------------
 
 static void call(struct odp_dispatch *d, struct odp_backend *b,
                  const struct odp_proto_message *request,
@@ -151,91 +175,85 @@ static void call(struct odp_dispatch *d, struct odp_backend *b,
     if (verb)
         verb(b, request->id);
     else
-        refuse(d, request, ODP_PROTO_FAILED, "%s is not possible with backend type = %s",
+        answer(d, request, ODP_PROTO_FAILED, "%s is not possible with backend type = %s",
                odp_proto_op_to_string(request->op), odp_backend_type_to_string(b->vtable->type));
+}
+
+static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
+                      const struct odp_proto_message *request)
+{
+    struct odp_backend *b = s->backend;
+    const struct odp_backend_vtable *vtable = b->vtable;
+
+    if (request->op >= ODP_PROTO_START && request->op <= ODP_PROTO_THAW)
+        odp_probes_end(&d->probes, request->name);
+    switch (request->op) {
+    case ODP_PROTO_LOOK: call(d, b, request, vtable->look); break;
+    case ODP_PROTO_START: odp_requirements_start(&s->requires, b, request->id); break;
+    case ODP_PROTO_STOP:
+        odp_requirements_cancel(s->requires);
+        call(d, b, request, vtable->stop);
+        break;
+    // How it is asked may change while it runs.
+    case ODP_PROTO_PROBE:
+        odp_probes_request(&d->probes, odp_dispatch_latest(s), request->id);
+        break;
+    case ODP_PROTO_FREEZE: call(d, b, request, vtable->freeze); break;
+    case ODP_PROTO_THAW: call(d, b, request, vtable->thaw); break;
+    case ODP_PROTO_LOAD: answer(d, request, ODP_PROTO_DONE, "%s", ""); break;
+    case ODP_PROTO_REPORT: // these three never come here
+    case ODP_PROTO_RENAME:
+    case ODP_PROTO_FORGET: break;
+    }
+}
+
+static void forget(struct odp_dispatch *d, const struct odp_proto_message *request)
+{
+    struct odp_dispatch_service *s = odp_dispatch_find(d, request->name);
+
+    if (s)
+        s->is_forgotten = true;
+    else
+        odp_store_remove(d->host->directory, request->name, ODP_TEXT_LOADED);
+    drop_forgotten(d);
+    answer(d, request, ODP_PROTO_DONE, "%s", "");
 }
 
 void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message *request)
 {
     struct odp_dispatch_service *service;
-    const struct odp_backend_vtable *vtable;
 
+    drop_forgotten(d);
     if (request->op == ODP_PROTO_REPORT) {
         odp_log(ODP_LOG_WARNING, request->name, "odpd sends a report: dropped");
-        return;
+    } else if (request->op == ODP_PROTO_RENAME) {
+        odp_dispatch_take_rename(d, request);
+    } else if (request->op == ODP_PROTO_FORGET) {
+        forget(d, request);
+    } else {
+        odp_dispatch_follow(d, request);
+        service = match(d, request);
+        if (service && odp_dispatch_service_settle(service) < 0)
+            answer(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
+        else if (service)
+            carry_out(d, service, request);
     }
-    service = match(d, request);
-    if (!service)
-        return;
-    if (request->op == ODP_PROTO_PROBE) {
-        odp_probes_request(&d->probes, service->settings, request->id);
-        return;
-    }
-    if (request->op != ODP_PROTO_LOOK)
-        odp_probes_end(&d->probes, request->name);
-    if (settle(d, service) < 0) {
-        refuse(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
-        return;
-    }
-    vtable = service->backend->vtable;
-    switch (request->op) {
-    case ODP_PROTO_LOOK: call(d, service->backend, request, vtable->look); break;
-    case ODP_PROTO_START:
-        odp_requirements_start(&service->requires, service->backend, request->id);
-        break;
-    case ODP_PROTO_STOP:
-        odp_requirements_cancel(service->requires);
-        call(d, service->backend, request, vtable->stop);
-        break;
-    case ODP_PROTO_FREEZE: call(d, service->backend, request, vtable->freeze); break;
-    case ODP_PROTO_THAW: call(d, service->backend, request, vtable->thaw); break;
-    case ODP_PROTO_PROBE:
-    case ODP_PROTO_REPORT: break;
-    }
-}
-
-// Faults are odpd's and `odp check`'s to tell; a service with a fault is not asked for.
-static int take_over(struct odp_dispatch *d, const struct odp_files *files)
-{
-    struct odp_config config;
-    int r = odp_config_load(files, &config);
-
-    for (size_t i = 0; i < config.n_services && r == 0; i++) {
-        r = add(d, config.services[i], NULL);
-        if (r == 0)
-            config.services[i] = NULL; // d's
-    }
-    odp_config_deinit(&config);
-    return r;
 }
 
 int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, const char *config)
 {
-    struct odp_files files;
-    char path[ODP_PATH_MAX];
-    int r;
-
     *d = (struct odp_dispatch){.host = host, .config = config};
     odp_probes_init(&d->probes, host);
-    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR, config);
-    r = odp_files_read(path, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, &files);
-    if (r < 0) {
-        odp_log(ODP_LOG_WARNING, NULL, "cannot read %s: %s", path, strerror(-r));
-        return r == -ENOMEM ? r : 0;
-    }
-    r = take_over(d, &files);
-    odp_files_deinit(&files);
-    return r;
+    return odp_dispatch_begin(d);
 }
 
 void odp_dispatch_deinit(struct odp_dispatch *d)
 {
     odp_probes_deinit(&d->probes);
-    for (size_t i = 0; i < d->n_services; i++) {
-        odp_requirements_free(d->services[i].requires);
-        odp_backend_free(d->services[i].backend);
-        odp_config_service_free(d->services[i].settings);
-    }
+    for (size_t i = 0; i < d->n_services; i++)
+        odp_dispatch_service_deinit(&d->services[i]);
     free(d->services);
+    free(d->renames);
+    free(d->moves);
     *d = (struct odp_dispatch){0};
 }

@@ -68,6 +68,11 @@ enum odp_role odp_process_role(const struct odp_process *p)
     return p->role;
 }
 
+void odp_process_rename(struct odp_process *p, const char *name)
+{
+    memcpy(p->name, name, strlen(name) + 1); // the output's too, if it is the service's
+}
+
 static bool leader_lives(const struct odp_process *p)
 {
     struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};

@@ -300,6 +300,12 @@ bool odp_requirements_is_busy(const struct odp_requirements *q)
     return q && q->starts.n > 0;
 }
 
+void odp_requirements_move(struct odp_requirements *q, struct odp_backend *b)
+{
+    if (q)
+        q->backend = b;
+}
+
 void odp_requirements_free(struct odp_requirements *q)
 {
     if (!q)

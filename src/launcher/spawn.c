@@ -18,9 +18,11 @@ int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
                    const char *output_path, const char *mark_directory, struct odp_spawn *ret)
 {
     struct odp_spawn s = {.pid = -1, .pidfd = -1, .go_fd = -1, .status_fd = -1};
+    // Not the child's to open: by then its path may be another one.
+    ODP_CLEANUP_CLOSE int output_fd = open(output_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     int go[2], status[2];
 
-    if (pipe2(go, O_CLOEXEC) < 0)
+    if (output_fd < 0 || pipe2(go, O_CLOEXEC) < 0)
         return -errno;
     s.go_fd = go[1];
     if (pipe2(status, O_CLOEXEC) < 0) {
@@ -35,7 +37,7 @@ int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
         setpgid(0, 0);
         odp_child_run(&(struct odp_child){.settings = settings,
                                           .argv = argv,
-                                          .output_path = output_path,
+                                          .output_fd = output_fd,
                                           .mark_directory = mark_directory,
                                           .go_fd = go[0],
                                           .status_fd = status[1]});

@@ -72,6 +72,19 @@ static int set_owner(const char *path, const char *owner)
     return chown(path, uid, gid) < 0 ? -errno : 0;
 }
 
+int odp_listen_set_access(const char *path, unsigned socket_mode, const char *socket_owner,
+                          char *why, size_t why_size)
+{
+    int r = chmod(path, socket_mode) < 0 ? -errno : 0;
+
+    if (r == 0 && socket_owner)
+        r = set_owner(path, socket_owner);
+    if (r < 0)
+        snprintf(why, why_size, "cannot set mode and owner of %s: %s", path,
+                 r == -ENOENT ? "no such user or group" : strerror(-r));
+    return r;
+}
+
 static int open_family(const struct odp_address *a, const struct sockaddr_storage *sa,
                        socklen_t len)
 {
@@ -118,14 +131,10 @@ int odp_listen_open(const struct odp_address *a, unsigned socket_mode, const cha
     if (fd < 0)
         return fail(fd, a, why, why_size);
     if (a->kind == ODP_ADDRESS_UNIX) {
-        int r = chmod(a->path, socket_mode) < 0 ? -errno : 0;
-        if (r == 0 && socket_owner)
-            r = set_owner(a->path, socket_owner);
+        int r = odp_listen_set_access(a->path, socket_mode, socket_owner, why, why_size);
         if (r < 0) {
             odp_close(fd);
             (void)unlink(a->path);
-            snprintf(why, why_size, "cannot set mode and owner of %s: %s", a->path,
-                     r == -ENOENT ? "no such user or group" : strerror(-r));
             return r;
         }
     }
@@ -174,6 +183,16 @@ static int accept_one(const struct odp_listener *l)
     return fd < 0 ? -errno : fd;
 }
 
+static void hand_on(struct odp_listener *l, int fd)
+{
+    odp_spare_note(fd);
+    if (l->n_untuned > 0) {
+        l->n_untuned--;
+        tune(fd, l->keepalive_usec);
+    }
+    l->on_accept(l, fd);
+}
+
 static void on_readable(struct odp_io *io, uint32_t events)
 {
     struct odp_listener *l = ODP_CONTAINER_OF(io, struct odp_listener, io);
@@ -187,12 +206,7 @@ static void on_readable(struct odp_io *io, uint32_t events)
     for (int i = 0; i < n_most && !l->paused && l->io.fd >= 0; i++) {
         int fd = accept_one(l);
         if (fd >= 0) {
-            odp_spare_note(fd);
-            if (l->n_untuned > 0) {
-                l->n_untuned--;
-                tune(fd, l->keepalive_usec);
-            }
-            l->on_accept(l, fd);
+            hand_on(l, fd);
             continue;
         }
         if (odp_is_exhaustion(fd)) {
@@ -203,6 +217,17 @@ static void on_readable(struct odp_io *io, uint32_t events)
         // EAGAIN is the end of the queue; ECONNABORTED and the like concern that client alone,
         // and the socket stays readable if there are more, accept(2).
         return;
+    }
+}
+
+void odp_listener_drain(struct odp_listener *l)
+{
+    while (l->io.fd >= 0) {
+        int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            hand_on(l, fd);
+        else if (errno != ECONNABORTED && errno != EINTR)
+            return;
     }
 }
 

@@ -98,7 +98,10 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
     page->description = m->config->description;
     page->reason = t->reason;
     page->retry_sec = RETRY_SEC;
-    if (event == ODP_CONN_EV_TIMEOUT) {
+    if (!m->active) {
+        snprintf(t->title, sizeof(t->title), "%s is not served any more", m->config->name);
+        snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->fault);
+    } else if (event == ODP_CONN_EV_TIMEOUT) {
         say_timeout(m, t);
     } else if (s == ODP_SERVICE_FAILED) {
         say_failed(m, page, t);
@@ -212,7 +215,7 @@ void odp_answer_page(struct odp_visit *v)
     bool is_held = v->state == ODP_CONN_HELD || v->state == ODP_CONN_TRYING;
     bool is_head;
 
-    if (m->config->wait_mode != ODP_WAIT_PAGE || v->is_probe || !is_held ||
+    if (!m->active || m->config->wait_mode != ODP_WAIT_PAGE || v->is_probe || !is_held ||
         m->machine.state == ODP_SERVICE_READY || m->machine.state == ODP_SERVICE_FAILED)
         return;
     if (look(v, &is_head) != ODP_HTTP_YES)

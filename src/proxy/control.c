@@ -131,6 +131,7 @@ static void handle_input(struct control_client *client)
 {
     // A client that asks without reading is not answered further: replies would pile up here.
     while (!client->closing && client->wait == CONTROL_WAIT_NONE && client->n_input > 0 &&
+           !client->control->manager->is_reloading &&
            uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) == 0) {
         char *end = memchr(client->input, '\0', client->n_input);
         if (!end)
@@ -234,6 +235,21 @@ static void on_connection(uv_stream_t *server, int status)
         client_close(client);
 }
 
+static void on_resume(struct odp_io_turn *turn)
+{
+    struct odp_control *c = ODP_CONTAINER_OF(turn, struct odp_control, resume);
+
+    odp_list_foreach_safe (it, &c->clients) {
+        handle_input(ODP_CONTAINER_OF(it, struct control_client, node));
+    }
+}
+
+void odp_control_resume(struct odp_control *c)
+{
+    if (c)
+        odp_io_turn_add(c->manager->loop, &c->resume);
+}
+
 // ---- server ------------------------------------------------------------------------------------
 
 // A socket file that nobody answers on is left over from an odpd that was killed.
@@ -281,6 +297,8 @@ int odp_control_new(struct odp_manager *mgr, struct odp_control **ret, char *why
     c->manager = mgr;
     odp_list_init(&c->clients);
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate, .free_fn = free});
+    odp_list_init(&c->resume.node);
+    c->resume.on_turn = on_resume;
     snprintf(c->path, size, "%s/" ODP_CONTROL_SOCKET, mgr->paths.runtime);
     uv_pipe_init(odp_io_loop_uv(mgr->loop), &c->server, 0);
     c->server.data = c;
@@ -303,6 +321,7 @@ void odp_control_free(struct odp_control *c)
     odp_list_foreach_safe (it, &c->clients) {
         client_close(ODP_CONTAINER_OF(it, struct control_client, node));
     }
+    odp_list_remove(&c->resume.node);
     uv_close((uv_handle_t *)&c->server, NULL);
     uv_close((uv_handle_t *)&c->accept_timer, NULL);
     if (c->path)
@@ -313,7 +332,8 @@ void odp_control_free(struct odp_control *c)
     free(c);
 }
 
-void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
+static void tell_waiting(struct odp_control *c, struct odp_managed *m,
+                         void (*tell)(struct control_client *client))
 {
     if (!c)
         return;
@@ -322,7 +342,17 @@ void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
         if (client->waits_for != m || client->wait == CONTROL_WAIT_NONE)
             continue;
         has_holes = false;
-        control_check_wait(client);
-        handle_input(client); // calls that came meanwhile
+        tell(client);
+        odp_control_resume(c); // calls that came meanwhile; not within a service's event
     }
+}
+
+void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
+{
+    tell_waiting(c, m, control_check_wait);
+}
+
+void odp_control_on_end(struct odp_control *c, struct odp_managed *m)
+{
+    tell_waiting(c, m, control_end_wait);
 }

@@ -8,6 +8,7 @@
 
 #include "control_internal.h"
 #include "odp/core/varlink.h"
+#include "odp/proxy/reload.h"
 
 static cJSON *one_string(const char *key, const char *value)
 {
@@ -181,6 +182,31 @@ void control_check_wait(struct control_client *client)
         control_reply(client, one_string("state", odp_managed_state(m)));
 }
 
+void control_end_wait(struct control_client *client)
+{
+    client->wait = CONTROL_WAIT_NONE;
+    reply_about(client, ODP_VARLINK_E_JOB_FAILED, client->waits_for, client->waits_for->fault);
+}
+
+static void call_reload(struct control_client *client, const cJSON *parameters)
+{
+    struct odp_control *control = client->control;
+    struct odp_reload done;
+    char why[ODP_PATH_MAX + ODP_REASON_MAX];
+
+    (void)parameters;
+    if (!control_may_change(client)) {
+        control_reply_error(client, ODP_VARLINK_E_PERMISSION, NULL);
+        return;
+    }
+    if (odp_manager_reload(control->manager, &done, why, sizeof(why)) < 0)
+        control_reply_error(client, ODP_VARLINK_E_RELOAD_FAILED, one_string("reason", why));
+    else
+        control_reply(client, control_reloaded(control->manager, &done));
+    odp_reload_deinit(&done);
+    odp_control_resume(control);
+}
+
 // ---- dispatch ----------------------------------------------------------------------------------
 
 static const struct {
@@ -193,6 +219,7 @@ static const struct {
     {ODP_VARLINK_WHY, call_why},
     {ODP_VARLINK_START, call_start},
     {ODP_VARLINK_STOP, call_stop},
+    {ODP_VARLINK_RELOAD, call_reload},
 };
 
 void control_dispatch(struct control_client *client, const cJSON *call)

@@ -20,7 +20,8 @@ struct odp_control {
     struct odp_list clients;
     unsigned n_clients;
     unsigned n_strangers;
-    char *path; // owned
+    struct odp_io_turn resume; // queued: calls that had to wait are to be served
+    char *path;                // owned
 };
 
 enum control_wait {
@@ -51,6 +52,9 @@ void control_dispatch(struct control_client *client, const cJSON *call);
 // Answers the client's waiting call if its service has come to where the call ends.
 void control_check_wait(struct control_client *client);
 
+// Answers it all the same: the service is not served any more.
+void control_end_wait(struct control_client *client);
+
 // Replies; `parameters` is taken over and may be NULL.
 void control_reply(struct control_client *client, cJSON *parameters);
 void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
@@ -68,9 +72,16 @@ bool control_may_change(struct control_client *client);
 // set: there is no such service.
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown);
 
+// `reason` and `note`; the notes stand behind the reason too.
+void control_add_reason(cJSON *o, const struct odp_managed *m);
+
 // True where a file of that name gave no service; control_why_invalid() tells its first fault.
 bool control_is_invalid(const struct odp_manager *mgr, const char *name);
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name);
+
+// The parameters of a Reload reply.
+struct odp_reload;
+cJSON *control_reloaded(const struct odp_manager *mgr, const struct odp_reload *done);
 
 // The parameters of a Why reply. may_see: clients' addresses, too.
 cJSON *control_why(const struct odp_managed *m, bool may_see);

@@ -38,6 +38,22 @@ static uint64_t sleeps_in_usec(const struct odp_managed *m)
     return deadline > now_usec ? deadline - now_usec : 0;
 }
 
+void control_add_reason(cJSON *o, const struct odp_managed *m)
+{
+    struct odp_buf notes = {0}, reason = {0};
+    const char *why = odp_managed_reason(m);
+
+    odp_managed_add_notes(m, &notes);
+    odp_buf_printf(&reason, "%s%s%s", why, why[0] && notes.s ? "; " : "", notes.s ? notes.s : "");
+    cJSON_AddStringToObject(o, "reason", reason.failed ? why : reason.s);
+    if (notes.s)
+        cJSON_AddStringToObject(o, "note", notes.s);
+    else
+        cJSON_AddNullToObject(o, "note");
+    odp_buf_deinit(&notes);
+    odp_buf_deinit(&reason);
+}
+
 static void add_settings(cJSON *o, const struct odp_managed *m)
 {
     const struct odp_config_service *config = m->config;
@@ -45,7 +61,7 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     cJSON_AddStringToObject(o, "name", config->name);
     cJSON_AddStringToObject(o, "description", config->description);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
-    cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
+    control_add_reason(o, m);
     cJSON *listen = cJSON_AddArrayToObject(o, "listen");
     for (size_t i = 0; i < config->n_listen; i++)
         control_append(listen, cJSON_CreateString(config->listen[i].text));
@@ -92,8 +108,8 @@ static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
     char stem[ODP_NAME_MAX + sizeof(ODP_CONFIG_SUFFIX) + 1];
 
     snprintf(stem, sizeof(stem), "/%s" ODP_CONFIG_SUFFIX, name);
-    for (size_t i = 0; i < mgr->config.faults.n; i++) {
-        const struct odp_config_fault *f = &mgr->config.faults.items[i];
+    for (size_t i = 0; i < mgr->files.faults.n; i++) {
+        const struct odp_config_fault *f = &mgr->files.faults.items[i];
         size_t n_file = strlen(f->file), n_stem = strlen(stem);
         if (n_file < n_stem || strcmp(f->file + n_file - n_stem, stem) != 0)
             continue;
@@ -119,8 +135,12 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
                                          "failed_wakes",  "bytes_in",       "bytes_out",
                                          "awake_seconds", "asleep_seconds", "saved_byte_seconds"};
-    static const char *const nulls[] = {"sleeps_in_seconds", "memory_bytes", "last_wake_seconds",
-                                        "wake_p50_seconds", "wake_p95_seconds"};
+    static const char *const nulls[] = {"note",
+                                        "sleeps_in_seconds",
+                                        "memory_bytes",
+                                        "last_wake_seconds",
+                                        "wake_p50_seconds",
+                                        "wake_p95_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
@@ -152,8 +172,8 @@ static bool is_wanted(const cJSON *names, const char *name)
 
 bool control_is_invalid(const struct odp_manager *mgr, const char *name)
 {
-    for (size_t i = 0; i < mgr->config.n_invalid; i++)
-        if (strcmp(mgr->config.invalid[i], name) == 0)
+    for (size_t i = 0; i < mgr->files.n_invalid; i++)
+        if (strcmp(mgr->files.invalid[i], name) == 0)
             return true;
     return false;
 }
@@ -182,10 +202,7 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 
 static bool is_known(const struct odp_manager *mgr, const char *name)
 {
-    for (size_t i = 0; i < mgr->config.n_services; i++)
-        if (strcmp(mgr->config.services[i]->name, name) == 0)
-            return true;
-    return control_is_invalid(mgr, name);
+    return odp_manager_find(mgr, name) || control_is_invalid(mgr, name);
 }
 
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown)
@@ -204,10 +221,11 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
     cJSON_AddStringToObject(o, "version", ODP_VERSION);
     cJSON *services = cJSON_AddArrayToObject(o, "services");
     for (size_t i = 0; i < mgr->n_services; i++)
-        if (is_wanted(names, mgr->services[i].config->name))
-            control_append(services, status_of(&mgr->services[i]));
-    for (size_t i = 0; i < mgr->config.n_invalid; i++)
-        if (is_wanted(names, mgr->config.invalid[i]))
-            control_append(services, status_of_invalid(mgr, mgr->config.invalid[i]));
+        if (is_wanted(names, mgr->services[i]->config->name))
+            control_append(services, status_of(mgr->services[i]));
+    for (size_t i = 0; i < mgr->files.n_invalid; i++)
+        if (!odp_manager_find(mgr, mgr->files.invalid[i]) &&
+            is_wanted(names, mgr->files.invalid[i]))
+            control_append(services, status_of_invalid(mgr, mgr->files.invalid[i]));
     return o;
 }

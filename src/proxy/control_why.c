@@ -97,7 +97,7 @@ static void add_requires(cJSON *o, const struct odp_managed *m)
         cJSON_AddItemToArray(requires, relation(name, r ? odp_managed_state(r) : "invalid"));
     }
     for (size_t i = 0; i < mgr->n_services; i++) {
-        const struct odp_managed *user = &mgr->services[i];
+        const struct odp_managed *user = mgr->services[i];
         enum odp_requires_use use = odp_requires_use_of(user, m);
         if (use == ODP_REQUIRES_NONE)
             continue;
@@ -116,7 +116,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
 
     cJSON_AddStringToObject(o, "name", m->config->name);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
-    cJSON_AddStringToObject(o, "reason", odp_managed_reason(m));
+    control_add_reason(o, m);
     add_moment(o, "woken_at", story->woken_usec);
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);

@@ -46,9 +46,51 @@ static void adopt(struct odp_ledger_file *f, struct odp_managed *m)
 static void adopt_all(struct odp_ledger_file *f)
 {
     for (size_t i = 0; i < f->manager->n_services; i++)
-        adopt(f, &f->manager->services[i]);
+        adopt(f, f->manager->services[i]);
     if (f->departed.n_entries == 0)
         odp_ledger_text_deinit(&f->departed);
+}
+
+static struct odp_ledger_entry *add_entry(struct odp_ledger_file *f, const char *name)
+{
+    struct odp_ledger_text *t = &f->departed;
+    struct odp_ledger_entry *entries = reallocarray(t->entries, t->n_entries + 1, sizeof(*entries));
+
+    if (!entries)
+        return NULL;
+    t->entries = entries;
+    struct odp_ledger_entry *entry = &entries[t->n_entries++];
+    memcpy(entry->name, name, sizeof(entry->name));
+    return entry;
+}
+
+void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m)
+{
+    if (f)
+        adopt(f, m);
+}
+
+void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed *m)
+{
+    struct odp_ledger_entry *entry = f ? odp_ledger_text_find(&f->departed, m->config->name) : NULL;
+
+    if (!entry)
+        return;
+    odp_ledger_deinit(&entry->ledger);
+    *entry = f->departed.entries[--f->departed.n_entries];
+}
+
+void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m)
+{
+    struct odp_ledger_entry *entry = NULL;
+
+    if (f && !odp_manager_find(f->manager, m->config->name) &&
+        !odp_ledger_text_find(&f->departed, m->config->name))
+        entry = add_entry(f, m->config->name);
+    if (!entry)
+        return;
+    entry->ledger = m->ledger; // the kept wakes move, too
+    odp_ledger_init(&m->ledger, odp_boottime_usec());
 }
 
 static void keep_aside(struct odp_ledger_file *f, const char *why)
@@ -112,7 +154,10 @@ static void compose(struct odp_ledger_file *f, struct odp_buf *b)
 
     odp_ledger_text_begin(b, f->boot_id);
     for (size_t i = 0; i < mgr->n_services; i++)
-        add_service(b, &mgr->services[i], now_usec);
+        add_service(b, mgr->services[i], now_usec);
+    for (size_t i = 0; i < mgr->n_departed; i++)
+        if (!odp_manager_find(mgr, mgr->departed[i]->config->name))
+            add_service(b, mgr->departed[i], now_usec);
     for (size_t i = 0; i < f->departed.n_entries; i++)
         odp_ledger_text_add(b, f->departed.entries[i].name, &f->departed.entries[i].ledger);
     odp_ledger_text_end(b);

@@ -15,8 +15,11 @@
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
 #include "odp/proxy/limits.h"
+#include "outbox.h"
+#include "renames.h"
 
 #define CHILD_FD     3
+#define ASIDE_ID     (ODP_PROTO_PROBE_ID - 1) // of what no machine asks; none counts so far
 #define PAUSE_MIN_MS 250
 #define PAUSE_MAX_MS 30000
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC) // it ran this long: the next respawn is at once
@@ -31,6 +34,9 @@ struct odp_link {
     uv_timer_t respawn_timer;
     uint64_t spawned_usec;
     unsigned pause_ms;
+    struct outbox outbox;
+    struct renames renames;
+    uint32_t rename_id; // of the latest batch
 };
 
 static void spawn(struct odp_link *link);
@@ -54,11 +60,37 @@ static void respawn(struct odp_link *link)
         link->pause_ms = PAUSE_MAX_MS;
 }
 
+// ---- sending -----------------------------------------------------------------------------------
+
+static void send_message(struct odp_link *link, const struct odp_proto_message *message)
+{
+    uint8_t record[ODP_PROTO_MAX_BYTES];
+
+    if (!link || link->io.fd < 0)
+        return;
+    int n = odp_proto_encode(message, record, sizeof(record)), r = n;
+    if (n >= 0)
+        r = outbox_send(&link->outbox, link->io.fd, record, (size_t)n);
+    if (r < 0)
+        odp_log(ODP_LOG_WARNING, message->name, "the request to %s could not be sent: %s",
+                odp_proto_op_to_string(message->op), strerror(-r));
+}
+
+// ---- the launcher's life -----------------------------------------------------------------------
+
+// Nothing of what it was told or has told counts any more.
+static void forget_talk(struct odp_link *link)
+{
+    outbox_deinit(&link->outbox);
+    renames_deinit(&link->renames);
+}
+
 // The socketpair's other end is gone. A launcher that closed it but lives on is ended, so that
 // there is never a second one beside it.
 static void lose(struct odp_link *link)
 {
     odp_io_close(&link->io);
+    forget_talk(link);
     if (link->process_active)
         (void)uv_process_kill(&link->process, SIGKILL); // on_launcher_exit() follows
     else
@@ -84,6 +116,7 @@ static void on_launcher_exit(uv_process_t *process, int64_t status, int signal)
             (int)status, signal);
     if (link->io.fd >= 0)
         odp_io_close(&link->io);
+    forget_talk(link);
     uv_close((uv_handle_t *)process, on_process_closed);
 }
 
@@ -95,7 +128,12 @@ static void receive(struct odp_link *link, const uint8_t *record, size_t n)
         odp_log(ODP_LOG_WARNING, NULL, "a malformed message of " LAUNCHER " was dropped");
         return;
     }
-    struct odp_managed *m = odp_manager_find(link->manager, message.name);
+    if (message.state == ODP_PROTO_DONE) {
+        renames_done(&link->renames, message.id);
+        return;
+    }
+    const char *name = renames_translate(&link->renames, message.name);
+    struct odp_managed *m = name ? odp_manager_find(link->manager, name) : NULL;
     if (m && m->active)
         odp_managed_report(m, &message);
 }
@@ -105,7 +143,8 @@ static void on_link_event(struct odp_io *io, uint32_t events)
     struct odp_link *link = ODP_CONTAINER_OF(io, struct odp_link, io);
     uint8_t record[ODP_PROTO_MAX_BYTES + 1]; // one more: an over-long record shows
 
-    (void)events;
+    if (events & EPOLLOUT)
+        outbox_flush(&link->outbox, io->fd);
     while (io->fd >= 0) {
         ssize_t n = recv(io->fd, record, sizeof(record), MSG_DONTWAIT);
         if (n > 0) {
@@ -206,6 +245,9 @@ int odp_link_new(struct odp_manager *mgr, struct odp_link **ret)
         return -ENOMEM;
     link->manager = mgr;
     link->io = (struct odp_io){.fd = -1, .on_event = on_link_event};
+    outbox_init(&link->outbox);
+    renames_init(&link->renames);
+    link->rename_id = (uint32_t)odp_realtime_usec() % ASIDE_ID;
     uv_timer_init(odp_io_loop_uv(mgr->loop), &link->respawn_timer);
     link->respawn_timer.data = link;
     *ret = link;
@@ -220,6 +262,7 @@ void odp_link_free(struct odp_link *link)
     link->ending = true;
     if (link->io.fd >= 0)
         odp_io_close(&link->io); // end of file is the launcher's word to leave
+    forget_talk(link);
     if (link->process_active && !uv_is_closing((uv_handle_t *)&link->process))
         uv_close((uv_handle_t *)&link->process, on_process_closed);
     uv_close((uv_handle_t *)&link->respawn_timer, NULL);
@@ -228,17 +271,51 @@ void odp_link_free(struct odp_link *link)
     free(link);
 }
 
+// ---- what it is told ---------------------------------------------------------------------------
+
+static struct odp_proto_message message_to(enum odp_proto_op op, const char *name)
+{
+    struct odp_proto_message message = {.op = op, .id = ASIDE_ID};
+
+    snprintf(message.name, sizeof(message.name), "%s", name);
+    return message;
+}
+
 void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,
                       uint32_t id)
 {
-    struct odp_proto_message message = {.op = op, .id = id, .digest = m->config->digest};
-    uint8_t record[ODP_PROTO_MAX_BYTES];
+    struct odp_proto_message message = message_to(op, m->config->name);
 
-    if (!link || link->io.fd < 0)
+    message.id = id;
+    message.digest = m->config->digest;
+    send_message(link, &message);
+}
+
+void odp_link_rename(struct odp_link *link, const struct odp_link_rename *renames, size_t n)
+{
+    if (!link || link->io.fd < 0 || n == 0)
         return;
-    snprintf(message.name, sizeof(message.name), "%s", m->config->name);
-    int n = odp_proto_encode(&message, record, sizeof(record));
-    if (n < 0 || send(link->io.fd, record, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        odp_log(ODP_LOG_WARNING, m->config->name, "the request to %s could not be sent: %s",
-                odp_proto_op_to_string(op), n < 0 ? strerror(-n) : strerror(errno));
+    if (++link->rename_id >= ASIDE_ID)
+        link->rename_id = 1;
+    if (renames_add(&link->renames, link->rename_id, renames, n) < 0)
+        odp_log(ODP_LOG_ERR, NULL, "out of memory: what the launcher says may be misunderstood");
+    for (size_t i = 0; i < n; i++) {
+        struct odp_proto_message message = message_to(ODP_PROTO_RENAME, renames[i].from);
+        message.id = link->rename_id;
+        message.digest = n - 1 - i;
+        snprintf(message.reason, sizeof(message.reason), "%s", renames[i].to);
+        send_message(link, &message);
+    }
+}
+
+void odp_link_load(struct odp_link *link, const struct odp_managed *m)
+{
+    odp_link_request(link, m, ODP_PROTO_LOAD, ASIDE_ID);
+}
+
+void odp_link_forget(struct odp_link *link, const char *name)
+{
+    const struct odp_proto_message message = message_to(ODP_PROTO_FORGET, name);
+
+    send_message(link, &message);
 }

@@ -3,6 +3,8 @@
 // One service at work: steps its machine and carries the effects out. The only place that calls
 // odp_service_step().
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "odp/base/log.h"
@@ -56,7 +58,8 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
 
     if (!odp_service_is_trying(&m->machine)) {
         odp_tries_stop(&m->tries);
-        if (m->probe && s != ODP_SERVICE_READY)
+        // What a bare probe may still find out counts only where probes are asked.
+        if (m->probe && (s != ODP_SERVICE_READY || m->config->probe == ODP_PROBE_NONE))
             odp_visit_event(m->probe, ODP_CONN_EV_CUT);
         if (s == ODP_SERVICE_STOPPING)
             odp_visits_take_back(m);
@@ -77,6 +80,10 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
             "%s: %s -> %s%s%s", odp_service_event_to_string(kind),
             odp_service_state_to_string(fx->from), odp_service_state_to_string(s),
             m->machine.reason[0] ? ": " : "", m->machine.reason);
+    // Whatever ran by earlier settings, the next start goes by the present ones.
+    if (m->previous &&
+        (s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED || s == ODP_SERVICE_STARTING))
+        odp_managed_settle(m);
     keep_ledger(m);
     odp_story_on_change(m, fx->from, kind);
     // The first look changes no sum, nor does probing, when somebody waits.
@@ -90,6 +97,8 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
 static void carry_out(struct odp_managed *m, const struct odp_service_effects *fx,
                       enum odp_service_event_kind kind)
 {
+    bool had_previous = m->previous;
+
     if (fx->changed)
         on_change(m, fx, kind);
     if (fx->request)
@@ -113,6 +122,10 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
         m->config->probe == ODP_PROBE_NONE)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
+    // What was stopped has become a plain proxy meanwhile: that is never stopped.
+    if (had_previous && !m->previous && m->machine.state == ODP_SERVICE_STOPPED &&
+        !m->machine.settings.can_stop)
+        odp_managed_event(m, ODP_EVENT_LOST, "its new [backend] is looked at");
 }
 
 _Static_assert(ODP_RELAY_BUFFER_BYTES >= ODP_DIRECT_BUFFER_BYTES, "the shared buffer is too small");
@@ -126,7 +139,7 @@ static unsigned count_direct(struct odp_managed *m, const struct odp_service_eve
         s->state != ODP_SERVICE_READY || event->now_usec < s->deadline_usec ||
         m->n_connections + m->n_waiting > 0)
         return 0;
-    int n = odp_direct_count(&m->config->target, odp_relays_buffer(m->manager->relays),
+    int n = odp_direct_count(odp_managed_target(m), odp_relays_buffer(m->manager->relays),
                              ODP_RELAY_BUFFER_BYTES);
     if (n < 0 && !m->manager->direct_said) {
         m->manager->direct_said = true;
@@ -150,6 +163,8 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
 {
     struct odp_service_effects fx;
 
+    if (!m->active)
+        return;
     event->now_usec = odp_now_usec();
     event->n_connections = m->n_connections;
     event->n_waiting = m->n_waiting + m->n_requiring;
@@ -185,6 +200,8 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_STALE:
         // Nothing was done and nothing is known: only a start has failed by it. The deadline of
         // any other state asks again.
+        if (m->machine.state == ODP_SERVICE_UNKNOWN)
+            memcpy(m->machine.reason, report->reason, sizeof(m->machine.reason));
         if (m->machine.state != ODP_SERVICE_STARTING) {
             odp_log(ODP_LOG_WARNING, m->config->name, "%s", report->reason);
             return;
@@ -194,6 +211,7 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
     case ODP_PROTO_ANSWERS:
     case ODP_PROTO_SILENT:
+    case ODP_PROTO_DONE:
     case ODP_PROTO_NO_STATE: return;
     }
     // What it would have answered late it answers no more.
@@ -259,4 +277,26 @@ const char *odp_managed_reason(const struct odp_managed *m)
     if (!m->config->enabled)
         return "enabled = no";
     return m->active ? m->machine.reason : m->fault;
+}
+
+void odp_managed_add_notes(const struct odp_managed *m, struct odp_buf *b)
+{
+    const char *const notes[] = {m->file_note, m->listen_note,
+                                 m->previous ? "its new [backend] applies when it is next stopped"
+                                             : NULL};
+
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+        if (notes[i])
+            odp_buf_printf(b, "%s%s", b->n_bytes > 0 ? "; " : "", notes[i]);
+}
+
+void odp_managed_set_note(char **note, const char *text)
+{
+    free(*note);
+    *note = text ? strdup(text) : NULL; // without memory it goes unsaid: the log has it
+}
+
+const struct odp_address *odp_managed_target(const struct odp_managed *m)
+{
+    return m->previous ? &m->previous->target : &m->config->target;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// odpd's life: one libuv loop inside one epoll, one manager, until a signal ends it.
+// odpd's life: one libuv loop inside one epoll, one manager, until a signal ends it. SIGHUP
+// reloads.
 
 #include "odp/proxy/odpd.h"
 
@@ -13,28 +14,42 @@
 #include "odp/net/systemd.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/limits.h"
-#include "odp/proxy/manager.h"
+#include "odp/proxy/reload.h"
 
 struct odpd {
     uv_loop_t uv;
     struct odp_io_loop *loop;
     struct odp_manager *manager;
     struct odp_control *control;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
 };
+
+static void reload(struct odpd *d)
+{
+    struct odp_reload done;
+    char why[ODP_PATH_MAX + ODP_REASON_MAX];
+
+    (void)odp_manager_reload(d->manager, &done, why, sizeof(why)); // it is in the log
+    odp_reload_deinit(&done);
+    odp_control_resume(d->control);
+}
 
 static void on_signal(uv_signal_t *handle, int signum)
 {
     struct odpd *d = handle->data;
 
     odp_io_kick(d->loop);
+    if (signum == SIGHUP) {
+        reload(d);
+        return;
+    }
     odp_log(ODP_LOG_NOTICE, NULL, "%s: ending", strsignal(signum));
     odp_io_loop_stop(d->loop);
 }
 
 static void watch_signals(struct odpd *d)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {

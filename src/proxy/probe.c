@@ -204,7 +204,7 @@ static void on_probe_event(struct odp_io *io, uint32_t events)
 static void begin_http(struct odp_probe *p)
 {
     struct odp_managed *m = p->service;
-    int r = odp_connect(&m->config->target, &p->io.fd);
+    int r = odp_connect(odp_managed_target(m), &p->io.fd);
 
     p->head = (struct odp_http_head){0};
     p->connected = false;

@@ -54,8 +54,8 @@ const struct odp_managed *odp_requires_first_waiter(const struct odp_managed *m)
     const struct odp_manager *mgr = m->manager;
 
     for (size_t i = 0; i < mgr->n_services; i++)
-        if (odp_requires_use_of(&mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            return &mgr->services[i];
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            return mgr->services[i];
     return NULL;
 }
 
@@ -102,7 +102,7 @@ static void recount(struct odp_managed *m)
     unsigned n_requiring = 0, n_dependents = 0;
 
     for (size_t i = 0; i < mgr->n_services; i++) {
-        enum odp_requires_use use = odp_requires_use_of(&mgr->services[i], m);
+        enum odp_requires_use use = odp_requires_use_of(mgr->services[i], m);
         n_requiring += use == ODP_REQUIRES_WAITS;
         n_dependents += use == ODP_REQUIRES_AWAKE;
     }
@@ -177,8 +177,8 @@ static void tell_waiters(struct odp_managed *m)
     struct odp_manager *mgr = m->manager;
 
     for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
-        if (odp_requires_use_of(&mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            tell(&mgr->services[i], "all that it requires is ready");
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            tell(mgr->services[i], "all that it requires is ready");
 }
 
 void odp_requires_deny(struct odp_managed *m)
@@ -186,8 +186,8 @@ void odp_requires_deny(struct odp_managed *m)
     struct odp_manager *mgr = m->manager;
 
     for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
-        if (odp_requires_use_of(&mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            fail(&mgr->services[i], m->config->name, m);
+        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
+            fail(mgr->services[i], m->config->name, m);
 }
 
 void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind kind)
@@ -205,12 +205,12 @@ void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind k
 void odp_requires_refresh(struct odp_manager *mgr)
 {
     for (size_t i = 0; i < mgr->n_services; i++)
-        mgr->services[i].machine.settings.requires_timeout_usec = 0;
+        mgr->services[i]->machine.settings.requires_timeout_usec = 0;
     for (size_t i = 0; i < mgr->n_services; i++)
-        (void)timeout_of(&mgr->services[i], mgr->n_services);
+        (void)timeout_of(mgr->services[i], mgr->n_services);
     for (size_t i = 0; i < mgr->n_services; i++)
-        recount(&mgr->services[i]);
+        recount(mgr->services[i]);
     for (size_t i = 0; i < mgr->n_services; i++)
-        if (mgr->services[i].active && mgr->services[i].machine.state == ODP_SERVICE_REQUIRING)
-            wake_required(&mgr->services[i], ODP_EVENT_DEMAND);
+        if (mgr->services[i]->active && mgr->services[i]->machine.state == ODP_SERVICE_REQUIRING)
+            wake_required(mgr->services[i], ODP_EVENT_DEMAND);
 }

@@ -80,6 +80,7 @@ void odp_visit_end(struct odp_visit *v)
     v->retired.on_free = on_retired;
     odp_io_retire(m->manager->loop, &v->retired);
     odp_manager_descriptor_freed(m->manager);
+    odp_managed_client_gone(m);
 }
 
 // Sends what the client has sent so far and this try has not had; the client's socket keeps it.
@@ -177,16 +178,16 @@ static void on_upstream_event(struct odp_io *io, uint32_t events)
 static int begin_connect(struct odp_visit *v)
 {
     struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
-    const struct odp_config_service *config = v->service->config;
+    const struct odp_address *target = odp_managed_target(v->service);
 
     up->on_event = on_upstream_event;
-    int r = odp_connect(&config->target, &up->fd);
+    int r = odp_connect(target, &up->fd);
     if (r == 0) {
         r = odp_io_add(v->service->manager->loop, up);
         if (r < 0)
             odp_io_close(up);
     }
-    if (r == 0 && config->target.kind == ODP_ADDRESS_UNIX)
+    if (r == 0 && target->kind == ODP_ADDRESS_UNIX)
         up->ready |= EPOLLPRI;
     return r;
 }
@@ -219,6 +220,10 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
 {
     struct odp_managed *m = v->service;
 
+    if (!m->active) { // it was on its way when the service was given up
+        odp_visit_event(v, ODP_CONN_EV_DENY);
+        return;
+    }
     if (v->starved) { // not the service's fault: when descriptors are free it is tried again
         v->starved = false;
         if (m->machine.state == ODP_SERVICE_READY)
@@ -246,7 +251,8 @@ static bool answer(struct odp_visit *v, enum odp_conn_event event)
     else
         odp_log(ODP_LOG_INFO, m->config->name, "a waiting client is turned away: %s",
                 event == ODP_CONN_EV_TIMEOUT ? "it waited too long ([wait] timeout)"
-                                             : m->machine.reason);
+                : m->active                  ? m->machine.reason
+                                             : m->fault);
     return odp_answer_begin(v, event);
 }
 
@@ -369,7 +375,9 @@ void odp_visit_accept(struct odp_listener *l, int fd)
         io->ready |= EPOLLPRI;
     odp_list_append(&m->waiting, &v->node);
     count_one(v, v->state, 1);
-    if (m->machine.state == ODP_SERVICE_READY)
+    if (!m->active) // one of the last, from the queue of a socket that is about to close
+        odp_visit_event(v, ODP_CONN_EV_DENY);
+    else if (m->machine.state == ODP_SERVICE_READY)
         odp_visit_release(v);
     if (v->state == ODP_CONN_HELD) { // retired or not: it is freed after this batch
         odp_visits_pace(m);

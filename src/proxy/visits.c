@@ -5,6 +5,7 @@
 
 #include "odp/proxy/visit.h"
 
+#include "odp/proxy/answer.h"
 #include "odp/proxy/probe.h"
 
 #define CONNECTS_MAX 128 // upstream connects under way to ready services, of all together
@@ -35,8 +36,7 @@ void odp_visits_pace(struct odp_managed *m)
                 (m->machine.state == ODP_SERVICE_READY &&
                  m->n_connections + m->n_waiting >= m->config->max_connections);
 
-    for (size_t i = 0; i < m->n_listeners; i++)
-        odp_listener_pause(&m->listeners[i], full);
+    odp_gates_pause(m, m->active && full);
 }
 
 // ---- releasing ---------------------------------------------------------------------------------
@@ -123,6 +123,34 @@ void odp_visits_deny(struct odp_managed *m)
 {
     while (!odp_list_empty(&m->waiting))
         odp_visit_event(visit_of(m->waiting.next), ODP_CONN_EV_DENY);
+    if (m->probe)
+        odp_visit_event(m->probe, ODP_CONN_EV_CUT);
+}
+
+void odp_visits_page(struct odp_managed *m)
+{
+    struct odp_list *it = m->waiting.next;
+
+    while (it != &m->waiting) {
+        unsigned n_waiting = m->n_waiting;
+        odp_answer_page(visit_of(it));
+        // One that was answered may have taken others along: from the start again.
+        it = m->n_waiting == n_waiting ? it->next : m->waiting.next;
+    }
+}
+
+static bool is_not_on_its_way(const struct odp_visit *v, uint64_t now_usec)
+{
+    (void)now_usec;
+    return v->state != ODP_CONN_CONNECTING;
+}
+
+void odp_visits_dismiss(struct odp_managed *m)
+{
+    struct odp_visit *v;
+
+    while ((v = first_of(&m->waiting, 0, is_not_on_its_way)))
+        odp_visit_event(v, ODP_CONN_EV_DENY);
     if (m->probe)
         odp_visit_event(m->probe, ODP_CONN_EV_CUT);
 }

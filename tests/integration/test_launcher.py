@@ -25,8 +25,8 @@ LAUNCHER = os.path.join(os.environ.get("ODP_BUILD", "."), "odp-launcher")
 WRAPPER = shlex.split(os.environ.get("ODP_WRAPPER", ""))
 DEADLINE = 20.0  # seconds that anything may take before it counts as failed
 
-LOOK, START, STOP, FREEZE, THAW, REPORT, PROBE = range(1, 8)
-STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT"]
+LOOK, START, STOP, FREEZE, THAW, REPORT, PROBE, LOAD, RENAME, FORGET = range(1, 11)
+STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT", "DONE"]
 PROBE_ID = 1 << 31
 HEADER = struct.Struct("<BBBBHHIIQ")
 
@@ -114,6 +114,10 @@ class LauncherTest(unittest.TestCase):
                     f"target = 127.0.0.1:{self.next_port + 1}\n\n[backend]\n{lines}")
         self.digests[name] = digest_of(backend, ready)
         return self.digests[name]
+
+    def files(self):
+        """What tells of processes, and the lock; texts of services' files are kept beside."""
+        return sorted(f for f in os.listdir(self.path("run/launcher")) if not f.endswith(".ini"))
 
     def script(self, name, text):
         path = self.path(name)
@@ -231,7 +235,7 @@ class TestJobs(LauncherTest):
         self.assertEqual(self.pid("a"), pid)
         self.expect(STOP, "a", "INACTIVE")
         self.assertFalse(os.path.exists(f"/proc/{pid}"), "not collected")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         self.expect(LOOK, "a", "INACTIVE")
         self.assert_nothing_unread()
 
@@ -343,7 +347,7 @@ class TestStarting(LauncherTest):
     def start_fails(self, name):
         report = self.ask(START, name)
         self.assertEqual(report.state, "FAILED")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         self.expect(LOOK, name, "INACTIVE")
         self.assertEqual(self.unread, [])
         return report.reason
@@ -444,7 +448,7 @@ class TestEnds(LauncherTest):
         report = self.report(0)
         self.assertEqual(report.name, "a")
         self.expect(LOOK, "a", "INACTIVE")
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
         return report.state, report.reason
 
     def test_exit_status(self):
@@ -555,7 +559,7 @@ class TestRespawn(LauncherTest):
         report = self.report(0)
         self.assertEqual((report.name, report.state), ("a", "INACTIVE"))
         self.assertIn("not known", report.reason)
-        self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.assertEqual(self.files(), ["lock"])
 
     def test_adopted_group_is_stopped_wholly_by_its_own_timeout(self):
         self.script_service(
@@ -673,7 +677,7 @@ class TestRespawn(LauncherTest):
 
 
 class TestSettings(LauncherTest):
-    STALE = "a.ini is not what odpd has loaded: restart odpd"
+    STALE = "a.ini is not what odpd has loaded: run odp reload"
 
     def test_wrong_digest_does_nothing(self):
         self.service("a", ("command", "/bin/sleep 1000"))
@@ -681,8 +685,8 @@ class TestSettings(LauncherTest):
         for op in LOOK, START, STOP:
             report = self.ask(op, "a", digest=1)
             self.assertEqual((report.state, report.reason), ("STALE", self.STALE))
-        self.expect(LOOK, "a", "INACTIVE")
         self.assertEqual(os.listdir(self.path("run/launcher")), ["lock"])
+        self.expect(LOOK, "a", "INACTIVE")
 
     def test_changed_file(self):
         old = self.service("a", ("command", "/bin/sleep 1000"))

@@ -21,9 +21,6 @@ class ExecTest(test_launcher.LauncherTest):
             keys.append(("status", self.script("status.sh", status)))
         self.service("a", *keys, *backend)
 
-    def files(self):
-        return sorted(os.listdir(self.path("run/launcher")))
-
     def is_up(self):
         return os.path.exists(self.path("up"))
 
@@ -339,8 +336,8 @@ class TestRespawn(ExecTest):
 
 
 class TestKinds(ExecTest):
-    def test_change_from_exec_waits_for_its_command(self):
-        self.exec_service(start=self.note("pids") + self.until_go())
+    def test_change_from_exec_waits_for_its_stop(self):
+        self.exec_service(start=self.note("pids") + self.until_go(), stop=self.note("stops"))
         self.run_launcher()
         self.send(START, "a")
         self.await_lines("pids", 1)
@@ -350,6 +347,9 @@ class TestKinds(ExecTest):
         self.expect(LOOK, "a", "INACTIVE", "is being started")
         self.go()
         self.assertEqual(self.report(0).state, "RUNNING")
+        self.expect(LOOK, "a", "RUNNING")
+        self.expect(STOP, "a", "INACTIVE")
+        self.assertEqual(len(self.pids_of("stops")), 1)
         self.expect(START, "a", "RUNNING")
         self.assertEqual(self.record("a")["role"], "s")
         self.expect(STOP, "a", "INACTIVE")

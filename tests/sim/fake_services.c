@@ -97,6 +97,12 @@ void odp_control_on_state(struct odp_control *c, struct odp_managed *m)
     (void)m;
 }
 
+void odp_control_on_end(struct odp_control *c, struct odp_managed *m)
+{
+    (void)c;
+    (void)m;
+}
+
 int odp_ledger_file_new(struct odp_manager *mgr, struct odp_ledger_file **ret)
 {
     (void)mgr;
@@ -107,6 +113,12 @@ int odp_ledger_file_new(struct odp_manager *mgr, struct odp_ledger_file **ret)
 void odp_ledger_file_changed(struct odp_ledger_file *f)
 {
     (void)f;
+}
+
+void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m)
+{
+    (void)f;
+    (void)m;
 }
 
 void odp_ledger_file_free(struct odp_ledger_file *f)

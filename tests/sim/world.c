@@ -263,6 +263,9 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
     case ODP_PROTO_LOOK:
     case ODP_PROTO_REPORT: say(w, id, seen(w)); break;
     case ODP_PROTO_PROBE: break; // no service of the simulation has a command to probe it
+    case ODP_PROTO_LOAD:         // nor are its files ever changed
+    case ODP_PROTO_RENAME:
+    case ODP_PROTO_FORGET: break;
     }
 }
 

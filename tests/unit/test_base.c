@@ -93,6 +93,32 @@ static void test_read_one(void **state)
     assert_int_equal(odp_file_read("/proc/self/status", 16, &text, &n), -EFBIG);
 }
 
+static void test_read_own(void **state)
+{
+    char *text = NULL;
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(odp_file_replace("own", "abc", 3), 0);
+    assert_int_equal(odp_file_read_own("own", 3, &text, &n), 0);
+    assert_string_equal(text, "abc");
+    free(text);
+    assert_int_equal(odp_file_read_own("own", 2, &text, &n), -EFBIG);
+    assert_int_equal(odp_file_read_own("nothing", 2, &text, &n), -ENOENT);
+    // Who could have written it, or have read it?
+    assert_int_equal(chmod("own", 0620), 0);
+    assert_int_equal(odp_file_read_own("own", 3, &text, &n), -EPERM);
+    assert_int_equal(chmod("own", 0604), 0);
+    assert_int_equal(odp_file_read_own("own", 3, &text, &n), -EPERM);
+    assert_int_equal(chmod("own", 0600), 0);
+    assert_int_equal(symlink("own", "link"), 0);
+    assert_int_equal(odp_file_read_own("link", 3, &text, &n), -ELOOP);
+    if (geteuid() == 0) {
+        assert_int_equal(chown("own", 65534, (gid_t)-1), 0);
+        assert_int_equal(odp_file_read_own("own", 3, &text, &n), -EPERM);
+    }
+}
+
 static void test_read_large(void **state)
 {
     size_t size = 100000, n = 0;
@@ -346,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_read_one),
+        cmocka_unit_test(test_read_own),
         cmocka_unit_test(test_read_large),
         cmocka_unit_test(test_replace_after_a_kill),
         cmocka_unit_test(test_read_directory),

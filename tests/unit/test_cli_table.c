@@ -81,15 +81,21 @@ static void test_reasons(void **state)
     assert_table("[{\"name\":\"a\",\"state\":\"failed\",\"reason\":\"exit \\u001b[2J7\"},"
                  "{\"name\":\"b\",\"state\":\"invalid\",\"reason\":\"b.ini:3: no\"},"
                  "{\"name\":\"c\",\"state\":\"ready\",\"reason\":\"unsaid\"},"
-                 "{\"name\":\"d\",\"state\":\"failed\",\"reason\":\"\"}]",
+                 "{\"name\":\"d\",\"state\":\"failed\",\"reason\":\"\"},"
+                 "{\"name\":\"e\",\"state\":\"ready\",\"reason\":\"woken; odd\",\"note\":\"odd\"},"
+                 "{\"name\":\"f\",\"state\":\"failed\",\"reason\":\"x; y\",\"note\":\"y\"}]",
                  false,
                  "SERVICE  STATE    LISTEN  CONNS  WAITING  SLEEPS IN  MEMORY  WAKES  ASLEEP\n"
                  "a        failed   -           -        -  -          -           -       -\n"
                  "b        invalid  -           -        -  -          -           -       -\n"
                  "c        ready    -           -        -  -          -           -       -\n"
                  "d        failed   -           -        -  -          -           -       -\n"
+                 "e        ready    -           -        -  -          -           -       -\n"
+                 "f        failed   -           -        -  -          -           -       -\n"
                  "a: exit ?[2J7\n"
-                 "b: b.ini:3: no\n");
+                 "b: b.ini:3: no\n"
+                 "e: odd\n"
+                 "f: x; y\n");
 }
 
 static void test_colour_keeps_the_columns(void **state)

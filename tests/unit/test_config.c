@@ -274,6 +274,23 @@ static uint64_t digest_of(const char *text)
     return digest;
 }
 
+static void test_other_digests(void **state)
+{
+    static const char *const texts[] = {SOUND, SOUND "[idle]\ntimeout = 1\n",
+                                        SOUND "[backend]\nstop_timeout = 1\n"};
+    uint64_t backend[3], text[3];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct odp_config_service *s = parse(texts[i]);
+        backend[i] = s->backend_digest;
+        text[i] = s->text_digest;
+        odp_config_service_free(s);
+    }
+    assert_true(backend[0] == backend[1] && backend[0] != backend[2]);
+    assert_true(text[0] != text[1] && text[0] != text[2] && text[1] != text[2]);
+}
+
 static void test_digest(void **state)
 {
     uint64_t digest = digest_of(SOUND);
@@ -346,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_everything),
         cmocka_unit_test(test_defaults_that_hang_on_the_target),
         cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_other_digests),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_nearest),
     };

@@ -30,6 +30,9 @@ static const struct odp_proto_message report = {.op = ODP_PROTO_REPORT,
                                                 .reason = "exited with status 3, Gr\xc3\xbc\xc3\x9f"
                                                           "e"};
 
+static const struct odp_proto_message rename_one = {
+    .op = ODP_PROTO_RENAME, .id = 9, .digest = 1, .name = "git", .reason = "forge"};
+
 static struct odp_proto_message longest(void)
 {
     struct odp_proto_message m = {.op = ODP_PROTO_REPORT, .state = ODP_PROTO_STALE};
@@ -68,18 +71,21 @@ static void test_round_trip(void **state)
     (void)state;
     assert_round_trip(&start);
     assert_round_trip(&report);
+    assert_round_trip(&rename_one);
     assert_round_trip(&m);
     assert_int_equal(odp_proto_encode(&m, buf, sizeof(buf)), ODP_PROTO_MAX_BYTES);
-    for (int op = ODP_PROTO_LOOK; op <= ODP_PROTO_THAW; op++) {
+    for (int op = ODP_PROTO_LOOK; op <= ODP_PROTO_FORGET; op++) {
         m = start;
         m.op = (enum odp_proto_op)op;
-        assert_round_trip(&m);
+        if (op != ODP_PROTO_REPORT && op != ODP_PROTO_RENAME && op != ODP_PROTO_PROBE)
+            assert_round_trip(&m);
     }
-    for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_STALE; s++) {
+    for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_DONE; s++) {
         m = report;
         m.id = 0; // an observation
         m.state = (enum odp_proto_state)s;
-        assert_round_trip(&m);
+        if (s != ODP_PROTO_ANSWERS && s != ODP_PROTO_SILENT)
+            assert_round_trip(&m);
     }
     assert_round_trip(&probe);
     for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_SILENT; s++) {
@@ -128,9 +134,10 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.state = ODP_PROTO_RUNNING);
     REFUSE(start, m.reason[0] = 'x');
     REFUSE(start, m.op = (enum odp_proto_op)0);
-    REFUSE(start, m.op = (enum odp_proto_op)(ODP_PROTO_PROBE + 1));
+    REFUSE(start, m.op = (enum odp_proto_op)(ODP_PROTO_FORGET + 1));
     REFUSE(start, m.op = ODP_PROTO_PROBE);
     REFUSE(probe, m.op = ODP_PROTO_START);
+    REFUSE(probe, m.op = ODP_PROTO_LOAD);
     REFUSE(probe, m.id = 0);
     REFUSE(probe, m.id = 1);
     REFUSE(probe, m.reason[0] = 'x');
@@ -139,12 +146,18 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
-    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_SILENT + 1));
+    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_DONE + 1));
     REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
     REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
     REFUSE(report, m.reason[3] = '\n');
     REFUSE(report, m.reason[3] = 0x7f);
     REFUSE(report, memset(m.reason, 'r', sizeof(m.reason)));
+    REFUSE(rename_one, m.reason[0] = '\0');
+    REFUSE(rename_one, m.reason[0] = '/');
+    REFUSE(rename_one, m.state = ODP_PROTO_DONE);
+    REFUSE(rename_one, m.id = 0);
+    REFUSE(rename_one, m.id = ODP_PROTO_PROBE_ID);
+    REFUSE(rename_one, memset(m.reason, 'n', ODP_NAME_MAX + 1));
     for (size_t size = 0; size < 33; size++)
         assert_int_equal(odp_proto_encode(&start, buf, size), -EINVAL);
 }
@@ -164,7 +177,7 @@ static int decode_exactly(const uint8_t *bytes, size_t n, struct odp_proto_messa
 
 static void test_every_truncation(void **state)
 {
-    const struct odp_proto_message messages[] = {start, report, longest()};
+    const struct odp_proto_message messages[] = {start, report, rename_one, longest()};
     uint8_t buf[ODP_PROTO_MAX_BYTES + 1] = {0};
     struct odp_proto_message back;
 
@@ -190,7 +203,7 @@ static uint64_t next_random(uint64_t *seed)
 
 static void test_random_mutations(void **state)
 {
-    const struct odp_proto_message messages[] = {start, report, longest()};
+    const struct odp_proto_message messages[] = {start, report, rename_one, longest()};
     uint64_t seed = UINT64_C(88172645463325252);
     unsigned n_taken = 0, n_refused = 0;
 
@@ -198,7 +211,7 @@ static void test_random_mutations(void **state)
     for (unsigned i = 0; i < N_MUTATIONS; i++) {
         uint8_t buf[ODP_PROTO_MAX_BYTES], again[ODP_PROTO_MAX_BYTES];
         struct odp_proto_message back;
-        size_t n = (size_t)odp_proto_encode(&messages[i % 3], buf, sizeof(buf));
+        size_t n = (size_t)odp_proto_encode(&messages[i % 4], buf, sizeof(buf));
 
         for (uint64_t k = 1 + next_random(&seed) % 3; k > 0; k--)
             buf[next_random(&seed) % n] = (uint8_t)next_random(&seed);
@@ -220,6 +233,9 @@ static void test_names_of_ops(void **state)
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOOK), "look");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_REPORT), "report");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_PROBE), "probe");
+    assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOAD), "load");
+    assert_string_equal(odp_proto_op_to_string(ODP_PROTO_RENAME), "rename");
+    assert_string_equal(odp_proto_op_to_string(ODP_PROTO_FORGET), "forget");
     assert_string_equal(odp_proto_op_to_string((enum odp_proto_op)99), "unknown");
 }
 

@@ -46,6 +46,10 @@ struct odp_files {
 // for what else is no regular file (a FIFO would never end).
 int odp_file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes);
 
+// The same for a file that only this process's user can have written and nobody else can read:
+// -EPERM for any other one, -ELOOP for a symbolic link.
+int odp_file_read_own(const char *path, size_t max_bytes, char **ret_text, size_t *ret_n_bytes);
+
 // Reads every entry of `dir` whose name ends in `suffix`, in the order of their names. An entry
 // that cannot be read is listed with its error. Hidden entries (leading dot) are passed over.
 // Returns 0, or a negative errno when the directory itself cannot be read, or memory is out.

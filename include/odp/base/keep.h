@@ -12,5 +12,8 @@
 // Appends `line` with one write. Returns 0 or a negative errno.
 int odp_keep_append(const char *directory, const char *name, const char *line, size_t n_bytes);
 
+// Both files get another name; what was there under that one is lost. Silent where there are none.
+void odp_keep_rename(const char *directory, const char *from, const char *to);
+
 // The path of the file, or of the one before it, into buf. Returns buf.
 char *odp_keep_path(const char *directory, const char *name, int before, char *buf, size_t size);

@@ -11,6 +11,6 @@
 
 #include "odp/base/buf.h"
 
-// Appends the table of a Status reply's `services`, then a line for each service that failed or
-// whose file is invalid. Without services: a line on what to do.
+// Appends the table of a Status reply's `services`, then a line for each service that failed, whose
+// file is invalid, or of which there is a note. Without services: a line on what to do.
 void odp_table_status(const cJSON *services, bool colour, struct odp_buf *ret);

@@ -123,6 +123,8 @@ struct odp_config_service {
     // Of every setting that the launcher acts on ([backend], [ready], [requires]), in file order,
     // FNV-1a 64. Equal text gives an equal digest; comments and blank lines do not count.
     uint64_t digest;
+    uint64_t backend_digest; // likewise, of [backend] alone
+    uint64_t text_digest;    // of every setting of the file
 };
 
 struct odp_config_fault {
@@ -156,11 +158,15 @@ int odp_config_service_parse(const char *name, const char *file, const char *tex
 
 void odp_config_service_free(struct odp_config_service *s);
 
-// Parses all files and looks for what only shows across them: a listen address, a unit or a target
-// that two enabled files share, a wildcard over a specific address, targets that lead back to their
-// own service, a required service that does not exist or requires this one. Each file that takes
-// part gets a fault; only the later one (by name) is invalid, so that a new file never takes an old
-// one down.
+// Parses all files, each by itself; ret->services are in the order of their names. Returns 0
+// (faults or not) or -ENOMEM; *ret is to be deinitialised in both cases.
+int odp_config_read(const struct odp_files *files, struct odp_config *ret);
+
+// odp_config_read(), and looks for what only shows across files: a listen address, a unit or a
+// target that two enabled files share, a wildcard over a specific address, targets that lead back
+// to their own service, a required service that does not exist or requires this one. Each file that
+// takes part gets a fault; only the later one (by name) is invalid, so that a new file never takes
+// an old one down.
 // Returns 0 (faults or not) or -ENOMEM; *ret is to be deinitialised in both cases.
 int odp_config_load(const struct odp_files *files, struct odp_config *ret);
 

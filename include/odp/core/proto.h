@@ -29,6 +29,13 @@ enum odp_proto_op {
     ODP_PROTO_THAW,
     ODP_PROTO_REPORT, // launcher to odpd
     ODP_PROTO_PROBE,  // does it answer? runs [ready] command, answered when that has ended
+
+    // What a reload tells, answered DONE. From RENAME on the service is called what `reason` says,
+    // records and all. Renames that belong together come in a row: `digest` counts how many are
+    // still to come, and at 0 all are carried out at once, so that names can be exchanged.
+    ODP_PROTO_LOAD, // odpd goes by the settings of this digest now; answered STALE if they are gone
+    ODP_PROTO_RENAME,
+    ODP_PROTO_FORGET, // no file gives this service any more; what runs is left to its own end
 };
 
 #define ODP_PROTO_PROBE_ID UINT32_C(0x80000000) // set in the ids of probes, and of nothing else
@@ -44,6 +51,7 @@ enum odp_proto_state {
     ODP_PROTO_STALE,
     ODP_PROTO_ANSWERS, // the probe passed
     ODP_PROTO_SILENT,  // it did not, yet; `reason` says what it said
+    ODP_PROTO_DONE,    // LOAD, RENAME, FORGET: done
 };
 
 struct odp_proto_message {
@@ -52,7 +60,8 @@ struct odp_proto_message {
     uint32_t id;
     uint64_t digest; // of requests
     char name[ODP_NAME_MAX + 1];
-    char reason[ODP_REASON_MAX + 1]; // one line in plain words, "" for none
+    // Of reports: one line in plain words, "" for none. Of RENAME: the name from now on.
+    char reason[ODP_REASON_MAX + 1];
 };
 
 // Encodes into buf (ODP_PROTO_MAX_BYTES suffice). Returns the length, or -EINVAL for a message

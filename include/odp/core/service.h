@@ -44,7 +44,8 @@ enum odp_service_event_kind {
     ODP_EVENT_ANSWERS, // a try got a byte, or stood long enough; or a probe passed
     ODP_EVENT_REFUSED, // the target refused, or ended a connection before a byte
     ODP_EVENT_COUNTS,  // n_connections, n_waiting or n_dependents changed
-    ODP_EVENT_LOST,    // the launcher is gone; a new one will be asked
+    ODP_EVENT_LOST,    // what is known of it is worth nothing: the launcher is a new one, or has
+                       // other settings (`reason` says so); it is asked again
     ODP_EVENT_PENDING, // these three: of the services it requires some are not ready; the reason
                        // says which
     ODP_EVENT_MET,     // all are ready
@@ -60,8 +61,8 @@ struct odp_service_event {
     unsigned n_dependents;  // other services that require this one and are awake
     unsigned n_direct;      // of DEADLINE in READY: connections that are not odp's
     uint32_t id;            // of a report: the request it answers, 0 an observation
-    // Of a report, of START, STOP, DEMAND and the last three: why; of DEADLINE: what the last probe
-    // said, where that was not enough. May be NULL.
+    // Of a report, of START, STOP, DEMAND, LOST and the last three: why; of DEADLINE: what the last
+    // probe said, where that was not enough. May be NULL.
     const char *reason;
 };
 
@@ -118,6 +119,11 @@ void odp_service_init(struct odp_service *s, const struct odp_service_settings *
 // Returns 0, or -ESTALE when the event was a report to an older request (nothing happened).
 int odp_service_step(struct odp_service *s, const struct odp_service_event *event,
                      struct odp_service_effects *ret);
+
+// Gives a machine at work other settings. What it waits for is waited for as long as these say,
+// from the moment it began; a running quiet window too. Only an ordered stop keeps its deadline.
+void odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
+                     uint64_t idle_timeout_usec, uint64_t now_usec);
 
 // True where the target is to be tried: held clients' own connections, a bare probe, or, but for
 // UNKNOWN, the http or exec probe.

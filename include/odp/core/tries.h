@@ -33,6 +33,9 @@ struct odp_tries {
 // Not trying, at the pace that [ready] of the file asks for.
 void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config);
 
+// The pace of other settings from the next pause on.
+void odp_tries_set(struct odp_tries *t, const struct odp_config_service *config);
+
 // A start was asked for, or a target is to be tried anew: the first try is due at once, since
 // nothing else may run there yet, or after 1 ms where a process has just been asked for.
 void odp_tries_begin(struct odp_tries *t, uint64_t now_usec);

@@ -16,15 +16,18 @@
 // Why(name: string) -> (see odp_varlink_description)
 // Start(name: string, wait: ?bool) -> (state: string)
 // Stop(name: string, wait: ?bool) -> (state: string)
+// Reload() -> (see odp_varlink_description)
 #define ODP_VARLINK_STATUS ODP_VARLINK_INTERFACE ".Status"
 #define ODP_VARLINK_WHY    ODP_VARLINK_INTERFACE ".Why"
 #define ODP_VARLINK_START  ODP_VARLINK_INTERFACE ".Start"
 #define ODP_VARLINK_STOP   ODP_VARLINK_INTERFACE ".Stop"
+#define ODP_VARLINK_RELOAD ODP_VARLINK_INTERFACE ".Reload"
 
-// NoSuchService(name), NotPossible(name, reason), JobFailed(name, reason)
+// NoSuchService(name), NotPossible(name, reason), JobFailed(name, reason), ReloadFailed(reason)
 #define ODP_VARLINK_E_NO_SUCH_SERVICE ODP_VARLINK_INTERFACE ".NoSuchService"
 #define ODP_VARLINK_E_NOT_POSSIBLE    ODP_VARLINK_INTERFACE ".NotPossible"
 #define ODP_VARLINK_E_JOB_FAILED      ODP_VARLINK_INTERFACE ".JobFailed"
+#define ODP_VARLINK_E_RELOAD_FAILED   ODP_VARLINK_INTERFACE ".ReloadFailed"
 #define ODP_VARLINK_E_PERMISSION      "org.varlink.service.PermissionDenied"
 #define ODP_VARLINK_E_INVALID         "org.varlink.service.InvalidParameter"
 #define ODP_VARLINK_E_NO_METHOD       "org.varlink.service.MethodNotFound"

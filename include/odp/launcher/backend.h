@@ -33,9 +33,13 @@ struct odp_backend_vtable {
     void (*freeze)(struct odp_backend *b, uint32_t id);
     void (*thaw)(struct odp_backend *b, uint32_t id);
 
-    // True where nothing runs and no request is unanswered: the object may be replaced. Looks again
-    // where it could not find out before.
+    // True where nothing runs and no request is unanswered: the object may be replaced, by one for
+    // other settings too. Looks again where it could not find out before.
     bool (*is_idle)(struct odp_backend *b);
+
+    // The service is called otherwise from now on: the files in host->directory that bear its name
+    // have been renamed, and so has it in the settings. NULL where nothing else of it does.
+    void (*rename)(struct odp_backend *b, const char *name);
 
     // Lets go of everything and leaves what runs alone. Unanswered requests stay unanswered.
     // Memory that handles need is freed by a later turn of the loop.
@@ -45,8 +49,9 @@ struct odp_backend_vtable {
 // The head of each backend's own struct.
 struct odp_backend {
     const struct odp_backend_vtable *vtable;
-    struct odp_backend_host *host;             // borrowed
-    const struct odp_config_service *settings; // borrowed; the dispatcher exchanges it
+    struct odp_backend_host *host; // borrowed
+    // Borrowed. The dispatcher exchanges it at any time for one with the same [backend].
+    const struct odp_config_service *settings;
 };
 
 // Makes the backend that `settings` ask for; one that still runs from before, under whatever

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Brings each request to the backend of its service. Keeps the settings of all services as the
-// files were when the launcher read them, and lets nothing be done under settings that odpd has
-// not loaded itself.
+// Brings each request to the backend of its service. Lets nothing be done by settings that odpd has
+// not loaded itself: each request carries their digest. Where it is not that of the settings at
+// hand, the file is read again, and if it has changed once more, the text that was kept of it.
 
 #pragma once
 
@@ -12,19 +12,25 @@
 #include "odp/launcher/backend.h"
 #include "odp/launcher/probe.h"
 
+struct odp_dispatch_move;
 struct odp_dispatch_service;
+struct odp_rename;
 
 struct odp_dispatch {
     struct odp_backend_host *host; // borrowed
     const char *config;            // borrowed; the configuration directory
     struct odp_dispatch_service *services;
     size_t n_services;
+    struct odp_rename *renames; // a batch that is not whole yet
+    size_t n_renames;
+    struct odp_dispatch_move *moves; // renames that the files told of at the start
+    size_t n_moves;
     struct odp_probes probes;
 };
 
-// Reads the files and takes over what runs. A directory that cannot be read counts as empty, with
-// a line in the log: a file may be there when it is asked for. Returns 0 or -ENOMEM; *d is to be
-// deinitialised in both cases.
+// Reads the files and what was kept of them, and takes over what runs. A directory that cannot be
+// read counts as empty, with a line in the log: a file may be there when it is asked for. Returns 0
+// or -ENOMEM; *d is to be deinitialised in both cases.
 int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, const char *config);
 
 // Answers a request, now or later, through the host.

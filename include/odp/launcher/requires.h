@@ -24,6 +24,9 @@ void odp_requirements_cancel(struct odp_requirements *q);
 // True while a start waits. NULL is not busy.
 bool odp_requirements_is_busy(const struct odp_requirements *q);
 
+// The service, which is not busy, has another backend from now on.
+void odp_requirements_move(struct odp_requirements *q, struct odp_backend *b);
+
 // Takes NULL. Starts that wait stay unanswered. Memory that handles need is freed by a later turn
 // of the loop.
 void odp_requirements_free(struct odp_requirements *q);

@@ -36,6 +36,11 @@ struct odp_listener {
 int odp_listen_open(const struct odp_address *a, unsigned socket_mode, const char *socket_owner,
                     char *why, size_t why_size);
 
+// Sets mode and owner of a unix socket; without an owner that stays as it is. Returns 0 or a
+// negative errno and one line in `why`.
+int odp_listen_set_access(const char *path, unsigned socket_mode, const char *socket_owner,
+                          char *why, size_t why_size);
+
 // Takes over `fd`, a listening socket, and begins to accept. Returns 0 or a negative errno (the fd
 // is closed then).
 int odp_listener_init(struct odp_listener *l, struct odp_io_loop *loop, int fd,
@@ -48,6 +53,9 @@ void odp_listener_tune(struct odp_listener *l, uint64_t keepalive_usec);
 
 // Closes it; removes the unix socket that odp made.
 void odp_listener_deinit(struct odp_listener *l);
+
+// Accepts all that wait in the kernel's queue, though it be paused: before it is closed for good.
+void odp_listener_drain(struct odp_listener *l);
 
 // While paused the kernel's queue holds new connections.
 void odp_listener_pause(struct odp_listener *l, bool paused);

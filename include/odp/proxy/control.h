@@ -16,3 +16,9 @@ void odp_control_free(struct odp_control *c);
 
 // The service's state changed: calls that wait for it may be answered now.
 void odp_control_on_state(struct odp_control *c, struct odp_managed *m);
+
+// Calls that had to wait are served in the loop's next turn: after a reload, for instance.
+void odp_control_resume(struct odp_control *c);
+
+// The service is not served any more: calls that wait for it are answered with its `fault`.
+void odp_control_on_end(struct odp_control *c, struct odp_managed *m);

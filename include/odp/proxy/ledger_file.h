@@ -8,6 +8,7 @@
 #pragma once
 
 struct odp_ledger_file;
+struct odp_managed;
 struct odp_manager;
 
 // Reads the file into the services' ledgers, making the directory where it is missing. What is no
@@ -17,6 +18,15 @@ int odp_ledger_file_new(struct odp_manager *mgr, struct odp_ledger_file **ret);
 
 // Something in it has changed: it is written once this turn of the loop is over. NULL is fine.
 void odp_ledger_file_changed(struct odp_ledger_file *f);
+
+// A service is new in the files: it gets the sums that were kept of one of its name.
+void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m);
+
+// A service has another name, and brings its sums along: those kept under that name go.
+void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed *m);
+
+// A service is about to be freed: its sums are kept, unless another one has its name by now.
+void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m);
 
 // Writes it at once, for the last time. NULL is fine. The services' ledgers stay the manager's.
 void odp_ledger_file_free(struct odp_ledger_file *f);

@@ -13,7 +13,18 @@ int odp_link_new(struct odp_manager *mgr, struct odp_link **ret);
 // Closes the socketpair, which ends the launcher; services are left running.
 void odp_link_free(struct odp_link *link);
 
-// Sends one request. What cannot be sent (no launcher at the moment) is lost: the manager asks anew
-// when it is back, and the machine's deadline covers the rest.
+struct odp_link_rename {
+    char from[ODP_NAME_MAX + 1];
+    char to[ODP_NAME_MAX + 1];
+};
+
+// Tells what a reload has changed: all renames together, then which settings are loaded, which
+// services are gone. A launcher that is not there finds out by the requests it gets later.
+void odp_link_rename(struct odp_link *link, const struct odp_link_rename *renames, size_t n);
+void odp_link_load(struct odp_link *link, const struct odp_managed *m);
+void odp_link_forget(struct odp_link *link, const char *name);
+
+// Sends one request, when the launcher takes it. What cannot be sent (no launcher at the moment) is
+// lost: the manager asks anew when it is back, and the machine's deadline covers the rest.
 void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,
                       uint32_t id);

@@ -7,13 +7,14 @@
 
 #include <uv.h>
 
+#include "odp/base/buf.h"
 #include "odp/core/config.h"
 #include "odp/core/ledger.h"
 #include "odp/core/paths.h"
 #include "odp/core/service.h"
 #include "odp/core/tries.h"
-#include "odp/net/listen.h"
 #include "odp/net/relay.h"
+#include "odp/proxy/gates.h"
 #include "odp/proxy/story.h"
 
 struct odp_control;
@@ -23,20 +24,28 @@ struct odp_manager;
 struct odp_probe;
 struct odp_visit;
 
-// One service of the files. Stays for the life of the manager.
+// One service, from the reload that finds its file to the one that does not; then on until its last
+// client has gone.
 struct odp_managed {
     struct odp_manager *manager;
-    const struct odp_config_service *config; // the manager's
-    bool active;                             // enabled, and it can be reached
-    char fault[ODP_REASON_MAX + 1];          // why it is not active although enabled
+    struct odp_config_service *config; // owned
+    // Owned: by this one what runs now was started, if its [backend] is another. It is at the
+    // target of that. NULL: `config` says it all.
+    struct odp_config_service *previous;
+    bool active;                    // enabled, and it can be reached
+    bool is_departed;               // no file gives it any more
+    bool is_stuck;                  // while gates are settled: it keeps those that it has
+    char fault[ODP_REASON_MAX + 1]; // why it is not active although enabled
+    char *file_note;                // owned; what is wrong with its file, NULL for nothing
+    char *listen_note;              // owned; why it does not listen where its file says, or NULL
 
     struct odp_service machine;
     struct odp_tries tries;
     struct odp_ledger ledger;
     struct odp_story story;
 
-    struct odp_listener *listeners; // owned array
-    size_t n_listeners;
+    struct odp_gate **gates; // owned, each of them too
+    size_t n_gates;
     struct odp_list waiting; // visits not relayed yet, in the order of their arrival
     struct odp_list relayed; // visits
     struct odp_list leaving; // visits that are not served, until they took the answer
@@ -59,17 +68,20 @@ struct odp_managed {
 
 struct odp_manager {
     struct odp_paths paths;
-    bool system; // serves the system, not one user
-    struct odp_config config;
+    bool system;             // serves the system, not one user
+    struct odp_config files; // what is wrong with them; their services are below
     struct odp_io_loop *loop;
     struct odp_relays *relays;
     struct odp_link *link;
     struct odp_control *control;
     struct odp_ledger_file *ledger_file;
-    struct odp_managed *services; // owned array
+    struct odp_managed **services; // owned, each of them too; by name
     size_t n_services;
-    struct odp_listener *strays; // passed sockets of no sound service: owned array
+    struct odp_managed **departed; // likewise: their clients have not gone yet
+    size_t n_departed;
+    struct odp_gate **strays; // passed sockets of no sound service: owned, each of them too
     size_t n_strays;
+    bool is_reloading;             // services are taken apart: no call is served
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
     struct odp_io_turn release_turn;
@@ -79,6 +91,12 @@ struct odp_manager {
     uint64_t exhausted_said_usec; // when
     uv_timer_t retry_timer;       // for it
 };
+
+// The files as they are now. Returns 0 or a negative errno.
+int odp_manager_read(const struct odp_manager *mgr, struct odp_files *ret);
+
+// Logs what is wrong with mgr->files.
+void odp_manager_tell_faults(const struct odp_manager *mgr);
 
 // Reads the files; faulty ones are logged and left out. Returns 0 or a negative errno; *ret is the
 // caller's in any case (NULL on -ENOMEM).
@@ -92,7 +110,8 @@ int odp_manager_begin(struct odp_manager *mgr);
 // Closes listeners and connections. Services are left as they are.
 void odp_manager_free(struct odp_manager *mgr);
 
-struct odp_managed *odp_manager_find(struct odp_manager *mgr, const char *name);
+// NULL: none of that name is served.
+struct odp_managed *odp_manager_find(const struct odp_manager *mgr, const char *name);
 
 // Feeds one event to the machine; `reason` may be NULL. Carries the effects out before it returns.
 void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, const char *reason);
@@ -116,6 +135,41 @@ void odp_manager_trim(struct odp_manager *mgr);
 
 // Why it is in that state, in words; "" where nothing is to be said.
 const char *odp_managed_reason(const struct odp_managed *m);
+
+// What else is to be known of it, in words; nothing is added where that is nothing.
+void odp_managed_add_notes(const struct odp_managed *m, struct odp_buf *b);
+
+// `note` is one of a service's; a text of NULL takes it away.
+void odp_managed_set_note(char **note, const char *text);
+
+// Where what runs now answers.
+const struct odp_address *odp_managed_target(const struct odp_managed *m);
+
+// ---- life.c: how services come and go ----------------------------------------------------------
+
+// Takes the config over. Neither listens nor asks. NULL: out of memory.
+struct odp_managed *odp_managed_new(struct odp_manager *mgr, struct odp_config_service *config);
+
+// It has gates: it is served from now on.
+void odp_managed_begin(struct odp_managed *m);
+
+// It is not served any more: clients that wait are told `why`, connections go on. What runs is left
+// alone.
+void odp_managed_end(struct odp_managed *m, const char *why);
+
+// Other settings: taken over. All apply at once but for [backend], and the target if both have
+// changed: those wait until what runs is stopped.
+void odp_managed_configure(struct odp_managed *m, struct odp_config_service *config);
+
+// What was started by earlier settings has ended.
+void odp_managed_settle(struct odp_managed *m);
+
+// To be called when a client of a departed service has gone; after the last one it is freed.
+void odp_managed_client_gone(struct odp_managed *m);
+
+// At the end of odpd: closes all and drops the clients, but for its memory.
+void odp_managed_close(struct odp_managed *m);
+void odp_managed_free(struct odp_managed *m);
 
 // Descriptors ran out while accepting; a descriptor was closed.
 void odp_manager_exhausted(struct odp_manager *mgr, int error);

@@ -48,12 +48,17 @@ void odp_visit_end(struct odp_visit *v);
 // it and not too many connect already.
 void odp_visit_release(struct odp_visit *v);
 
+// Above the service's bound the kernel's queue holds the rest.
+void odp_visits_pace(struct odp_managed *m);
+
 // All visits of a service.
 void odp_visits_release(struct odp_managed *m); // as many as may connect now
 void odp_visits_queue(struct odp_managed *m);   // to be released with the manager's next turn
 void odp_visits_release_soon(struct odp_manager *mgr); // the queued services, after this batch
 void odp_visits_pace(struct odp_managed *m); // accepts no more than may wait or be relayed
 void odp_visits_deny(struct odp_managed *m);
+void odp_visits_page(struct odp_managed *m);    // those that speak HTTP get the waiting page
+void odp_visits_dismiss(struct odp_managed *m); // as deny, but for those on their way to the target
 void odp_visits_cut(struct odp_managed *m);
 void odp_visits_take_back(struct odp_managed *m); // what is being stopped gets no more connections
 void odp_visits_drop(struct odp_managed *m);      // all of them, when odpd ends

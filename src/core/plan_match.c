@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Which file belongs to which service; plan.h says by what. The surest signs are looked for first,
+// over all files, so that a weak sign never takes a service from a file with a sure one.
+
+#include <string.h>
+
+#include "plan_internal.h"
+
+static bool shares_listen(const struct odp_config_service *a, const struct odp_config_service *b)
+{
+    for (size_t i = 0; i < a->n_listen; i++)
+        for (size_t k = 0; k < b->n_listen; k++)
+            if (odp_address_equal(&a->listen[i].address, &b->listen[k].address))
+                return true;
+    return false;
+}
+
+// Plain proxies have the same [backend] all of them.
+static bool shares_backend(const struct odp_config_service *a, const struct odp_config_service *b)
+{
+    return a->backend_digest == b->backend_digest && a->backend != ODP_BACKEND_NONE;
+}
+
+static bool has_same_name(const struct odp_config_service *before,
+                          const struct odp_config_service *after)
+{
+    return strcmp(before->name, after->name) == 0;
+}
+
+static bool is_same(const struct odp_config_service *before, const struct odp_config_service *after)
+{
+    return has_same_name(before, after) &&
+           (shares_listen(before, after) || odp_address_equal(&before->target, &after->target) ||
+            shares_backend(before, after));
+}
+
+static bool was_moved_whole(const struct odp_config_service *before,
+                            const struct odp_config_service *after)
+{
+    return before->enabled && shares_listen(before, after) &&
+           odp_address_equal(&before->target, &after->target);
+}
+
+static bool was_moved(const struct odp_config_service *before,
+                      const struct odp_config_service *after)
+{
+    return before->enabled && shares_listen(before, after);
+}
+
+static bool was_moved_asleep(const struct odp_config_service *before,
+                             const struct odp_config_service *after)
+{
+    return !before->enabled && shares_listen(before, after);
+}
+
+typedef bool sign_fn(const struct odp_config_service *before,
+                     const struct odp_config_service *after);
+
+// `files` becomes NULL where one has found its service.
+static void match_by(sign_fn *sign, size_t n_before, struct odp_config_service **files,
+                     size_t n_files, struct odp_plan *plan)
+{
+    for (size_t i = 0; i < n_files; i++) {
+        for (size_t k = 0; k < n_before && files[i]; k++) {
+            struct odp_plan_item *it = &plan->items[k];
+            if (it->after || it->action == ODP_PLAN_FAULTY || !sign(it->before, files[i]))
+                continue;
+            it->after = files[i];
+            files[i] = NULL;
+        }
+    }
+}
+
+static bool is_faulty(const struct odp_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_invalid; i++)
+        if (strcmp(c->invalid[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void judge(struct odp_plan_item *it)
+{
+    if (!it->after)
+        return;
+    it->renamed = !has_same_name(it->before, it->after);
+    it->action =
+        it->before->text_digest == it->after->text_digest ? ODP_PLAN_KEEP : ODP_PLAN_CHANGE;
+}
+
+void odp_plan_match(struct odp_config_service *const *before, size_t n_before,
+                    struct odp_config *config, struct odp_plan *ret)
+{
+    static sign_fn *const signs[] = {is_same, was_moved_whole, was_moved, was_moved_asleep,
+                                     has_same_name};
+    size_t n_files = config->n_services;
+
+    for (size_t i = 0; i < n_before; i++)
+        ret->items[i] = (struct odp_plan_item){
+            .action = is_faulty(config, before[i]->name) ? ODP_PLAN_FAULTY : ODP_PLAN_REMOVE,
+            .before = before[i]};
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        match_by(signs[i], n_before, config->services, n_files, ret);
+    for (size_t i = 0; i < n_before; i++)
+        judge(&ret->items[i]);
+    ret->n_items = n_before;
+    for (size_t i = 0; i < n_files; i++)
+        if (config->services[i])
+            ret->items[ret->n_items++] =
+                (struct odp_plan_item){.action = ODP_PLAN_ADD, .after = config->services[i]};
+    config->n_services = 0;
+}
