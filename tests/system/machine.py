@@ -281,8 +281,10 @@ class Odpd(harness.Odpd):
         """`properties` are those of its unit, NAME=VALUE."""
         scope = ["--user"] if self.user else []
         log = f"append:{self.inside}/log"
+        # Of its processes systemd ends none: the launcher leaves by itself. And it would send
+        # SIGCONT along, by which a leak sanitizer that is at work waits for ever.
         options = [f"--property={p}" for p in (f"StandardOutput={log}", f"StandardError={log}",
-                                               *properties)]
+                                               "KillMode=process", *properties)]
         self.process = self.unit
         self.machine.run("systemd-run", *scope, "--quiet", f"--unit={self.unit}",
                          "--service-type=exec", *options, *self.arguments(), user=self.user)
@@ -290,7 +292,7 @@ class Odpd(harness.Odpd):
             until(self.is_listening, "odpd listens and knows the state of each service")
 
     def is_active(self):
-        return self.machine.show(self.unit, "ActiveState", self.user) == "active"
+        return self.machine.show(self.unit, "ActiveState", self.user) not in ("inactive", "failed")
 
     def is_listening(self):
         try:
@@ -312,19 +314,25 @@ class Odpd(harness.Odpd):
                 return pid
         return None
 
-    def kill(self):
+    def signal(self, name):
         self.hang_up()
-        self.machine.systemctl("kill", "--signal=KILL", self.unit, user=self.user, check=False)
-        until(lambda: not self.is_active(), "odpd is dead")
+        self.machine.systemctl("kill", f"--signal={name}", "--kill-whom=main", self.unit,
+                               user=self.user)
+        until(lambda: not self.is_active(), "odpd has ended")
+
+    def kill(self):
+        self.signal("KILL")
         self.machine.systemctl("reset-failed", self.unit, user=self.user, check=False)
 
     def terminate(self):
         """Ends it in order; returns '' or how it failed."""
-        self.hang_up()
-        self.machine.systemctl("stop", self.unit, user=self.user)
+        self.signal("TERM")
         result = self.machine.show(self.unit, "Result", self.user)
         self.machine.systemctl("reset-failed", self.unit, user=self.user, check=False)
         return "" if result == "success" else result
+
+    def leftovers(self):
+        return [pid for pid in harness.processes_about(f"{self.inside}/") if harness.is_alive(pid)]
 
     def odp(self, *args):
         return self.machine.run("/odp/build/odp", "--runtime", f"{self.inside}/run", *args,
@@ -336,6 +344,7 @@ class Odpd(harness.Odpd):
         if self.process and self.is_active():
             result = self.terminate()
             wrong += [f"odpd ended with {result}"] if result else []
+        until(lambda: not self.leftovers(), "the launcher has ended")
         if "Sanitizer" in self.log() or "runtime error:" in self.log():
             wrong.append("a sanitizer has something to say")
         return "; ".join(wrong)
