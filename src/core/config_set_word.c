@@ -93,9 +93,9 @@ void odp_config_set_probe(struct odp_config_parse *p, const struct odp_config_ke
         {"tcp", ODP_PROBE_TCP},
         {"http", ODP_PROBE_HTTP},
         {"exec", ODP_PROBE_EXEC},
+        {"unit", ODP_PROBE_UNIT},
         {"none", ODP_PROBE_NONE},
         {"health", -1},
-        {"unit", -1},
         {NULL, 0},
     };
     int probe = take_word(p, key, line, value, words);

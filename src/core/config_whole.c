@@ -187,6 +187,10 @@ static void check_ready(struct odp_config_parse *p)
         refuse_without_probe(p, "path", "http");
         refuse_without_probe(p, "expect", "http");
     }
+    if (s->probe == ODP_PROBE_UNIT && s->backend != ODP_BACKEND_SYSTEMD)
+        odp_config_parse_fault(p, probe_line,
+                               "[ready] probe = unit needs units: write `unit = NAME.service` in "
+                               "[backend], or another probe");
     if (s->probe != ODP_PROBE_EXEC)
         refuse_without_probe(p, "command", "exec");
     else if (odp_config_is_missing(p, "ready", "command"))

@@ -16,7 +16,7 @@ typedef int new_fn(struct odp_backend_host *host, const struct odp_config_servic
 static new_fn *maker_of(enum odp_backend_type type)
 {
     switch (type) {
-    case ODP_BACKEND_SYSTEMD: // refused there: not built yet
+    case ODP_BACKEND_SYSTEMD: return odp_backend_systemd_new;
     case ODP_BACKEND_NONE: return odp_backend_none_new;
     case ODP_BACKEND_PROCESS: return odp_backend_process_new;
     case ODP_BACKEND_EXEC: return odp_backend_exec_new;

@@ -14,20 +14,37 @@
 
 #define LIBRARY "libsystemd.so.0"
 
-// A function pointer out of a data pointer, the one way ISO C allows: POSIX vouches, dlsym(3).
-#define LOAD(library, name, ret)                                                                   \
-    do {                                                                                           \
-        void *symbol = dlsym((library), (name));                                                   \
-        memcpy((ret), &symbol, sizeof(symbol));                                                    \
-    } while (0)
-
-static void *open_library(void)
+void *odp_systemd_library_open(const char **ret_why)
 {
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
     if (!library)
+        *ret_why = dlerror();
+    return library;
+}
+
+void odp_systemd_library_close(void *library)
+{
+    dlclose(library);
+}
+
+// A function pointer out of a data pointer, the one way ISO C allows: POSIX vouches, dlsym(3).
+bool odp_systemd_library_find(void *library, const char *function, void *ret_function)
+{
+    void *symbol = dlsym(library, function);
+
+    memcpy(ret_function, &symbol, sizeof(symbol));
+    return symbol != NULL;
+}
+
+static void *open_library(void)
+{
+    const char *why;
+    void *library = odp_systemd_library_open(&why);
+
+    if (!library)
         odp_log(ODP_LOG_ERR, NULL, "started by a service manager, but without its library: %s",
-                dlerror());
+                why);
     return library;
 }
 
@@ -42,8 +59,7 @@ int odp_systemd_listen_fds(char ***ret_names)
     void *library = open_library();
     if (!library)
         return -ENOENT;
-    LOAD(library, "sd_listen_fds_with_names", &listen_fds);
-    if (listen_fds)
+    if (odp_systemd_library_find(library, "sd_listen_fds_with_names", &listen_fds))
         r = listen_fds(1, ret_names);
     dlclose(library);
     return r;
@@ -58,8 +74,7 @@ void odp_systemd_notify(const char *state)
     void *library = open_library();
     if (!library)
         return;
-    LOAD(library, "sd_notify", &notify);
-    if (notify)
+    if (odp_systemd_library_find(library, "sd_notify", &notify))
         (void)notify(0, state);
     dlclose(library);
 }

@@ -118,9 +118,9 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
         odp_control_on_state(m->manager->control, m);
         odp_requires_on_change(m, kind);
     }
-    // Without a probe, running is as good as an answer. A refusal later is still believed.
+    // Without another probe, running is as good as an answer. A refusal later is still believed.
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
-        m->config->probe == ODP_PROBE_NONE)
+        (m->config->probe == ODP_PROBE_NONE || m->config->probe == ODP_PROBE_UNIT))
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     // What was stopped has become a plain proxy meanwhile: that is never stopped.
     if (had_previous && !m->previous && m->machine.state == ODP_SERVICE_STOPPED &&
@@ -198,11 +198,9 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:
-        // Nothing was done and nothing is known: only a start has failed by it. The deadline of
-        // any other state asks again.
-        if (m->machine.state == ODP_SERVICE_UNKNOWN)
-            memcpy(m->machine.reason, report->reason, sizeof(m->machine.reason));
-        if (m->machine.state != ODP_SERVICE_STARTING) {
+        // Nothing was done and nothing is known: a start has failed by it, and who has nothing to
+        // go by does not wait for better. What was known before stands.
+        if (m->machine.state != ODP_SERVICE_STARTING && m->machine.state != ODP_SERVICE_UNKNOWN) {
             odp_log(ODP_LOG_WARNING, m->config->name, "%s", report->reason);
             return;
         }

@@ -102,7 +102,7 @@ static void test_systemd(void **state)
 {
     struct odp_config_service *s =
         parse(SERVICE "[backend]\nunit = docker-db.service\nunit = wiki@a\\x2db.service\n"
-                      "stop_unit = wiki.target\nscope = user\n");
+                      "stop_unit = wiki.target\nscope = user\n[ready]\nprobe = unit\n");
 
     (void)state;
     assert_int_equal(s->backend, ODP_BACKEND_SYSTEMD);
@@ -113,6 +113,7 @@ static void test_systemd(void **state)
     assert_int_equal(s->n_stop_units, 1);
     assert_string_equal(s->stop_units[0].text, "wiki.target");
     assert_int_equal(s->scope, ODP_SCOPE_USER);
+    assert_int_equal(s->probe, ODP_PROBE_UNIT);
     odp_config_service_free(s);
 }
 

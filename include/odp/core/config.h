@@ -39,6 +39,7 @@ enum odp_probe_type {
     ODP_PROBE_TCP,
     ODP_PROBE_HTTP,
     ODP_PROBE_EXEC,
+    ODP_PROBE_UNIT, // of a service of type systemd alone
     ODP_PROBE_NONE,
 };
 

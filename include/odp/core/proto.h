@@ -46,8 +46,8 @@ enum odp_proto_state {
     ODP_PROTO_INACTIVE,
     ODP_PROTO_FAILED, // the job failed, or the service ended badly; `reason` says why
     ODP_PROTO_FROZEN,
-    // The digest is not that of the launcher's settings, or they cannot be compared. Nothing was
-    // done, and nothing is known.
+    // Nothing was done, and nothing is known: the digest is not that of the launcher's settings,
+    // they cannot be compared, or what would have to be asked cannot be reached.
     ODP_PROTO_STALE,
     ODP_PROTO_ANSWERS, // the probe passed
     ODP_PROTO_SILENT,  // it did not, yet; `reason` says what it said

@@ -13,11 +13,13 @@
 #include "odp/core/proto.h"
 
 struct odp_backend;
+struct odp_systemd_bus;
 
 // What the backends of one launcher share. Outlives them all.
 struct odp_backend_host {
     uv_loop_t *loop;
-    const char *directory; // for files of the backends: RUNTIME/launcher
+    const char *directory;                         // for files of the backends: RUNTIME/launcher
+    struct odp_systemd_bus *system_bus, *user_bus; // systemd_bus.c's; NULL while nobody uses them
 
     // Takes every report. Called from within a request or from the loop; must not call a backend.
     void (*on_report)(struct odp_backend_host *host, const struct odp_proto_message *report);
@@ -73,3 +75,5 @@ int odp_backend_process_new(struct odp_backend_host *host,
                             const struct odp_config_service *settings, struct odp_backend **ret);
 int odp_backend_exec_new(struct odp_backend_host *host, const struct odp_config_service *settings,
                          struct odp_backend **ret);
+int odp_backend_systemd_new(struct odp_backend_host *host,
+                            const struct odp_config_service *settings, struct odp_backend **ret);

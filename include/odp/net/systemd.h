@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 // sd_listen_fds_with_names(3); the environment variables are unset. Returns the number of passed
 // descriptors from SD_LISTEN_FDS_START on, 0 without any, or a negative errno. *ret_names and its
 // strings are the caller's.
@@ -13,3 +15,12 @@ int odp_systemd_listen_fds(char ***ret_names);
 
 // sd_notify(3). Nothing where no service manager listens.
 void odp_systemd_notify(const char *state);
+
+// The library itself, for who needs more of it. Returns NULL and why in *ret_why, which is good
+// until the next call.
+void *odp_systemd_library_open(const char **ret_why);
+void odp_systemd_library_close(void *library);
+
+// Puts the function's address into *ret_function, a pointer to a function pointer. False where
+// there is no such function.
+bool odp_systemd_library_find(void *library, const char *function, void *ret_function);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What backend_systemd.c and systemd_action.c share: one service of type systemd.
+
+#pragma once
+
+#include "odp/launcher/backend.h"
+#include "odp/launcher/systemd_unit.h"
+#include "odp/launcher/waiters.h"
+
+enum odp_systemd_action {
+    ODP_SYSTEMD_NOTHING,
+    ODP_SYSTEMD_START,
+    ODP_SYSTEMD_STOP,
+    ODP_SYSTEMD_FREEZE,
+    ODP_SYSTEMD_THAW,
+    ODP_SYSTEMD_N_ACTIONS,
+};
+
+// How far an action is with its present unit.
+enum odp_systemd_stage {
+    ODP_SYSTEMD_CALL,   // to be called
+    ODP_SYSTEMD_ANSWER, // called, not answered
+    ODP_SYSTEMD_JOB,    // the job is under way
+    ODP_SYSTEMD_SETTLE, // the job has ended, or all have
+};
+
+struct odp_systemd_service {
+    struct odp_backend base;
+    struct odp_systemd_client client;
+    struct odp_systemd_bus *bus; // borrowed; NULL before the first request
+    bool is_user;
+    struct odp_systemd_unit *units; // owned array, in start order
+    size_t n_units;
+    struct odp_systemd_unit *stop_units; // owned array; none: the units, last one first
+    size_t n_stop_units;
+    uint64_t stop_timeout_usec;
+
+    enum odp_systemd_action action;
+    enum odp_systemd_stage stage;
+    size_t at; // which unit; of a stop, in its order
+    sd_bus_slot *call_slot;
+    char *job; // owned; its path
+    char job_result[16];
+    char refusal[ODP_REASON_MAX + 1]; // of a stop: the first call that failed
+
+    struct odp_waiters looks;
+    struct odp_waiters waiters[ODP_SYSTEMD_N_ACTIONS];
+    enum odp_proto_state told; // what odpd knows; NO_STATE: nothing that it can go by
+    uv_timer_t timer;          // the limit of a stop; else until a unit counts as stable
+};
+
+struct odp_unit_id odp_systemd_service_id(const struct odp_systemd_service *s,
+                                          const struct odp_systemd_unit *u);
+
+// Something has changed, whatever it is: answers and does what can be now, and tells odpd.
+void odp_systemd_service_step(struct odp_systemd_service *s);
+
+// Does what can be done now of the present action, and begins the next that is waited for. Nothing
+// while a look is under way.
+void odp_systemd_action_run(struct odp_systemd_service *s);
+
+// A job has ended, perhaps another's.
+void odp_systemd_action_on_job(struct odp_systemd_service *s, const struct odp_systemd_job *job);
+
+// The stop took longer than its timeout.
+void odp_systemd_action_late(struct odp_systemd_service *s);
+
+// The present action is given up; its waiters are left.
+void odp_systemd_action_drop(struct odp_systemd_service *s);
+
+// The connection is new: what was under way begins again.
+void odp_systemd_action_restart(struct odp_systemd_service *s);
