@@ -88,7 +88,7 @@ static int read_file(const char *path, int flags, size_t max_bytes, char **ret_t
     struct stat st;
 
     if (fd < 0)
-        return -errno;
+        return errno == ENXIO ? -EINVAL : -errno; // a socket
     if (fstat(fd, &st) < 0)
         return -errno;
     if (S_ISDIR(st.st_mode))
@@ -136,6 +136,11 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes)
         return -ENOMEM;
     }
     f.error = odp_file_read(path, max_bytes, &f.text, &f.n_bytes);
+    if (f.error == -ENOMEM) { // no fault of the file's
+        free(f.path);
+        free(f.stem);
+        return -ENOMEM;
+    }
     files->items[files->n++] = f;
     return 0;
 }
@@ -224,19 +229,31 @@ static int write_all(int fd, const char *data, size_t n_bytes)
     return 0;
 }
 
+// Always under the same name: what a process leaves behind that is killed at the wrong moment is
+// taken away by the next write, not added to.
+static int create_anew(const char *path)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int fd = open(path, flags, 0600);
+
+    if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+        fd = open(path, flags, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
 static int replace(const char *path, const void *data, size_t n_bytes, bool sync)
 {
     ODP_CLEANUP_FREE char *temporary = NULL;
     ODP_CLEANUP_CLOSE int fd = -1;
     int r;
 
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+    if (asprintf(&temporary, "%s.new", path) < 0) {
         temporary = NULL;
         return -ENOMEM;
     }
-    fd = mkostemp(temporary, O_CLOEXEC); // makes it with mode 0600
+    fd = create_anew(temporary);
     if (fd < 0)
-        return -errno;
+        return fd;
     r = write_all(fd, data, n_bytes);
     if (r == 0 && sync && fsync(fd) < 0)
         r = -errno;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "odp/base/buf.h"
 #include "odp/base/fd.h"
 #include "odp/base/keep.h"
 
@@ -25,6 +26,8 @@ static enum odp_log_level log_level = ODP_LOG_INFO;
 static bool log_to_journal;
 static const char *keep_directory; // NULL: nothing is kept
 static bool keep_failed;           // it was said
+static bool keep_gathers;          // lines wait in keep_lines, to be written together
+static struct odp_buf keep_lines;
 
 // JOURNAL_STREAM is inherited by programs whose stderr leads elsewhere by now; systemd.exec(5)
 // has its device and inode to tell.
@@ -123,6 +126,24 @@ static size_t add_time(char *s, size_t size)
     return n;
 }
 
+static void append(const char *service, const char *lines, size_t n_bytes)
+{
+    int r = odp_keep_append(keep_directory, service, lines, n_bytes);
+
+    if (r == 0 || keep_failed)
+        return;
+    keep_failed = true;
+    odp_log(ODP_LOG_WARNING, NULL, "lines of services cannot be kept in %s: %s", keep_directory,
+            strerror(-r));
+}
+
+static void append_gathered(const char *service)
+{
+    if (keep_lines.n_bytes > 0)
+        append(service, keep_lines.s, keep_lines.n_bytes);
+    odp_buf_deinit(&keep_lines);
+}
+
 // `text` is a whole line, its newline included, without control characters.
 static void keep(enum odp_log_level level, const char *service, const char *who, const char *text)
 {
@@ -132,20 +153,32 @@ static void keep(enum odp_log_level level, const char *service, const char *who,
         return;
     size_t n = add_time(line, sizeof(line));
     n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", who, text);
-    int r = odp_keep_append(keep_directory, service, line, n);
-    if (r < 0 && !keep_failed) {
-        keep_failed = true;
-        odp_log(ODP_LOG_WARNING, NULL, "lines of services cannot be kept in %s: %s", keep_directory,
-                strerror(-r));
+    if (!keep_gathers) {
+        append(service, line, n);
+        return;
     }
+    odp_buf_add(&keep_lines, line, n);
+    if (keep_lines.n_bytes > ODP_KEEP_BYTES / 2) // very short lines: their times are most of it
+        append_gathered(service);
 }
 
-int odp_log_keep(const char *directory)
+void odp_log_gather(void)
+{
+    keep_gathers = true;
+}
+
+void odp_log_gathered(const char *service)
+{
+    keep_gathers = false;
+    append_gathered(service);
+}
+
+void odp_log_keep(const char *directory)
 {
     if (log_to_journal)
-        return 0;
+        return;
     keep_directory = directory;
-    return odp_mkdir_p(directory, 0750);
+    (void)odp_mkdir_p(directory, 0750); // the first line tells
 }
 
 static void write_line(enum odp_log_level level, const char *service, const char *who,
@@ -165,7 +198,7 @@ static void write_line(enum odp_log_level level, const char *service, const char
     line[n] = '\n';
     line[n + 1] = '\0';
     // Nowhere to report a log line that cannot be written.
-    while (write(STDERR_FILENO, line, n + 1) < 0 && errno == EINTR) {
+    while (level <= log_level && write(STDERR_FILENO, line, n + 1) < 0 && errno == EINTR) {
     }
     if (service)
         keep(level, service, who, line + n_prefix);
@@ -195,6 +228,5 @@ __attribute__((format(printf, 2, 3))) static void log_output(const char *service
 
 void odp_log_output(const char *service, const char *line)
 {
-    if (log_level >= ODP_LOG_INFO)
-        log_output(service, "%s", line);
+    log_output(service, "%s", line);
 }

@@ -17,6 +17,7 @@
 #include "odp/core/config.h"
 
 #define SYSTEM_RUNTIME "/run/odp"
+#define SYSTEM_CONFIG  "/etc/odp"
 
 static int run_check(const struct odp_cli *cli, int argc, char **argv);
 
@@ -115,11 +116,26 @@ static int path_set(char *path, const char *value)
 }
 
 // A user without an odpd of their own looks at the system's: reading is for everyone.
-static void socket_find(struct odp_cli *cli, bool named)
+static void socket_find(struct odp_cli *cli, bool named, bool config_named)
 {
     snprintf(cli->socket, sizeof(cli->socket), "%s/" ODP_CONTROL_SOCKET, cli->paths.runtime);
-    if (!named && (!cli->paths.runtime[0] || access(cli->socket, F_OK) < 0))
-        snprintf(cli->socket, sizeof(cli->socket), SYSTEM_RUNTIME "/" ODP_CONTROL_SOCKET);
+    if (named || (cli->paths.runtime[0] && access(cli->socket, F_OK) == 0))
+        return;
+    snprintf(cli->socket, sizeof(cli->socket), SYSTEM_RUNTIME "/" ODP_CONTROL_SOCKET);
+    if (!config_named)
+        snprintf(cli->paths.config, sizeof(cli->paths.config), SYSTEM_CONFIG);
+}
+
+// A verb that asks may look into the files as well, where they are.
+static void config_guess(struct odp_paths *paths, const struct odp_paths_env *env)
+{
+    struct odp_paths known = {.runtime = "/", .state = "/"};
+    char why[256];
+
+    if (!paths->config[0] && odp_paths_complete(&known, env, why, sizeof(why)) == 0)
+        memcpy(paths->config, known.config, sizeof(paths->config));
+    if (!paths->config[0])
+        snprintf(paths->config, sizeof(paths->config), "/");
 }
 
 static int paths_find(struct odp_cli *cli, bool asks)
@@ -127,13 +143,14 @@ static int paths_find(struct odp_cli *cli, bool asks)
     struct odp_paths_env env = environment();
     struct odp_paths paths = cli->paths;
     bool named = paths.runtime[0] || (env.runtime && *env.runtime);
+    bool config_named = paths.config[0];
     char why[256];
     int r;
 
     // Each verb needs one of the paths. What the others lack must not stop it.
     snprintf(paths.state, sizeof(paths.state), "/");
     if (asks)
-        snprintf(paths.config, sizeof(paths.config), "/");
+        config_guess(&paths, &env);
     else
         snprintf(paths.runtime, sizeof(paths.runtime), "/");
     r = odp_paths_complete(&paths, &env, why, sizeof(why));
@@ -145,7 +162,7 @@ static int paths_find(struct odp_cli *cli, bool asks)
         memset(&paths, 0, sizeof(paths));
     cli->paths = paths;
     if (asks)
-        socket_find(cli, named);
+        socket_find(cli, named, config_named);
     return ODP_EXIT_DONE;
 }
 

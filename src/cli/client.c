@@ -131,6 +131,7 @@ int odp_reply_parse(const char *message, size_t n_bytes, struct odp_reply *ret)
     const char *end = NULL;
     const cJSON *error;
 
+    errno = 0; // cJSON says no more than that it could not
     *ret = (struct odp_reply){
         .json = n_bytes > 0 ? cJSON_ParseWithLengthOpts(message, n_bytes, &end, false) : NULL};
     while (ret->json && end < message + n_bytes && strchr(" \t\r\n", *end) && *end)
@@ -145,7 +146,7 @@ int odp_reply_parse(const char *message, size_t n_bytes, struct odp_reply *ret)
         (ret->error || !error))
         return 0;
     odp_reply_deinit(ret);
-    return -EBADMSG;
+    return errno == ENOMEM ? -ENOMEM : -EBADMSG;
 }
 
 int odp_client_receive(struct odp_client *c, unsigned timeout_sec, struct odp_reply *ret)

@@ -41,7 +41,7 @@ static int add_directory(struct odp_files *files, const char *path)
     struct odp_files found = {0};
     int r = odp_files_read(path, ODP_CONFIG_SUFFIX, ODP_CONFIG_FILE_MAX, &found);
 
-    if (r < 0)
+    if (r < 0 && r != -ENOMEM)
         complain(path, r);
     // Read again one by one: a file may have been named on the command line as well.
     for (size_t i = 0; r == 0 && i < found.n; i++)
@@ -129,6 +129,12 @@ static int print_faults(const struct odp_config *config, size_t n_files)
     return ODP_EXIT_FAILED;
 }
 
+static int out_of_memory(void)
+{
+    odp_complain("out of memory: free some and try again");
+    return ODP_EXIT_FAILED;
+}
+
 static int check(const struct odp_files *files)
 {
     struct odp_config config;
@@ -136,8 +142,7 @@ static int check(const struct odp_files *files)
     int code;
 
     if (odp_config_load(files, &config) < 0) {
-        odp_complain("out of memory: free some and try again");
-        code = ODP_EXIT_FAILED;
+        code = out_of_memory();
     } else if (config.faults.n > 0) {
         code = print_faults(&config, files->n);
     } else {
@@ -148,26 +153,36 @@ static int check(const struct odp_files *files)
     return code;
 }
 
+// Adds what the arguments name. Returns 0, or the first negative errno; all but -ENOMEM are told.
+static int add_all(struct odp_files *files, int n_paths, char **paths, const char *config_dir)
+{
+    int first_error = n_paths == 0 ? add_default(files, config_dir) : 0;
+
+    for (int i = 0; i < n_paths && first_error != -ENOMEM; i++) {
+        int r = add_path(files, paths[i]);
+        if (first_error == 0 || r == -ENOMEM)
+            first_error = r;
+    }
+    return first_error;
+}
+
 int odp_cmd_check(int argc, char **argv, const char *config_dir)
 {
     struct odp_files files = {0};
     int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
-    int code = ODP_EXIT_DONE;
 
     if (first == 1 && argc > 1 && argv[1][0] == '-') {
         odp_complain("check has no option %s (odp help check)", argv[1]);
         return ODP_EXIT_USAGE;
     }
-    if (argc <= first && add_default(&files, config_dir) < 0)
-        code = ODP_EXIT_FAILED;
-    for (int i = first; i < argc; i++) {
-        if (add_path(&files, argv[i]) < 0)
-            code = ODP_EXIT_FAILED;
-    }
+    int r = add_all(&files, argc > first ? argc - first : 0, argv + first, config_dir);
+    int code = r == 0 ? ODP_EXIT_DONE : ODP_EXIT_FAILED;
     // What can be read is checked even where something else cannot.
-    if (files.n > 0 || code == ODP_EXIT_DONE) {
-        int r = check(&files);
-        code = r == ODP_EXIT_DONE ? code : r;
+    if (r == -ENOMEM) {
+        code = out_of_memory();
+    } else if (files.n > 0 || r == 0) {
+        int checked = check(&files);
+        code = checked == ODP_EXIT_DONE ? code : checked;
     }
     odp_files_deinit(&files);
     return code;

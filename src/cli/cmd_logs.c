@@ -17,11 +17,11 @@
 #include "odp/base/fd.h"
 #include "odp/base/keep.h"
 #include "odp/cli/cli.h"
+#include "odp/cli/journal.h"
 #include "odp/cli/text.h"
 #include "odp/core/config.h"
 
 #define JOURNAL       "/run/systemd/journal/socket"
-#define ALL_LINES     SIZE_MAX
 #define CHANGES       (IN_MODIFY | IN_CREATE | IN_MOVED_TO)
 #define READ_BYTES    65536
 #define NUMBER_DIGITS 9
@@ -32,7 +32,8 @@ struct logs {
     char directory[ODP_PATH_MAX + sizeof(ODP_LOGS_DIR) + 1];
     bool follow;
     size_t n_lines;
-    int fd;              // of the newest file; -1: there is none yet
+    int fd;              // of the file that is being read, the newest one; -1: there is none yet
+    int done_fd;         // of the one before it; held, so that no other file gets its inode
     struct odp_buf part; // of a line that is not whole yet
 };
 
@@ -96,7 +97,7 @@ static const char *last_lines(const char *s, size_t n_bytes, size_t n_lines)
 {
     const char *at = s + n_bytes;
 
-    if (n_lines == ALL_LINES || n_bytes == 0)
+    if (n_lines == ODP_JOURNAL_ALL_LINES || n_bytes == 0)
         return s;
     if (n_lines == 0)
         return at;
@@ -106,20 +107,25 @@ static const char *last_lines(const char *s, size_t n_bytes, size_t n_lines)
     return at;
 }
 
+static int complain_unreadable(const struct logs *l, int error)
+{
+    odp_complain("the lines of %s in %s cannot be read: %s%s", l->name, l->directory,
+                 strerror(error),
+                 error == EACCES ? ": try as root or as a member of group odp" : "");
+    return ODP_EXIT_FAILED;
+}
+
 // Both files, older one first; the newer one stays open behind what was read. Returns the exit
 // code.
 static int print_kept(struct logs *l)
 {
-    ODP_CLEANUP_CLOSE int before = -1;
     struct odp_buf all = {0};
     int code = ODP_EXIT_DONE;
 
-    if (!open_file(l, 1, &before) || !read_open(before, &all) || !open_file(l, 0, &l->fd) ||
-        !read_open(l->fd, &all)) {
-        odp_complain("the lines of %s cannot be read in %s: %s", l->name, l->directory,
-                     strerror(errno));
-        code = ODP_EXIT_FAILED;
-    } else if (all.n_bytes > 0) {
+    if (!open_file(l, 1, &l->done_fd) || !read_open(l->done_fd, &all) || !open_file(l, 0, &l->fd) ||
+        !read_open(l->fd, &all))
+        code = complain_unreadable(l, errno);
+    else if (all.n_bytes > 0) {
         const char *from = last_lines(all.s, all.n_bytes, l->n_lines);
         code = print_lines(l, from, (size_t)(all.s + all.n_bytes - from));
     }
@@ -129,21 +135,46 @@ static int print_kept(struct logs *l)
 
 // ---- what comes --------------------------------------------------------------------------------
 
-// To the newest file, where it is another one than that which is open: the rest of that comes
-// first.
+// True where the file of that fd is the one that `st` tells of.
+static bool is_same(int fd, const struct stat *st)
+{
+    struct stat own;
+
+    return fd >= 0 && fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino;
+}
+
+// Turns to the file that follows the one being read: the newest, or the one before it where the
+// lines have been turned over twice meanwhile. False where there is none.
+static bool open_next(struct logs *l)
+{
+    int before = -1, newest = -1;
+    struct stat st;
+
+    (void)open_file(l, 1, &before);
+    (void)open_file(l, 0, &newest);
+    // In this order: a file that is turned over in between is found twice rather than not at all.
+    bool is_next =
+        before >= 0 && fstat(before, &st) == 0 && !is_same(l->fd, &st) && !is_same(l->done_fd, &st);
+    int next = is_next ? before : newest;
+    odp_close(is_next ? newest : before);
+    if (next < 0 || (fstat(next, &st) == 0 && is_same(l->fd, &st))) {
+        odp_close(next);
+        return false;
+    }
+    odp_close(l->done_fd);
+    l->done_fd = l->fd;
+    l->fd = next;
+    return true;
+}
+
 static int catch_up(struct logs *l)
 {
-    char path[sizeof(l->directory) + ODP_NAME_MAX + 16];
-    struct stat open_now, newest;
-    int code = print_rest(l);
+    int code;
 
-    odp_keep_path(l->directory, l->name, 0, path, sizeof(path));
-    if (stat(path, &newest) < 0 ||
-        (l->fd >= 0 && fstat(l->fd, &open_now) == 0 && open_now.st_ino == newest.st_ino))
-        return code;
-    odp_close(l->fd);
-    l->fd = open(path, O_RDONLY | O_CLOEXEC);
-    return code == ODP_EXIT_DONE ? print_rest(l) : code;
+    do
+        code = print_rest(l);
+    while (code == ODP_EXIT_DONE && open_next(l));
+    return code;
 }
 
 static bool reader_has_left(void)
@@ -177,37 +208,29 @@ static int show_kept(struct logs *l)
     // Before the files are read: what is written in between is an event.
     ODP_CLEANUP_CLOSE int watch = l->follow ? inotify_init1(IN_CLOEXEC) : -1;
 
-    if (watch >= 0 && inotify_add_watch(watch, l->directory, CHANGES) < 0) {
-        odp_complain("cannot follow %s: %s", l->directory, strerror(errno));
-        return ODP_EXIT_FAILED;
-    }
+    if (watch >= 0 && inotify_add_watch(watch, l->directory, CHANGES) < 0)
+        return complain_unreadable(l, errno);
     int code = print_kept(l);
     if (code == ODP_EXIT_DONE && l->follow)
         code = follow(l, watch);
     odp_close(l->fd);
+    odp_close(l->done_fd);
     odp_buf_deinit(&l->part);
     return code;
 }
 
-static int show_journal(const struct logs *l, bool user)
+static int show_journal(const struct logs *l)
 {
-    char field[ODP_NAME_MAX + 32], lines[32];
-    const char *argv[12] = {"journalctl"};
-    size_t n = 1;
+    const struct odp_journal_query query = {
+        .name = l->name,
+        .config_dir = l->cli->paths.config,
+        .user = geteuid() != 0 && strncmp(l->cli->socket, "/run/user/", 10) == 0,
+        .follow = l->follow,
+        .n_lines = l->n_lines,
+    };
+    int r = odp_journal_show(&query);
 
-    snprintf(field, sizeof(field), "ODP_SERVICE=%s", l->name);
-    snprintf(lines, sizeof(lines), "--lines=%zu", l->n_lines);
-    if (user)
-        argv[n++] = "--user";
-    argv[n++] = "--output=short-iso";
-    argv[n++] = "--quiet";
-    if (l->follow)
-        argv[n++] = "--follow";
-    if (l->n_lines != ALL_LINES)
-        argv[n++] = lines;
-    argv[n] = field;
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    odp_complain("journalctl cannot be run: %s", strerror(errno));
+    odp_complain("journalctl cannot be run: %s", strerror(-r));
     return ODP_EXIT_FAILED;
 }
 
@@ -280,7 +303,7 @@ static int read_arguments(struct logs *l, int argc, char **argv)
 
 int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv)
 {
-    struct logs l = {.cli = cli, .n_lines = ALL_LINES, .fd = -1};
+    struct logs l = {.cli = cli, .n_lines = ODP_JOURNAL_ALL_LINES, .fd = -1, .done_fd = -1};
     int code = read_arguments(&l, argc, argv);
 
     if (code != ODP_EXIT_DONE)
@@ -294,6 +317,6 @@ int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv)
         return code;
     bool kept = access(l.directory, F_OK) == 0;
     if (!kept && access(JOURNAL, F_OK) == 0)
-        return show_journal(&l, geteuid() != 0 && strncmp(cli->socket, "/run/user/", 10) == 0);
+        return show_journal(&l);
     return show_kept(&l);
 }

@@ -23,8 +23,9 @@ void odp_complain(const char *format, ...)
         text = NULL;
     va_end(args);
 
-    odp_text_add(&line, text ? text : "out of memory");
-    fprintf(stderr, "odp: %s\n", line.s ? line.s : "");
+    if (text)
+        odp_text_add(&line, text);
+    fprintf(stderr, "odp: %s\n", text && !line.failed ? line.s : "out of memory");
     odp_buf_deinit(&line);
     free(text);
 }

@@ -154,8 +154,8 @@ static void take_line(struct reader *r, unsigned number, struct line *line, char
                                    "line endings, for instance with `sed -i 's/\\r$//'`");
         r->has_crlf = true;
     }
+    // A file of such lines alone is no text: it is not told which keys are missing.
     if (!check_characters(p, number, s, n)) {
-        p->any_content = true;
         odp_config_excuse(p, s, strcspn(s, " \t:="));
         return;
     }

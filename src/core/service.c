@@ -324,7 +324,11 @@ static void act_stopped(struct step *x)
 {
     struct odp_service *s = x->s;
 
-    s->unwanted = false;
+    // A start that outlived the launcher counts as inactive until it is done: only a stop ends it.
+    if (s->unwanted) {
+        act_stop(x);
+        return;
+    }
     s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
@@ -482,7 +486,7 @@ typedef void (*action_fn)(struct step *x);
 static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
     [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
-    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    O,          O,         O,           O,                     act_look),
+    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    act_frozen, O,         O,           O,                     act_look),
     [ODP_SERVICE_REQUIRING] = {
         [ODP_EVENT_DEMAND] = O,
         [ODP_EVENT_START] = O,
@@ -491,7 +495,7 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
         [ODP_EVENT_RUNNING] = act_probe,
         [ODP_EVENT_INACTIVE] = O,
         [ODP_EVENT_FAILED] = O,
-        [ODP_EVENT_FROZEN] = O,
+        [ODP_EVENT_FROZEN] = act_frozen,
         [ODP_EVENT_ANSWERS] = act_ready,
         [ODP_EVENT_REFUSED] = O,
         [ODP_EVENT_COUNTS] = O,
@@ -509,7 +513,7 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
     [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop_asked,     act_frozen_long,  act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
     [ODP_SERVICE_THAWING]   = ROW(O,                 O,         act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_lost_start),
-    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    O,          act_ready, O,           O,                     act_look),
+    [ODP_SERVICE_FAILED]    = ROW(act_demand_failed, act_start, act_stop_asked,     O,                act_probe,          O,                    O,                    act_frozen, act_ready, O,           O,                     act_look),
 };
 // clang-format on
 

@@ -103,6 +103,13 @@ static void answer_current(struct exec_backend *b, enum odp_proto_state state, c
     odp_waiters_answer(&b->current, &b->base, state, reason);
 }
 
+// FAILED would say that it has ended. What could not be stopped runs on, and what was up so far is
+// up where `status` cannot tell.
+static enum odp_proto_state state_after_failed(const struct exec_backend *b, enum odp_role role)
+{
+    return role != ODP_ROLE_START && b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_FAILED;
+}
+
 // ---- running a command -------------------------------------------------------------------------
 
 static int run_argv(struct exec_backend *b, char *const *argv, char *why, size_t why_size)
@@ -136,16 +143,12 @@ static void run(struct exec_backend *b, enum odp_role role, struct odp_waiters *
         answer_current(b, ODP_PROTO_FAILED, "its backend has just been changed: try again");
         return;
     }
-    // Before it runs: whoever comes after a killed launcher must not take it for stopped.
-    if (role == ODP_ROLE_START)
-        set_up(b, true);
     if (run_argv(b, argv, why, sizeof(why)) == 0) {
+        b->is_up |= role == ODP_ROLE_START; // it marks that itself before it runs
         odp_process_limit(b->process, limit_of(settings, role));
         return;
     }
-    if (role == ODP_ROLE_START)
-        set_up(b, false);
-    answer_current(b, ODP_PROTO_FAILED, why);
+    answer_current(b, state_after_failed(b, role), why);
 }
 
 static void run_next(struct exec_backend *b)
@@ -197,12 +200,7 @@ static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
     b->has_not_stopped = !is_well;
     if (is_well)
         set_up(b, false);
-    // What could not be stopped runs on.
-    answer_current(b,
-                   is_well    ? ODP_PROTO_INACTIVE
-                   : b->is_up ? ODP_PROTO_RUNNING
-                              : ODP_PROTO_FAILED,
-                   why);
+    answer_current(b, is_well ? ODP_PROTO_INACTIVE : state_after_failed(b, ODP_ROLE_STOP), why);
     if (b->is_up)
         odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_RUNNING, why);
 }
@@ -211,7 +209,7 @@ static void on_stop_end(struct exec_backend *b, bool is_well, const char *why)
 static void on_status_end(struct exec_backend *b, bool is_told, bool is_up, const char *why)
 {
     if (!is_told) {
-        answer_current(b, ODP_PROTO_FAILED, why);
+        answer_current(b, state_after_failed(b, ODP_ROLE_STATUS), why);
         return;
     }
     set_up(b, is_up);
@@ -277,10 +275,10 @@ static void on_stuck(void *userdata)
     odp_reason_format(reason, sizeof(reason), "%s: not even SIGKILL has ended all of its processes",
                       word_of(b->role));
     odp_log(ODP_LOG_ERR, b->name, "%s", reason);
-    answer_current(b, ODP_PROTO_FAILED, reason);
-    odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_FAILED, reason);
+    answer_current(b, state_after_failed(b, b->role), reason);
+    odp_waiters_answer(&b->stops, &b->base, state_after_failed(b, ODP_ROLE_STOP), reason);
     odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
-    odp_waiters_answer(&b->looks, &b->base, ODP_PROTO_FAILED, reason);
+    odp_waiters_answer(&b->looks, &b->base, state_after_failed(b, ODP_ROLE_STATUS), reason);
 }
 
 static const struct odp_process_observer observer = {
@@ -296,17 +294,21 @@ static void adopt(struct exec_backend *b)
 {
     const struct odp_backend_host *host = b->base.host;
     struct odp_process_home home;
-    int r;
+    int r, is_up;
 
-    b->is_up = odp_record_is_marked_up(host->directory, b->name);
     if (!b->output)
         odp_output_new(host->loop, host->directory, b->name, true, &b->output);
     home = home_of(b);
     r = odp_process_adopt(&home, true, &b->process);
-    b->is_unsure = r < 0 && r != -ENOENT;
+    // After it: a start command that has just ended has left its mark.
+    is_up = odp_record_is_marked_up(host->directory, b->name);
+    b->is_unsure = r == -ENOENT ? is_up < 0 : r < 0;
+    b->is_up = b->process ? is_up != 0 : is_up > 0;
+    if (b->is_unsure && r == -ENOENT)
+        r = is_up;
     if (b->is_unsure)
         odp_log(ODP_LOG_ERR, b->name, "cannot tell whether a command of it runs: %s", strerror(-r));
-    if (r == 0) {
+    if (b->process) {
         b->role = odp_process_role(b->process);
         b->is_unasked = true;
         odp_process_limit(b->process, limit_of(b->base.settings, b->role));
@@ -317,13 +319,13 @@ static void adopt(struct exec_backend *b)
         run_next(b);
 }
 
-// False where the request is answered: nothing can be done.
-static bool is_sure(struct exec_backend *b, uint32_t id)
+// False where the request is answered with that state: nothing can be done.
+static bool is_sure(struct exec_backend *b, uint32_t id, enum odp_proto_state otherwise)
 {
     if (b->is_unsure)
         adopt(b);
     if (b->is_unsure)
-        odp_backend_report(&b->base, id, ODP_PROTO_FAILED, "cannot read the record of its command");
+        odp_backend_report(&b->base, id, otherwise, "cannot read the record of its command");
     return !b->is_unsure;
 }
 
@@ -331,7 +333,7 @@ static void exec_look(struct odp_backend *base, uint32_t id)
 {
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_STALE))
         return;
     if (b->process && (b->role == ODP_ROLE_STOP || b->stops.n > 0)) {
         odp_backend_report(base, id, ODP_PROTO_RUNNING, "is being stopped");
@@ -349,7 +351,7 @@ static void exec_start(struct odp_backend *base, uint32_t id)
 {
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_FAILED))
         return;
     odp_waiters_add(is_under_way(b, ODP_ROLE_START) ? &b->current : &b->starts, base, id);
     // Something that was slow to answer runs since an earlier start: few commands take a second one
@@ -365,7 +367,7 @@ static void exec_stop(struct odp_backend *base, uint32_t id)
     static const char reason[] = "was to be stopped before it had started";
     struct exec_backend *b = exec_backend(base);
 
-    if (!is_sure(b, id))
+    if (!is_sure(b, id, ODP_PROTO_RUNNING))
         return;
     odp_waiters_answer(&b->starts, base, ODP_PROTO_FAILED, reason);
     if (is_under_way(b, ODP_ROLE_START)) {
@@ -379,11 +381,13 @@ static void exec_stop(struct odp_backend *base, uint32_t id)
 
 // What is up is stopped by the settings that started it, unless these have just proved unable to.
 // A mark that other settings left says nothing here.
-static bool exec_is_idle(const struct odp_backend *base)
+static bool exec_is_idle(struct odp_backend *base)
 {
-    const struct exec_backend *b = (const void *)base; // its first member
+    struct exec_backend *b = exec_backend(base);
     bool stops_it = base->settings->backend == ODP_BACKEND_EXEC && !b->has_not_stopped;
 
+    if (b->is_unsure)
+        adopt(b);
     return !b->process && !b->is_unsure && !(b->is_up && stops_it);
 }
 

@@ -22,7 +22,7 @@ static void none_stop(struct odp_backend *b, uint32_t id)
     odp_backend_report(b, id, ODP_PROTO_RUNNING, "nothing to stop: the service has no backend");
 }
 
-static bool none_is_idle(const struct odp_backend *b)
+static bool none_is_idle(struct odp_backend *b)
 {
     (void)b;
     return true;

@@ -77,7 +77,8 @@ static void on_stuck(void *userdata)
     struct process_backend *b = userdata;
 
     odp_log(ODP_LOG_ERR, b->base.settings->name, "%s", reason);
-    odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_FAILED, reason);
+    // FAILED would say that it has ended.
+    odp_waiters_answer(&b->stops, &b->base, ODP_PROTO_RUNNING, reason);
     odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED, reason);
 }
 
@@ -115,7 +116,7 @@ static void process_look(struct odp_backend *base, uint32_t id)
     if (b->is_unsure)
         adopt(b);
     if (b->is_unsure) {
-        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+        odp_backend_report(base, id, ODP_PROTO_STALE, "cannot read the record of its process");
         return;
     }
     if (!b->process) {
@@ -157,7 +158,7 @@ static void process_stop(struct odp_backend *base, uint32_t id)
     odp_waiters_answer(&b->starts, &b->base, ODP_PROTO_FAILED,
                        "was to be stopped before it had started");
     if (b->is_unsure) {
-        odp_backend_report(base, id, ODP_PROTO_FAILED, "cannot read the record of its process");
+        odp_backend_report(base, id, ODP_PROTO_RUNNING, "cannot read the record of its process");
     } else if (!b->process) {
         odp_backend_report(base, id, ODP_PROTO_INACTIVE, "%s", "");
     } else {
@@ -166,10 +167,12 @@ static void process_stop(struct odp_backend *base, uint32_t id)
     }
 }
 
-static bool process_is_idle(const struct odp_backend *base)
+static bool process_is_idle(struct odp_backend *base)
 {
-    const struct process_backend *b = (const void *)base; // its first member
+    struct process_backend *b = process_backend(base);
 
+    if (b->is_unsure)
+        adopt(b);
     return !b->process && !b->is_unsure;
 }
 

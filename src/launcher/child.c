@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "odp/core/proto.h"
+#include "odp/launcher/record.h"
 
 #define EXIT_NOT_RUN 127 // as the shell has it
 
@@ -72,6 +73,16 @@ static void wait_for_go(const struct odp_child *c)
     if (n != 1)
         _exit(EXIT_NOT_RUN);
     close(c->go_fd);
+}
+
+// By this process, so that the mark is there if and only if the command has had its turn, whatever
+// happens to the launcher meanwhile.
+static void mark_up(const struct odp_child *c)
+{
+    int r = odp_record_mark_up(c->mark_directory, c->settings->name);
+
+    if (r < 0)
+        give_up(c, "cannot record in %s that it runs: %s", c->mark_directory, strerror(-r));
 }
 
 static void reset_signals(void)
@@ -151,6 +162,8 @@ noreturn void odp_child_run(const struct odp_child *c)
     close_all_but(c->go_fd, c->status_fd);
     reset_signals();
     wait_for_go(c);
+    if (c->mark_directory)
+        mark_up(c);
     if (s->user) {
         pw = find_user(s->user);
         if (!pw)

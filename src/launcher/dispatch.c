@@ -122,7 +122,7 @@ static void refuse_unmatched(struct odp_dispatch *d, const struct odp_proto_mess
                              int error, bool is_known)
 {
     if (error == -ENOMEM)
-        answer(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
+        answer(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
     else if (error < 0 && !is_known)
         answer(d, request, ODP_PROTO_FAILED, "there is no such service: cannot read %s.ini: %s",
                request->name, strerror(-error));
@@ -234,7 +234,7 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
         odp_dispatch_follow(d, request);
         service = match(d, request);
         if (service && odp_dispatch_service_settle(service) < 0)
-            answer(d, request, ODP_PROTO_FAILED, "the launcher is out of memory");
+            answer(d, request, ODP_PROTO_STALE, "the launcher is out of memory");
         else if (service)
             carry_out(d, service, request);
     }

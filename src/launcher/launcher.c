@@ -105,8 +105,7 @@ static int init(struct launcher *l, const struct odp_launcher_options *o)
     l->link.on_message = on_link_message;
     l->link.on_end = on_link_end;
     r = odp_mkdir_p(l->directory, 0700);
-    if (r == 0)
-        r = odp_log_keep(l->logs);
+    odp_log_keep(l->logs);
     if (r == 0)
         r = lock(l);
     if (r < 0) {

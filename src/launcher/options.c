@@ -13,7 +13,7 @@
 #include "odp/core/paths.h"
 #include "odp/launcher/launcher.h"
 
-// Room for /launcher/NAME.pid.XXXXXX and /services/NAME.ini behind it.
+// Room for /launcher/NAME.pid.new and /services/NAME.ini behind it.
 #define DIRECTORY_MAX (ODP_PATH_MAX - ODP_NAME_MAX - 32)
 
 enum { EXIT_USAGE = 2 };

@@ -72,7 +72,9 @@ static size_t read_some(struct odp_output *o)
 
     if (n <= 0)
         return 0;
+    odp_log_gather();
     take(o, data, (size_t)n);
+    odp_log_gathered(o->name);
     return (size_t)n;
 }
 

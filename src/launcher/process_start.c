@@ -50,7 +50,8 @@ static int start_forked(struct odp_process *p, uv_loop_t *loop, char *const *arg
     int r;
 
     odp_output_path(p->directory, p->name, output_path);
-    r = odp_spawn_fork(settings, argv, output_path, &spawn);
+    r = odp_spawn_fork(settings, argv, output_path, p->role == ODP_ROLE_START ? p->directory : NULL,
+                       &spawn);
     if (r < 0) {
         odp_reason_format(why, why_size, "cannot start a process: %s", strerror(-r));
         return r;

@@ -111,13 +111,17 @@ void odp_record_mark_down(const char *directory, const char *name)
     unlink(path);
 }
 
-bool odp_record_is_marked_up(const char *directory, const char *name)
+int odp_record_is_marked_up(const char *directory, const char *name)
 {
     char path[ODP_PATH_MAX], boot_id[ODP_BOOT_ID_MAX + 1];
     ODP_CLEANUP_FREE char *text = NULL;
     size_t n_bytes;
 
     mark_path(directory, name, path);
-    return odp_file_read(path, RECORD_MAX_BYTES, &text, &n_bytes) == 0 &&
-           odp_procfs_boot_id(boot_id) == 0 && strcmp(text, boot_id) == 0;
+    int r = odp_file_read(path, RECORD_MAX_BYTES, &text, &n_bytes);
+    if (r == 0)
+        r = odp_procfs_boot_id(boot_id);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return strcmp(text, boot_id) == 0;
 }

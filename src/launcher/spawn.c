@@ -15,7 +15,7 @@
 #include "odp/launcher/child.h"
 
 int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
-                   const char *output_path, struct odp_spawn *ret)
+                   const char *output_path, const char *mark_directory, struct odp_spawn *ret)
 {
     struct odp_spawn s = {.pid = -1, .pidfd = -1, .go_fd = -1, .status_fd = -1};
     // Not the child's to open: by then its path may be another one.
@@ -38,6 +38,7 @@ int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
         odp_child_run(&(struct odp_child){.settings = settings,
                                           .argv = argv,
                                           .output_fd = output_fd,
+                                          .mark_directory = mark_directory,
                                           .go_fd = go[0],
                                           .status_fd = status[1]});
     }

@@ -12,6 +12,7 @@
 #include "odp/base/fd.h"
 #include "odp/net/keepalive.h"
 #include "odp/net/sockaddr.h"
+#include "odp/net/spare.h"
 
 static void prepare(int fd, const struct odp_address *a)
 {
@@ -32,6 +33,10 @@ int odp_connect(const struct odp_address *a, int *ret_fd)
 
     if (fd < 0)
         return -errno;
+    if (odp_spare_has(ODP_SPARE_FROM_RELAYS, fd)) {
+        odp_close(fd);
+        return -EMFILE;
+    }
     prepare(fd, a);
     if (connect(fd, (const struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS) {
         int r = -errno;

@@ -20,8 +20,9 @@
 #include "odp/base/fd.h"
 #include "odp/net/keepalive.h"
 #include "odp/net/sockaddr.h"
+#include "odp/net/spare.h"
 
-#define BACKLOG      4096
+#define BACKLOG      65535 // the kernel takes net.core.somaxconn where that is less
 #define ACCEPT_BATCH 64
 
 static void set_tcp_options(int fd, int family)
@@ -176,11 +177,20 @@ void odp_listener_tune(struct odp_listener *l, uint64_t keepalive_usec)
 
 static void hand_on(struct odp_listener *l, int fd)
 {
+    odp_spare_note(fd);
     if (l->n_untuned > 0) {
         l->n_untuned--;
         tune(fd, l->keepalive_usec);
     }
     l->on_accept(l, fd);
+}
+
+static int accept_one(const struct odp_listener *l)
+{
+    if (odp_spare_is_next(l->io.fd))
+        return -EMFILE;
+    int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 static void on_readable(struct odp_io *io, uint32_t events)
@@ -194,16 +204,15 @@ static void on_readable(struct odp_io *io, uint32_t events)
     (void)events;
     l->round = round;
     for (int i = 0; i < n_most && !l->paused && l->io.fd >= 0; i++) {
-        int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(l);
         if (fd >= 0) {
             hand_on(l, fd);
             continue;
         }
-        int error = -errno;
-        if (odp_is_exhaustion(error)) {
+        if (odp_is_exhaustion(fd)) {
             l->exhausted = true;
             refresh(l);
-            l->on_accept(l, error);
+            l->on_accept(l, fd);
         }
         // EAGAIN is the end of the queue; ECONNABORTED and the like concern that client alone,
         // and the socket stays readable if there are more, accept(2).
@@ -214,10 +223,10 @@ static void on_readable(struct odp_io *io, uint32_t events)
 void odp_listener_drain(struct odp_listener *l)
 {
     while (l->io.fd >= 0) {
-        int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(l);
         if (fd >= 0)
             hand_on(l, fd);
-        else if (errno != ECONNABORTED && errno != EINTR)
+        else if (fd != -ECONNABORTED && fd != -EINTR)
             return;
     }
 }

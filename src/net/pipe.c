@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "odp/base/fd.h"
+#include "odp/net/spare.h"
 
 // 64 pipes of 512 KiB are half of what one user may have by default (pipe(7),
 // pipe-user-pages-soft: 16384 pages). 1 MiB would save 3% CPU and reach that limit.
@@ -61,6 +62,11 @@ struct odp_pipe *odp_pipe_take(struct odp_pipe_pool *pool)
     }
     p->read_fd = fds[0];
     p->write_fd = fds[1];
+    if (odp_spare_has(ODP_SPARE_FROM_RELAYS, fds[1])) {
+        pipe_free(p);
+        errno = EMFILE;
+        return NULL;
+    }
     // Above the user's share the kernel says EPERM: smaller pipes do, the default if need be.
     while (pool->n_bytes > PIPE_MIN_BYTES && fcntl(p->write_fd, F_SETPIPE_SZ, pool->n_bytes) < 0)
         pool->n_bytes /= 2;

@@ -18,7 +18,8 @@
 #include "odp/base/log.h"
 #include "odp/core/varlink.h"
 
-#define INPUT_CHUNK 1024
+#define INPUT_CHUNK     1024
+#define ACCEPT_RETRY_MS 1000
 
 struct reply {
     uv_write_t request;
@@ -29,6 +30,18 @@ static void client_close(struct control_client *client);
 static void handle_input(struct control_client *client);
 
 // ---- replies -----------------------------------------------------------------------------------
+
+// cJSON leaves out what it finds no memory for and goes on. A reply with a hole in it would be a
+// wrong one: better none.
+static bool has_holes;
+
+static void *allocate(size_t n_bytes)
+{
+    void *p = malloc(n_bytes);
+
+    has_holes |= !p;
+    return p;
+}
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -44,13 +57,19 @@ static void on_written(uv_write_t *request, int status)
         handle_input(client); // calls that came before it took the reply
 }
 
+void control_append(cJSON *array, cJSON *item)
+{
+    if (!cJSON_AddItemToArray(array, item))
+        cJSON_Delete(item);
+}
+
 static void send_message(struct control_client *client, cJSON *message)
 {
     struct reply *reply = calloc(1, sizeof(*reply));
     char *text = message ? cJSON_PrintUnformatted(message) : NULL;
 
     cJSON_Delete(message);
-    if (!reply || !text) {
+    if (!reply || !text || has_holes) {
         free(reply);
         free(text);
         client_close(client);
@@ -75,7 +94,10 @@ static void reply_with(struct control_client *client, const char *error, cJSON *
     cJSON *message = cJSON_CreateObject();
     if (error)
         cJSON_AddStringToObject(message, "error", error);
-    cJSON_AddItemToObject(message, "parameters", parameters ? parameters : cJSON_CreateObject());
+    if (!parameters)
+        parameters = cJSON_CreateObject();
+    if (!cJSON_AddItemToObject(message, "parameters", parameters))
+        cJSON_Delete(parameters);
     send_message(client, message);
 }
 
@@ -93,6 +115,7 @@ void control_reply_error(struct control_client *client, const char *error, cJSON
 
 static void handle_call(struct control_client *client, const char *text)
 {
+    has_holes = false;
     cJSON *call = cJSON_Parse(text);
 
     if (!cJSON_IsObject(call)) {
@@ -178,6 +201,15 @@ static void client_close(struct control_client *client)
     uv_close((uv_handle_t *)&client->pipe, on_client_closed);
 }
 
+static void on_connection(uv_stream_t *server, int status);
+
+static void on_accept_timer(uv_timer_t *timer)
+{
+    struct odp_control *c = timer->data;
+
+    on_connection((uv_stream_t *)&c->server, 0);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
     struct odp_control *c = server->data;
@@ -186,8 +218,10 @@ static void on_connection(uv_stream_t *server, int status)
     if (status < 0)
         return;
     struct control_client *client = calloc(1, sizeof(*client));
-    if (!client)
+    if (!client) { // libuv calls no more before this one is accepted
+        uv_timer_start(&c->accept_timer, on_accept_timer, ACCEPT_RETRY_MS, 0);
         return;
+    }
     client->control = c;
     client->pipe.data = client;
     uv_pipe_init(server->loop, &client->pipe, 0);
@@ -264,9 +298,12 @@ int odp_control_new(struct odp_manager *mgr, struct odp_control **ret, char *why
     odp_list_init(&c->clients);
     odp_list_init(&c->resume.node);
     c->resume.on_turn = on_resume;
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate, .free_fn = free});
     snprintf(c->path, size, "%s/" ODP_CONTROL_SOCKET, mgr->paths.runtime);
     uv_pipe_init(odp_io_loop_uv(mgr->loop), &c->server, 0);
     c->server.data = c;
+    uv_timer_init(odp_io_loop_uv(mgr->loop), &c->accept_timer);
+    c->accept_timer.data = c;
     int r = open_server(c);
     if (r < 0) {
         snprintf(why, why_size, "cannot open %s: %s", c->path,
@@ -286,6 +323,7 @@ void odp_control_free(struct odp_control *c)
     }
     odp_list_remove(&c->resume.node);
     uv_close((uv_handle_t *)&c->server, NULL);
+    uv_close((uv_handle_t *)&c->accept_timer, NULL);
     if (c->path)
         (void)unlink(c->path);
     // libuv holds the handles until it has run their closing.
@@ -303,6 +341,7 @@ static void tell_waiting(struct odp_control *c, struct odp_managed *m,
         struct control_client *client = ODP_CONTAINER_OF(it, struct control_client, node);
         if (client->waits_for != m || client->wait == CONTROL_WAIT_NONE)
             continue;
+        has_holes = false;
         tell(client);
         odp_control_resume(c); // calls that came meanwhile; not within a service's event
     }

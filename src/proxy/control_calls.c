@@ -39,8 +39,8 @@ static void call_get_info(struct control_client *client, const cJSON *parameters
     cJSON_AddStringToObject(o, "version", ODP_VERSION);
     cJSON_AddStringToObject(o, "url", "");
     cJSON *interfaces = cJSON_AddArrayToObject(o, "interfaces");
-    cJSON_AddItemToArray(interfaces, cJSON_CreateString("org.varlink.service"));
-    cJSON_AddItemToArray(interfaces, cJSON_CreateString(ODP_VARLINK_INTERFACE));
+    control_append(interfaces, cJSON_CreateString("org.varlink.service"));
+    control_append(interfaces, cJSON_CreateString(ODP_VARLINK_INTERFACE));
     control_reply(client, o);
 }
 
@@ -170,9 +170,11 @@ void control_check_wait(struct control_client *client)
     // A restart that was asked for behind the stop: the stop itself is over.
     if (!start && (s == ODP_SERVICE_REQUIRING || s == ODP_SERVICE_STARTING))
         done = true;
-    if (!done)
+    // Back from stopping: it could not be stopped.
+    bool runs_on = !start && (s == ODP_SERVICE_PROBING || s == ODP_SERVICE_READY);
+    if (!done && !runs_on)
         return;
-    bool failed = start ? s != ODP_SERVICE_READY : s == ODP_SERVICE_FAILED;
+    bool failed = start ? s != ODP_SERVICE_READY : runs_on || s == ODP_SERVICE_FAILED;
     client->wait = CONTROL_WAIT_NONE;
     if (failed)
         reply_about(client, ODP_VARLINK_E_JOB_FAILED, m, m->machine.reason);

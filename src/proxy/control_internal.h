@@ -16,6 +16,7 @@
 struct odp_control {
     struct odp_manager *manager;
     uv_pipe_t server;
+    uv_timer_t accept_timer; // runs while memory for the next client is missing
     struct odp_list clients;
     unsigned n_clients;
     unsigned n_strangers;
@@ -57,6 +58,9 @@ void control_end_wait(struct control_client *client);
 // Replies; `parameters` is taken over and may be NULL.
 void control_reply(struct control_client *client, cJSON *parameters);
 void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
+
+// Appends the item, which is taken over; without memory it is gone. Both may be NULL.
+void control_append(cJSON *array, cJSON *item);
 
 // True where the peer is root or odpd's own user.
 bool control_is_owner(const struct control_client *client);

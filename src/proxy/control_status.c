@@ -64,7 +64,7 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     control_add_reason(o, m);
     cJSON *listen = cJSON_AddArrayToObject(o, "listen");
     for (size_t i = 0; i < config->n_listen; i++)
-        cJSON_AddItemToArray(listen, cJSON_CreateString(config->listen[i].text));
+        control_append(listen, cJSON_CreateString(config->listen[i].text));
     cJSON_AddStringToObject(o, "target", config->target_text);
     cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(config->backend));
 }
@@ -121,6 +121,15 @@ static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
     cJSON_AddStringToObject(o, "reason", "its file has faults: run odp check");
 }
 
+static void add_nothing(cJSON *o, const char *const *zeroes, size_t n_zeroes,
+                        const char *const *nulls, size_t n_nulls)
+{
+    for (size_t i = 0; i < n_zeroes; i++)
+        add_number(o, zeroes[i], 0);
+    for (size_t i = 0; i < n_nulls; i++)
+        cJSON_AddNullToObject(o, nulls[i]);
+}
+
 static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
 {
     static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
@@ -141,10 +150,8 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     cJSON_AddArrayToObject(o, "listen");
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddStringToObject(o, "backend", "");
-    for (size_t i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
-        add_number(o, zeroes[i], 0);
-    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
-        cJSON_AddNullToObject(o, nulls[i]);
+    add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
+                sizeof(nulls) / sizeof(nulls[0]));
     return o;
 }
 
@@ -173,11 +180,23 @@ bool control_is_invalid(const struct odp_manager *mgr, const char *name)
 
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 {
+    static const char *const zeroes[] = {"connections", "max_connections", "waiting",
+                                         "direct_connections"};
+    static const char *const nulls[] = {"woken_at",       "woken_by",          "woken_from",
+                                        "window_seconds", "sleeps_in_seconds", "direct_at",
+                                        "stopped_at",     "stopped_reason",    "failed_at",
+                                        "failed_reason",  "retry_in_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
     cJSON_AddStringToObject(o, "state", "invalid");
     add_fault(o, mgr, name);
+    cJSON_AddStringToObject(o, "target", "");
+    cJSON_AddArrayToObject(o, "clients");
+    cJSON_AddArrayToObject(o, "requires");
+    cJSON_AddArrayToObject(o, "required_by");
+    add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
+                sizeof(nulls) / sizeof(nulls[0]));
     return o;
 }
 
@@ -203,10 +222,10 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
     cJSON *services = cJSON_AddArrayToObject(o, "services");
     for (size_t i = 0; i < mgr->n_services; i++)
         if (is_wanted(names, mgr->services[i]->config->name))
-            cJSON_AddItemToArray(services, status_of(mgr->services[i]));
+            control_append(services, status_of(mgr->services[i]));
     for (size_t i = 0; i < mgr->files.n_invalid; i++)
         if (!odp_manager_find(mgr, mgr->files.invalid[i]) &&
             is_wanted(names, mgr->files.invalid[i]))
-            cJSON_AddItemToArray(services, status_of_invalid(mgr, mgr->files.invalid[i]));
+            control_append(services, status_of_invalid(mgr, mgr->files.invalid[i]));
     return o;
 }

@@ -20,9 +20,15 @@ static void add_seconds(cJSON *o, const char *key, uint64_t usec)
         cJSON_AddNumberToObject(o, key, (double)ms / 1e3);
 }
 
-static void add_moment(cJSON *o, const char *key, uint64_t usec)
+// By the clock as it is now: a machine without one of its own sets it long after the boot.
+static void add_moment(cJSON *o, const char *key, uint64_t boottime_usec)
 {
-    add_seconds(o, key, usec == 0 ? ODP_NEVER : usec);
+    uint64_t age_usec = odp_boottime_usec() - boottime_usec, now_usec = odp_realtime_usec();
+
+    if (boottime_usec == 0)
+        cJSON_AddNullToObject(o, key);
+    else
+        add_seconds(o, key, now_usec > age_usec ? now_usec - age_usec : 0);
 }
 
 static void add_text(cJSON *o, const char *key, const char *text)
@@ -55,8 +61,8 @@ static void add_visits(cJSON *array, const struct odp_list *visits, bool may_see
     odp_list_foreach (it, visits) {
         if (n++ >= LISTED_MAX)
             return;
-        cJSON_AddItemToArray(
-            array, describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
+        control_append(array,
+                       describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
     }
 }
 

@@ -209,11 +209,13 @@ int odp_ledger_file_new(struct odp_manager *mgr, struct odp_ledger_file **ret)
     snprintf(f->path, sizeof(f->path), "%s" FILE_NAME, mgr->paths.state);
     read_boot_id(f->boot_id);
     int r = odp_mkdir_p(mgr->paths.state, 0750);
-    if (r < 0) {
+    if (r < 0 && r != -ENOMEM) {
         say_how_it_went(f, r); // nor will it be written: the same warning
         return 0;
     }
-    r = read_file(f);
+    // What could not be read for want of memory would be written over.
+    if (r == 0)
+        r = read_file(f);
     if (r < 0) {
         free(f);
         *ret = NULL;

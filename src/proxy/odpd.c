@@ -113,8 +113,7 @@ int odp_odpd_run(const struct odp_odpd_options *options)
     odp_limits_raise();
     snprintf(logs, sizeof(logs), "%s/" ODP_LOGS_DIR, options->paths.runtime);
     int r = odp_mkdir_p(options->paths.runtime, 0755);
-    if (r == 0)
-        r = odp_log_keep(logs);
+    odp_log_keep(logs);
     if (r < 0) {
         odp_log(ODP_LOG_ERR, NULL, "cannot make %s: %s", options->paths.runtime, strerror(-r));
         return EXIT_FAILURE;

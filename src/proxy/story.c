@@ -15,7 +15,7 @@
 // Without memory the story has a gap, no more.
 static void tell(uint64_t *at_usec, char **text, const char *what)
 {
-    *at_usec = odp_realtime_usec();
+    *at_usec = odp_boottime_usec();
     free(*text);
     *text = what ? strdup(what) : NULL;
 }

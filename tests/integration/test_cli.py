@@ -392,5 +392,154 @@ class Jobs(Case):
         self.fails(1, "longer than odpd takes", "start", "n" * 70000)
 
 
+class Check(unittest.TestCase):
+    """Files that nobody means to write: each gets a clear line, and the others are checked."""
+
+    SOUND = b"[service]\nlisten = %d\ntarget = 127.0.0.1:%d\n[backend]\ntype = none\n"
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="odp-test-")
+        self.addCleanup(shutil.rmtree, self.directory)
+        os.mkdir(self.path(""))
+        self.n = 0
+
+    def path(self, name):
+        return os.path.join(self.directory, "services", name)
+
+    def sound(self):
+        self.n += 1
+        return self.SOUND % (10000 + self.n, 20000 + self.n)
+
+    def write(self, name, data):
+        with open(self.path(name), "wb") as f:
+            f.write(data)
+
+    def check(self, *paths, **options):
+        return subprocess.run([ODP, "check", *(paths or [self.directory])], capture_output=True,
+                              text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+                              **options)
+
+    def expect(self, name, line, words, n=1):
+        """Named alone and in its directory, beside a sound file."""
+        self.write("zz.ini", self.sound())
+        for paths in ([self.path(name)], []):
+            done = self.check(*paths)
+            lines = done.stdout.splitlines()
+            self.assertEqual((done.returncode, len(lines)), (1, n), done.stdout + done.stderr)
+            self.assertTrue(lines[0].startswith(f"{self.path(name)}:{line}: "), lines[0])
+            self.assertIn(words, lines[0])
+            faults = f"{n} fault{'s' * (n > 1)} in 1 of "
+            self.assertIn(faults, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_not_utf8(self):
+        self.write("a.ini", self.sound().replace(b"[backend]", b"description = caf\xe9\n[backend]"))
+        self.expect("a.ini", 4, "the line is no sound UTF-8 at byte 18: save the file as UTF-8")
+
+    def test_utf16(self):
+        self.write("a.ini", self.sound().decode().encode("utf-16"))
+        self.expect("a.ini", 1, "no sound UTF-8 at byte 1", n=6)
+
+    def test_nul_bytes(self):
+        self.write("a.ini", self.sound().replace(b"none", b"no\0ne"))
+        self.expect("a.ini", 5, "the line holds a NUL byte: the file is no plain text")
+        self.write("a.ini", b"\0" * 5000)
+        self.expect("a.ini", 1, "the line holds a NUL byte: the file is no plain text")
+
+    def test_crlf(self):
+        self.write("a.ini", self.sound().replace(b"\n", b"\r\n"))
+        self.expect("a.ini", 1, "CR LF: convert the file to Unix line endings")
+
+    def test_what_is_sound_after_all(self):
+        self.write("mark.ini", b"\xef\xbb\xbf" + self.sound())
+        self.write("end.ini", self.sound().rstrip(b"\n"))
+        self.write("not-read.ini~", b"\0")
+        self.write(".hidden.ini", b"\0")
+        done = self.check()
+        self.assertEqual((done.returncode, done.stdout), (0, "2 files, no faults\n"))
+
+    def test_ten_megabytes(self):
+        self.write("a.ini", b"# x\n" * 2_500_000)
+        self.expect("a.ini", 1, "the file is longer than 1048576 bytes")
+
+    def test_empty(self):
+        self.write("a.ini", b"")
+        self.expect("a.ini", 1, "the file is empty: write [service] with `listen` and `target`")
+
+    def test_no_regular_file(self):
+        makers = {
+            "this is a directory, not a file": os.mkdir,
+            "this is not a regular file": os.mkfifo,
+        }
+        for words, make in makers.items():
+            with self.subTest(words=words):
+                make(self.path("a.ini"))
+                self.expect("a.ini", 1, words)
+                (os.rmdir if make is os.mkdir else os.unlink)(self.path("a.ini"))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.path("a.ini"))
+            self.expect("a.ini", 1, "this is not a regular file")
+        os.unlink(self.path("a.ini"))
+        os.symlink("/dev/zero", self.path("a.ini"))
+        self.expect("a.ini", 1, "this is not a regular file")
+
+    def test_links(self):
+        for target, words in (("a.ini", "Too many levels of symbolic links"),
+                              ("nowhere", "No such file or directory")):
+            os.symlink(target, self.path("a.ini"))
+            self.write("zz.ini", self.sound())
+            done = self.check()
+            self.assertEqual(done.stdout,
+                             f"{self.path('a.ini')}:1: the file cannot be read: {words}\n")
+            done = self.check(self.path("a.ini"))
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertEqual(done.stderr, f"odp: {self.path('a.ini')} cannot be read: {words}\n")
+            os.unlink(self.path("a.ini"))
+        self.write("real", self.sound())
+        os.symlink("real", self.path("a.ini"))
+        self.assertEqual(self.check().returncode, 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+    def test_unreadable(self):
+        self.write("a.ini", self.sound())
+        os.chmod(self.path("a.ini"), 0)
+        self.write("zz.ini", self.sound())
+        os.chmod(self.directory, 0o755)
+        odp = shutil.copy(ODP, os.path.join(self.directory, "odp"))
+        done = subprocess.run([odp, "check", self.directory], capture_output=True, text=True,
+                              timeout=30, check=False, user=65534, group=65534, extra_groups=[])
+        self.assertEqual(done.stdout,
+                         f"{self.path('a.ini')}:1: the file cannot be read: Permission denied\n")
+        self.assertIn("1 fault in 1 of 2 files", done.stderr)
+
+    def test_a_hundred_thousand_faulty_lines(self):
+        for line in (b"x\n", b"[\n", b"=\n", b" x\n", b"a:b\n", b"lsn=\n"):
+            with self.subTest(line=line):
+                self.write("a.ini", b"[service]\n" + line * 100_000)
+                begin = time.monotonic()
+                self.expect("a.ini", 2, "", n=1001)
+                self.assertLess(time.monotonic() - begin, 10)
+        last = self.check(self.path("a.ini")).stdout.splitlines()[-1]
+        self.assertIn("more than 1000 faults: the rest of the file is not shown", last)
+
+    def test_five_hundred_files(self):
+        for i in range(500):
+            self.write(f"s{i}.ini", self.sound())
+        begin = time.monotonic()
+        done = self.check()
+        taken = time.monotonic() - begin
+        self.assertEqual(done.stdout, "500 files, no faults\n")
+        # And all of them of one address: each is told which file was first.
+        for i in range(500):
+            self.write(f"s{i}.ini", self.SOUND % (80, 81))
+        begin = time.monotonic()
+        done = self.check()
+        print(f"500 files: {taken * 1000:.0f} ms, with {done.stdout.count(chr(10))} faults "
+              f"{(time.monotonic() - begin) * 1000:.0f} ms", flush=True)
+        self.assertIn("faults in 500 of 500 files", done.stderr)
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertLess(taken, 5)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -7,6 +7,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,11 +53,81 @@ def documented():
     return {name: tables or [set()] for name, tables in found.items()}
 
 
+def examples():
+    """The indented blocks, each as one text."""
+    with open(DOCUMENT, encoding="utf-8") as f:
+        blocks = re.findall(r"(?:^    .*\n)+", f.read(), re.M)
+    return ["".join(line[4:] + "\n" for line in block.splitlines()) for block in blocks]
+
+
+class Grammar:
+    """varlink.org's grammar of an interface: raises where the text is not of it."""
+
+    TOKEN = re.compile(r"\s*(?:#[^\n]*\n\s*)*(->|\[\]|\[string\]|[?(),:]|[A-Za-z][A-Za-z0-9._-]*)")
+    FIELD = r"[A-Za-z](?:_?[A-Za-z0-9])*"
+    MEMBER = r"[A-Z][A-Za-z0-9]*"
+    INTERFACE = r"[A-Za-z](?:-*[A-Za-z0-9])*(?:\.[A-Za-z0-9](?:-*[A-Za-z0-9])*)+"
+
+    def __init__(self, text):
+        self.tokens, at, text = [], 0, text.rstrip()
+        while at < len(text):
+            found = self.TOKEN.match(text, at)
+            if not found:
+                raise AssertionError(f"no token: {text[at:at + 40]!r}")
+            self.tokens.append(found[1])
+            at = found.end()
+        self.types, self.used = set(), set()
+        self.expect("interface")
+        self.expect(self.INTERFACE)
+        while self.tokens:
+            self.member()
+        if not self.used <= self.types:
+            raise AssertionError(f"not defined: {self.used - self.types}")
+
+    def expect(self, pattern):
+        token = self.tokens.pop(0)
+        if not re.fullmatch(pattern, token):
+            raise AssertionError(f"{token} instead of {pattern}")
+        return token
+
+    def member(self):
+        kind, name = self.expect("type|method|error"), self.expect(self.MEMBER)
+        if kind == "type":
+            self.types.add(name)
+        self.struct()
+        if kind == "method":
+            self.expect("->")
+            self.struct()
+
+    def struct(self):
+        self.expect(r"\(")
+        while self.tokens[0] != ")":
+            self.expect(self.FIELD)
+            self.expect(":")
+            self.type()
+            if self.tokens[0] != ")":
+                self.expect(",")
+        self.expect(r"\)")
+
+    def type(self):
+        if self.tokens[0] == "?":
+            self.expect(r"\?")
+        while self.tokens[0] in ("[]", "[string]"):
+            self.tokens.pop(0)
+        name = self.expect(f"bool|int|float|string|object|{self.MEMBER}")
+        if name[0].isupper():
+            self.used.add(name)
+
+
 class ControlDocTest(Case):
     def setUp(self):
-        self.d = self.odpd({"r": plain_file(free_port(), f"{HOST}:{free_port()}")})
+        self.d = self.odpd({"r": plain_file(free_port(), f"{HOST}:{free_port()}"), "bad": "x"})
         reply = self.ask("org.varlink.service.GetInterfaceDescription", interface="io.odp.Control")
-        self.described = described(reply["description"])
+        self.text = reply["description"]
+        self.described = described(self.text)
+        # What every varlink service has is no part of odp's own description.
+        self.described["GetInterfaceDescription"] = [{"interface"}, set(reply)]
+        self.described["GetInfo"] = [set(), set(self.ask("org.varlink.service.GetInfo"))]
 
     def ask(self, method, **parameters):
         # The harness calls methods of odp's own interface; this one is varlink's.
@@ -73,10 +144,25 @@ class ControlDocTest(Case):
         self.assertIn("Status", self.described)
         self.assertEqual(documented(), self.described)
 
-    def test_example_runs(self):
-        with open(DOCUMENT, encoding="utf-8") as f:
-            code = re.findall(r"^    (.*)", f.read(), re.M)
-        code = "\n".join(code).replace("/run/odp", self.d.runtime)
+    def test_description_is_varlink(self):
+        Grammar(self.text)
+        for broken in (self.text.replace("string,", "strin,", 1), self.text + "type a ()",
+                       self.text + "type A (x_: int)", self.text + "method A () ()",
+                       self.text + "type A (b: B)"):
+            with self.assertRaises((AssertionError, IndexError)):
+                Grammar(broken)
+
+    @unittest.skipUnless(shutil.which("socat"), "socat is missing: apt-get install socat")
+    def test_shell_example_runs(self):
+        (command,) = (e for e in examples() if "socat" in e)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command.replace("/run/odp", self.d.runtime).replace("wiki", "r")],
+            capture_output=True, text=True, timeout=DEADLINE, check=True)
+        self.assertEqual(json.loads(done.stdout)["parameters"]["name"], "r")
+
+    def test_python_example_runs(self):
+        (code,) = (e for e in examples() if "import" in e)
+        code = code.replace("/run/odp", self.d.runtime)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                               timeout=DEADLINE, check=True)
         self.assertIn("'name': 'r'", done.stdout)
@@ -89,6 +175,11 @@ class ControlDocTest(Case):
         with self.connect(int(self.d.status("r")["listen"][0])):
             clients = self.d.call("Why", name="r")["parameters"]["clients"]
         self.assertEqual(set(clients[0]), self.described["Client"][0])
+        for reply in (json.loads(self.d.odp("why", "r", "--json").stdout),
+                      self.d.call("Why", name="bad")["parameters"]):
+            self.assertEqual(set(reply), self.described["Why"][1])
+        for status in json.loads(self.d.odp("status", "--json").stdout)["services"]:
+            self.assertEqual(set(status), self.described["Service"][0])
         error = self.d.call("Status", names=["x"])
         self.assertEqual(error["error"], "io.odp.Control.NoSuchService")
         self.assertEqual(set(error["parameters"]), self.described["NoSuchService"][0])

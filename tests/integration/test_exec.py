@@ -38,6 +38,25 @@ class ExecTest(Case):
         d.await_status("web", wakes=2, backend="exec")
         self.assertEqual([p for p in backend.starts() if is_alive(p)], [])
 
+    def test_odp_stop_says_that_it_could_not_be_stopped(self):
+        directory = self.directory()
+        backend = Backend(directory)
+        stop = self.script(f"{directory}/stop", f"test -e {directory}/may && kill "
+                                                f"$(cat {backend.starts_path}) || {{ echo busy; "
+                                                f"exit 1; }}\n")
+        start = self.script(f"{directory}/start", f"setsid {backend.command} >/dev/null 2>&1 &\n")
+        text = backend.file().replace("type = process", f"type = exec\nstop = {stop}")
+        d = self.odpd({"web": text.replace(f"command = {backend.command}", f"start = {start}")})
+        self.assertEqual(d.odp("start", "web").returncode, 0)
+        done = d.odp("stop", "web")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stop: exited with status 1, last words: busy", done.stderr)
+        self.assertEqual(d.await_state("web", "ready")["failed_wakes"], 0)
+        with open(f"{directory}/may", "w", encoding="utf-8"):
+            pass
+        self.assertEqual(d.odp("stop", "web").returncode, 0)
+        self.assertEqual([p for p in backend.starts() if is_alive(p)], [])
+
 
 if __name__ == "__main__":
     unittest.main()

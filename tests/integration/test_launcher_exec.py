@@ -180,6 +180,12 @@ class TestStatus(ExecTest):
         self.run_launcher()
         self.expect(LOOK, "a", "FAILED", "status: killed by signal 9 (KILL)")
 
+    def test_cannot_tell_of_what_is_up(self):
+        self.exec_service(status="kill -KILL $$\n")
+        self.run_launcher()
+        self.expect(START, "a", "RUNNING")
+        self.expect(LOOK, "a", "RUNNING", "status: killed by signal 9 (KILL)")
+
     def test_late(self):
         self.exec_service(status=self.note("pids") + "sleep 1000\n")
         self.run_launcher()

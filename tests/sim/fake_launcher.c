@@ -41,7 +41,6 @@ void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum o
     sim_check_request(s, op);
     s->request_ids[1] = s->request_ids[0];
     s->request_ids[0] = id;
-    s->request_op = op;
     if (op == ODP_PROTO_STOP) {
         s->stop_id = id;
         s->stop_runs = true;

@@ -57,10 +57,9 @@ struct fake_service {
     unsigned n_clients;
     unsigned n_direct;       // connections to its target that did not come through odp
     uint32_t request_ids[2]; // the latest, and the one before
-    enum odp_proto_op request_op;
-    uint32_t stop_id;
-    bool stop_runs;  // as far as the launcher has told
-    uint64_t digest; // of everything that its machine and its clients saw
+    uint32_t stop_id;        // of the latest stop
+    bool stop_runs;          // as far as the launcher has told
+    uint64_t digest;         // of everything that its machine and its clients saw
 };
 
 #define FAKE_SERVICES_MAX 12
@@ -88,7 +87,6 @@ struct fake_conn {
     bool paused; // listener
     struct fake_service *service;
     unsigned number; // of a client, for people
-    uint64_t since_usec;
 
     // What was sent to odpd, and how far odpd has read it.
     char in[512];

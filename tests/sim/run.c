@@ -52,11 +52,6 @@ void sim_task_late(uint64_t at_usec, sim_task_cb run, void *data, uint64_t a, ui
     add_task(true, at_usec, run, data, a, b);
 }
 
-void sim_tasks_drop(void)
-{
-    n_tasks = 0;
-}
-
 static uint64_t next_task_usec(void)
 {
     uint64_t at_usec = ODP_NEVER;

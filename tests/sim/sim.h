@@ -41,7 +41,6 @@ void sim_end(void);
 typedef void (*sim_task_cb)(void *data, uint64_t a, uint64_t b);
 void sim_task(uint64_t at_usec, sim_task_cb run, void *data, uint64_t a, uint64_t b);
 void sim_task_late(uint64_t at_usec, sim_task_cb run, void *data, uint64_t a, uint64_t b);
-void sim_tasks_drop(void);
 
 // Ends the run: it jumps to sim.on_failure.
 _Noreturn void sim_fail(const char *check, const char *format, ...)

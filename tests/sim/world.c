@@ -243,6 +243,7 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
     struct world *w = &worlds[s->index];
 
     if (!world_is_calm && op != ODP_PROTO_LOOK && sim_chance(&w->rng, 2)) {
+        world_has_lost = true; // nothing is known by it
         say(w, id, ODP_PROTO_STALE);
         return;
     }

@@ -140,6 +140,21 @@ static void test_read_large(void **state)
     free(data);
 }
 
+// What a write left behind that was killed half-way is gone with the next one.
+static void test_replace_after_a_kill(void **state)
+{
+    char *text;
+    size_t n;
+
+    (void)state;
+    put("half.new", "ha");
+    put("half", "whole");
+    assert_int_equal(access("half.new", F_OK), -1);
+    assert_int_equal(odp_file_read("half", SIZE_MAX, &text, &n), 0);
+    assert_string_equal(text, "whole");
+    free(text);
+}
+
 static void test_read_directory(void **state)
 {
     struct odp_files files;
@@ -359,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_read_one),
         cmocka_unit_test(test_read_own),
         cmocka_unit_test(test_read_large),
+        cmocka_unit_test(test_replace_after_a_kill),
         cmocka_unit_test(test_read_directory),
         cmocka_unit_test(test_mkdir_p),
         cmocka_unit_test(test_write_atomic),

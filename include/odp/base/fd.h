@@ -52,7 +52,7 @@ int odp_file_read_own(const char *path, size_t max_bytes, char **ret_text, size_
 
 // Reads every entry of `dir` whose name ends in `suffix`, in the order of their names. An entry
 // that cannot be read is listed with its error. Hidden entries (leading dot) are passed over.
-// Returns 0, or a negative errno when the directory itself cannot be read.
+// Returns 0, or a negative errno when the directory itself cannot be read, or memory is out.
 int odp_files_read(const char *dir, const char *suffix, size_t max_bytes, struct odp_files *ret);
 
 // Appends the file `path` to *files, as odp_files_read() would. Returns 0 or -ENOMEM.
@@ -60,8 +60,8 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes);
 
 void odp_files_deinit(struct odp_files *files);
 
-// Writes a whole file through a temporary file and rename, mode 0600, and waits until the disk has
-// it. Returns 0 or -errno.
+// Writes a whole file by way of PATH.new and rename, mode 0600, and waits until the disk has it.
+// Two must not write the same file at once. Returns 0 or -errno.
 int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);
 
 // The same without waiting for the disk: whoever reads finds the old or the new file, but a power

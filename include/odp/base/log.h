@@ -26,13 +26,16 @@ bool odp_log_level_from_string(const char *s, enum odp_log_level *ret);
 // From now on lines about a service are kept in DIRECTORY/SERVICE.log, too, with the time before
 // them (base/keep.h); not below ODP_LOG_INFO, and not where the journal keeps them. What cannot be
 // kept is one warning. The directory is made; `directory` must outlive the process's last line.
-// Returns 0 or a negative errno.
-int odp_log_keep(const char *directory);
+void odp_log_keep(const char *directory);
 
 // One line; `service` may be NULL. Newlines and control characters within are replaced, so that
 // nobody outside can forge a line. Cut at 1 KiB.
 void odp_log(enum odp_log_level level, const char *service, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// One line that a service has printed itself.
+// One line that a service has printed itself: kept whatever the level is.
 void odp_log_output(const char *service, const char *line);
+
+// What is logged between the two about one service is kept with one write.
+void odp_log_gather(void);
+void odp_log_gathered(const char *service);

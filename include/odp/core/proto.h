@@ -42,11 +42,13 @@ enum odp_proto_op {
 
 enum odp_proto_state {
     ODP_PROTO_NO_STATE, // in requests
-    ODP_PROTO_RUNNING,
+    ODP_PROTO_RUNNING,  // to a stop: it could not be stopped; `reason` says why
     ODP_PROTO_INACTIVE,
     ODP_PROTO_FAILED, // the job failed, or the service ended badly; `reason` says why
     ODP_PROTO_FROZEN,
-    ODP_PROTO_STALE,   // the digest is not that of the launcher's settings; nothing was done
+    // The digest is not that of the launcher's settings, or they cannot be compared. Nothing was
+    // done, and nothing is known.
+    ODP_PROTO_STALE,
     ODP_PROTO_ANSWERS, // the probe passed
     ODP_PROTO_SILENT,  // it did not, yet; `reason` says what it said
     ODP_PROTO_DONE,    // LOAD, RENAME, FORGET: done

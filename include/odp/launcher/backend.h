@@ -34,8 +34,8 @@ struct odp_backend_vtable {
     void (*thaw)(struct odp_backend *b, uint32_t id);
 
     // True where nothing runs and no request is unanswered: the object may be replaced, by one for
-    // other settings too.
-    bool (*is_idle)(const struct odp_backend *b);
+    // other settings too. Looks again where it could not find out before.
+    bool (*is_idle)(struct odp_backend *b);
 
     // The service is called otherwise from now on: the files in host->directory that bear its name
     // have been renamed, and so has it in the settings. NULL where nothing else of it does.

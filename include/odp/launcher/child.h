@@ -13,8 +13,9 @@ struct odp_child {
     const struct odp_config_service *settings; // user, directory, environment
     char *const *argv;                         // the command, NULL terminated
     int output_fd;                             // for what it prints: the FIFO, opened for it alone
-    int go_fd;     // one byte: go on; end of file: the launcher is gone, so end
-    int status_fd; // takes one reason text if the command cannot be run
+    const char *mark_directory; // where it marks its service up before it goes on, or NULL
+    int go_fd;                  // one byte: go on; end of file: the launcher is gone, so end
+    int status_fd;              // takes one reason text if the command cannot be run
 };
 
 noreturn void odp_child_run(const struct odp_child *c);

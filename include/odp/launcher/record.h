@@ -43,7 +43,7 @@ void odp_record_remove(const char *directory, const char *name);
 bool odp_record_is_current(const struct odp_record *record);
 
 // Whether something was started that is no process of ours: RUNTIME/launcher/NAME.up, good for this
-// boot. Returns 0 or a negative errno.
+// boot. Return 0 (is_marked_up 0 for no, 1 for yes) or a negative errno.
 int odp_record_mark_up(const char *directory, const char *name);
 void odp_record_mark_down(const char *directory, const char *name);
-bool odp_record_is_marked_up(const char *directory, const char *name);
+int odp_record_is_marked_up(const char *directory, const char *name);

@@ -17,10 +17,11 @@ struct odp_spawn {
 };
 
 // Forks a child that waits, to run argv as `settings` have it. `output_path` is the FIFO for what
-// it prints. Returns 0 or a negative errno; the caller owns the descriptors and passes *ret to one
-// of the two below.
+// it prints. With a `mark_directory` it marks the service up there first (odp_record_mark_up()).
+// Returns 0 or a negative errno; the caller owns the descriptors and passes *ret to one of the two
+// below.
 int odp_spawn_fork(const struct odp_config_service *settings, char *const *argv,
-                   const char *output_path, struct odp_spawn *ret);
+                   const char *output_path, const char *mark_directory, struct odp_spawn *ret);
 
 // Lets the child run the command. Closes go_fd.
 void odp_spawn_go(struct odp_spawn *s);

@@ -13,7 +13,7 @@
 struct odp_managed;
 
 struct odp_story {
-    uint64_t woken_usec; // these times: CLOCK_REALTIME; 0: never
+    uint64_t woken_usec; // these times: CLOCK_BOOTTIME, which nobody sets; 0: never
     char *woken_by;      // owned
     char *woken_from;    // owned; a client's address, NULL if it was none
     uint64_t stopped_usec;

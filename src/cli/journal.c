@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What is asked of journalctl; see the header. The units come from the service's file, for those
+// who may read it: whoever may not sees the lines of odp alone.
+
+#include "odp/cli/journal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "odp/core/config.h"
+#include "odp/core/paths.h"
+
+struct words {
+    char **items;
+    size_t n;
+    bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct words *w, const char *format, ...)
+{
+    char **items = reallocarray(w->items, w->n + 2, sizeof(*items));
+    va_list args;
+
+    if (!items) {
+        w->failed = true;
+        return;
+    }
+    w->items = items;
+    va_start(args, format);
+    if (vasprintf(&items[w->n], format, args) < 0) {
+        items[w->n] = NULL;
+        w->failed = true;
+    } else {
+        w->n++;
+    }
+    va_end(args);
+    items[w->n] = NULL;
+}
+
+// What it prints, and what the service manager says about it (which is process 1, so that nobody
+// else can). `+` is journalctl's `or`.
+static void add_unit(struct words *w, const char *unit, bool user)
+{
+    add(w, "+");
+    add(w, user ? "_SYSTEMD_USER_UNIT=%s" : "_SYSTEMD_UNIT=%s", unit);
+    add(w, "+");
+    add(w, user ? "USER_UNIT=%s" : "UNIT=%s", unit);
+    if (!user)
+        add(w, "_PID=1");
+}
+
+static struct odp_config_service *read_settings(const struct odp_journal_query *q)
+{
+    char path[ODP_PATH_MAX + ODP_NAME_MAX + 32];
+    struct odp_config_faults faults = {0};
+    struct odp_config_service *settings = NULL;
+    char *text;
+    size_t n_bytes;
+
+    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR "/%s" ODP_CONFIG_SUFFIX,
+             q->config_dir, q->name);
+    if (odp_file_read(path, ODP_CONFIG_FILE_MAX, &text, &n_bytes) < 0)
+        return NULL;
+    (void)odp_config_service_parse(q->name, path, text, n_bytes, &settings, &faults);
+    odp_config_faults_deinit(&faults);
+    free(text);
+    return settings;
+}
+
+static void add_units(struct words *w, const struct odp_journal_query *q)
+{
+    struct odp_config_service *s = read_settings(q);
+
+    if (!s)
+        return;
+    bool user = s->scope == ODP_SCOPE_DEFAULT ? q->user : s->scope == ODP_SCOPE_USER;
+    for (size_t i = 0; i < s->n_units; i++)
+        add_unit(w, s->units[i].text, user);
+    odp_config_service_free(s);
+}
+
+char **odp_journal_argv(const struct odp_journal_query *q)
+{
+    struct words w = {0};
+
+    add(&w, "journalctl");
+    add(&w, "--output=short-iso");
+    add(&w, "--quiet");
+    if (q->user)
+        add(&w, "--user");
+    if (q->follow)
+        add(&w, "--follow");
+    if (q->n_lines != ODP_JOURNAL_ALL_LINES)
+        add(&w, "--lines=%zu", q->n_lines);
+    else if (q->follow) // or it would show ten
+        add(&w, "--lines=all");
+    add(&w, "ODP_SERVICE=%s", q->name);
+    add_units(&w, q);
+    if (!w.failed)
+        return w.items;
+    odp_journal_argv_free(w.items);
+    return NULL;
+}
+
+void odp_journal_argv_free(char **argv)
+{
+    for (size_t i = 0; argv && argv[i]; i++)
+        free(argv[i]);
+    free(argv);
+}
+
+int odp_journal_show(const struct odp_journal_query *q)
+{
+    char **argv = odp_journal_argv(q);
+
+    if (!argv)
+        return -ENOMEM;
+    execvp(argv[0], argv);
+    int r = -errno;
+    odp_journal_argv_free(argv);
+    return r;
+}
