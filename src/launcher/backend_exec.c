@@ -391,6 +391,15 @@ static bool exec_is_idle(struct odp_backend *base)
     return !b->process && !b->is_unsure && !(b->is_up && stops_it);
 }
 
+// `start` marks its service up by itself.
+static void exec_before_rename(struct odp_backend *base)
+{
+    const struct exec_backend *b = exec_backend(base);
+
+    if (b->process)
+        odp_process_await_command(b->process);
+}
+
 static void exec_rename(struct odp_backend *base, const char *name)
 {
     struct exec_backend *b = exec_backend(base);
@@ -415,6 +424,7 @@ static const struct odp_backend_vtable exec_vtable = {
     .start = exec_start,
     .stop = exec_stop,
     .is_idle = exec_is_idle,
+    .before_rename = exec_before_rename,
     .rename = exec_rename,
     .free = exec_free,
 };

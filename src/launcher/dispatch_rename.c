@@ -92,6 +92,11 @@ void odp_dispatch_rename_all(struct odp_dispatch *d, const struct odp_rename *re
     n = make_room(d, all, n);
     for (size_t i = 0; i < n; i++) // asked under the old name, and answered under it
         odp_probes_end(&d->probes, all[i].from);
+    for (size_t i = 0; i < d->n_services; i++) {
+        struct odp_backend *b = d->services[i].backend;
+        if (b->vtable->before_rename && find_from(all, n, d->services[i].settings->name))
+            b->vtable->before_rename(b);
+    }
     odp_rename_files(d->host->directory, all, n);
     rename_objects(d, all, n);
     free(all);

@@ -208,7 +208,7 @@ void odp_probes_end(struct odp_probes *p, const char *name)
 
     if (!b)
         return;
-    report(p, b->name, b->id, ODP_PROTO_SILENT, "the service is started, stopped or renamed");
+    report(p, b->name, b->id, ODP_PROTO_SILENT, "the service is started or stopped");
     b->id = 0;
     odp_process_terminate(b->process);
 }

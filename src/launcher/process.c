@@ -23,10 +23,11 @@
 #include "odp/launcher/record.h"
 #include "process_internal.h"
 
-#define TICK_FIRST_USEC (5 * ODP_USEC_PER_MS) // between looks at a group that ends
-#define TICK_MAX_USEC   (250 * ODP_USEC_PER_MS)
-#define TICK_STUCK_USEC (5 * ODP_USEC_PER_SEC)
-#define PATIENCE_USEC   (5 * ODP_USEC_PER_SEC) // for SIGKILL to work
+#define TICK_FIRST_USEC     (5 * ODP_USEC_PER_MS) // between looks at a group that ends
+#define TICK_MAX_USEC       (250 * ODP_USEC_PER_MS)
+#define TICK_STUCK_USEC     (5 * ODP_USEC_PER_SEC)
+#define COMMAND_PATIENCE_MS 200 // from fork(2) to exec(2), which takes less than one
+#define PATIENCE_USEC       (5 * ODP_USEC_PER_SEC) // for SIGKILL to work
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -66,6 +67,14 @@ enum odp_process_state odp_process_state(const struct odp_process *p)
 enum odp_role odp_process_role(const struct odp_process *p)
 {
     return p->role;
+}
+
+void odp_process_await_command(const struct odp_process *p)
+{
+    struct pollfd pfd = {.fd = p->status_fd, .events = POLLIN};
+
+    if (p->status_fd >= 0)
+        (void)poll(&pfd, 1, COMMAND_PATIENCE_MS);
 }
 
 void odp_process_rename(struct odp_process *p, const char *name)

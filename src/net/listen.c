@@ -223,10 +223,10 @@ static void on_readable(struct odp_io *io, uint32_t events)
 void odp_listener_drain(struct odp_listener *l)
 {
     while (l->io.fd >= 0) {
-        int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(l);
         if (fd >= 0)
             hand_on(l, fd);
-        else if (errno != ECONNABORTED && errno != EINTR)
+        else if (fd != -ECONNABORTED && fd != -EINTR)
             return;
     }
 }

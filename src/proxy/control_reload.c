@@ -41,7 +41,7 @@ static void add_note(cJSON *notes, const struct odp_managed *m)
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "name", m->config->name);
     cJSON_AddStringToObject(o, "text", text);
-    cJSON_AddItemToArray(notes, o);
+    control_append(notes, o);
 }
 
 cJSON *control_reloaded(const struct odp_manager *mgr, const struct odp_reload *done)
@@ -52,9 +52,9 @@ cJSON *control_reloaded(const struct odp_manager *mgr, const struct odp_reload *
     cJSON *array = cJSON_AddArrayToObject(o, "faults");
 
     for (size_t i = 0; i < done->n_rows; i++)
-        cJSON_AddItemToArray(changes, describe_row(&done->rows[i]));
+        control_append(changes, describe_row(&done->rows[i]));
     for (size_t i = 0; i < faults->n && i < FAULTS_MAX; i++)
-        cJSON_AddItemToArray(array, describe_fault(&faults->items[i]));
+        control_append(array, describe_fault(&faults->items[i]));
     cJSON_AddNumberToObject(o, "n_faults", (double)faults->n);
     cJSON_AddNumberToObject(o, "n_faulty", (double)mgr->files.n_invalid);
     cJSON *notes = cJSON_AddArrayToObject(o, "notes");

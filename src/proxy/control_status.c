@@ -182,10 +182,10 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 {
     static const char *const zeroes[] = {"connections", "max_connections", "waiting",
                                          "direct_connections"};
-    static const char *const nulls[] = {"woken_at",       "woken_by",          "woken_from",
-                                        "window_seconds", "sleeps_in_seconds", "direct_at",
-                                        "stopped_at",     "stopped_reason",    "failed_at",
-                                        "failed_reason",  "retry_in_seconds"};
+    static const char *const nulls[] = {"note",       "woken_at",       "woken_by",
+                                        "woken_from", "window_seconds", "sleeps_in_seconds",
+                                        "direct_at",  "stopped_at",     "stopped_reason",
+                                        "failed_at",  "failed_reason",  "retry_in_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);

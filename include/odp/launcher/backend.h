@@ -39,6 +39,10 @@ struct odp_backend_vtable {
     // other settings too. Looks again where it could not find out before.
     bool (*is_idle)(struct odp_backend *b);
 
+    // It is about to be renamed: returns once no child does anything by the old name any more,
+    // which is a moment at most. NULL where none does.
+    void (*before_rename)(struct odp_backend *b);
+
     // The service is called otherwise from now on: the files in host->directory that bear its name
     // have been renamed, and so has it in the settings. NULL where nothing else of it does.
     void (*rename)(struct odp_backend *b, const char *name);

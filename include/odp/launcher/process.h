@@ -76,6 +76,9 @@ int odp_process_adopt(const struct odp_process_home *home, bool others, struct o
 enum odp_process_state odp_process_state(const struct odp_process *p);
 enum odp_role odp_process_role(const struct odp_process *p);
 
+// Waits until the command runs or cannot: until then its process works by the service's name.
+void odp_process_await_command(const struct odp_process *p);
+
 // What bears the service's old name in the directory has been renamed.
 void odp_process_rename(struct odp_process *p, const char *name);
 
