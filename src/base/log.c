@@ -181,8 +181,9 @@ void odp_log_keep(const char *directory)
     (void)odp_mkdir_p(directory, 0750); // the first line tells
 }
 
-static void write_line(enum odp_log_level level, const char *service, const char *who,
-                       const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void write_line(enum odp_log_level level,
+                                                             const char *service, const char *who,
+                                                             const char *format, va_list args)
 {
     char line[LINE_MAX_BYTES + 2];
     int saved = errno;
