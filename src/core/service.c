@@ -555,7 +555,8 @@ void odp_service_init(struct odp_service *s, const struct odp_service_settings *
 
 bool odp_service_is_trying(const struct odp_service *s)
 {
-    return s->state == ODP_SERVICE_UNKNOWN || s->state == ODP_SERVICE_STARTING ||
+    // Where a stop was under way when the launcher was lost, what still answers is ending.
+    return (s->state == ODP_SERVICE_UNKNOWN && !s->unwanted) || s->state == ODP_SERVICE_STARTING ||
            s->state == ODP_SERVICE_PROBING;
 }
 

@@ -581,6 +581,14 @@ static void test_launcher_lost(void **state)
         assert_int_equal(s.state, ODP_SERVICE_STOPPED);
     }
 
+    // A client that comes before the look is answered is not given to what is still ending.
+    s = service_in(ODP_SERVICE_STOPPING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    assert_false(odp_service_is_trying(&s));
+    s = service_in(ODP_SERVICE_STARTING);
+    step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
+    assert_true(odp_service_is_trying(&s));
+
     // `odp start` meanwhile: what runs may still be ending, so it comes behind the stop.
     s = service_in(ODP_SERVICE_STOPPING);
     step(&s, ODP_EVENT_LOST, NOW, 0, 0, &fx);
