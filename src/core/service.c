@@ -147,19 +147,6 @@ static void act_stop(struct step *x)
     request(x, ODP_PROTO_STOP);
 }
 
-// Nothing was started yet. But after a failed start something of it may run, see act_stop's cell
-// in FAILED.
-static void act_call_off(struct step *x)
-{
-    if (x->s->n_failures > 0) {
-        act_stop(x);
-        return;
-    }
-    set_reason(x->s, x->event->reason);
-    x->effects->waiters = ODP_WAITERS_DENY;
-    enter(x, ODP_SERVICE_STOPPED, ODP_NEVER);
-}
-
 static void act_cut_and_stop(struct step *x)
 {
     x->effects->cut = true;
@@ -264,6 +251,19 @@ static void act_stop_asked(struct step *x)
         x->effects->waiters = ODP_WAITERS_DENY;
     }
     act_dismiss(x);
+}
+
+// Nothing was started yet. But after a failed start, or where somebody is connected, something of it
+// may run: as in FAILED.
+static void act_call_off(struct step *x)
+{
+    if (x->s->n_failures > 0 || x->event->n_connections > 0) {
+        act_stop_asked(x);
+        return;
+    }
+    set_reason(x->s, x->event->reason);
+    x->effects->waiters = ODP_WAITERS_DENY;
+    enter(x, ODP_SERVICE_STOPPED, ODP_NEVER);
 }
 
 // Draining by the window becomes draining by command: the deadline stays.

@@ -163,6 +163,7 @@ static const struct { enum odp_service_state state; enum odp_service_event_kind 
 // The cells that differ where a client is connected.
 static const struct { enum odp_service_state state; enum odp_service_event_kind kind; const char *wanted; } connected[] = {
     {ODP_SERVICE_UNKNOWN,   ODP_EVENT_STOP,     "dismissed deny"},
+    {ODP_SERVICE_REQUIRING, ODP_EVENT_STOP,     "dismissed deny"},
     {ODP_SERVICE_STARTING,  ODP_EVENT_STOP,     "dismissed deny"},
     {ODP_SERVICE_PROBING,   ODP_EVENT_STOP,     "dismissed deny"},
     {ODP_SERVICE_FREEZING,  ODP_EVENT_STOP,     "dismissed deny"},
