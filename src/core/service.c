@@ -253,8 +253,8 @@ static void act_stop_asked(struct step *x)
     act_dismiss(x);
 }
 
-// Nothing was started yet. But after a failed start, or where somebody is connected, something of it
-// may run: as in FAILED.
+// Nothing was started yet. But after a failed start, or where somebody is connected, something of
+// it may run: as in FAILED.
 static void act_call_off(struct step *x)
 {
     if (x->s->n_failures > 0 || x->event->n_connections > 0) {

@@ -39,9 +39,20 @@ static void random_settings(struct sim_rng *r, bool always_up, struct odp_buf *b
     odp_buf_printf(b, "[client]\nmax_connections = %s\n", PICK(r, "1", "2", "1024", "1024"));
 }
 
-struct world *world_add(uint64_t seed, unsigned index)
+static const char *const names[WORLDS_MAX] = {"jellyfin", "memos", "navidrome", "wiki"};
+
+// Of those before it, so that there is no ring. What is shared is not for the plain schedules.
+static void random_requires(struct sim_rng *r, unsigned index, bool plain, struct odp_buf *b)
 {
-    static const char *const names[WORLDS_MAX] = {"jellyfin", "memos", "navidrome", "wiki"};
+    bool any = sim_chance(r, 40);
+
+    if (!any || plain || index == 0)
+        return;
+    odp_buf_printf(b, "[requires]\nservice = %s\n", names[sim_below(r, index)]);
+}
+
+struct world *world_add(uint64_t seed, unsigned index, bool plain)
+{
     static const enum fake_target goods[] = {FAKE_ECHOES, FAKE_ECHOES, FAKE_GREETS, FAKE_SILENT};
     struct world *w = &worlds[index];
     struct odp_buf b = {0};
@@ -52,6 +63,7 @@ struct world *world_add(uint64_t seed, unsigned index)
     w->good = goods[sim_below(&w->rng, 4)];
     w->unit = w->always_up || sim_chance(&w->rng, 20) ? UNIT_UP : UNIT_DOWN;
     random_settings(&w->rng, w->always_up, &b);
+    random_requires(&w->rng, index, plain, &b);
     w->s = fake_service_add(names[index], b.s, sim_chance(&w->rng, 15));
     odp_buf_deinit(&b);
     w->s->n_direct = sim_below(&w->rng, 10) == 0;
@@ -144,7 +156,7 @@ static void target_acts(struct world *w)
 
 static void command(struct world *w, enum odp_service_event_kind kind)
 {
-    if (kind == ODP_EVENT_STOP && w->always_up)
+    if (kind == ODP_EVENT_STOP && !w->s->managed->machine.settings.can_stop)
         return; // refused by the control socket
     odp_managed_event(w->s->managed, kind,
                       kind == ODP_EVENT_START ? "started by odp start" : "stopped by odp stop");

@@ -57,7 +57,8 @@ static void check_lies_down(struct fake_service *s)
 {
     const struct odp_managed *m = s->managed;
     enum odp_service_state state = m->machine.state;
-    bool stays = !m->machine.settings.can_stop || m->machine.idle.timeout_usec == ODP_NEVER;
+    bool stays = !m->machine.settings.can_stop || m->machine.idle.timeout_usec == ODP_NEVER ||
+                 m->n_dependents > 0;
 
     if (stays ? state != ODP_SERVICE_READY
               : state != ODP_SERVICE_STOPPED && state != ODP_SERVICE_FROZEN)

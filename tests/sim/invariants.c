@@ -31,8 +31,24 @@ static unsigned n_live(const struct odp_managed *m)
 
 // ---- steps -------------------------------------------------------------------------------------
 
+// Those that it requires are to be ready first.
+static void check_required(const struct fake_service *s)
+{
+    const struct odp_config_service *config = s->managed->config;
+
+    for (size_t i = 0; i < config->n_required_services; i++) {
+        const struct odp_managed *r =
+            odp_manager_find(sim.manager, config->required_services[i].text);
+        if (r && r->machine.state != ODP_SERVICE_READY)
+            sim_fail("no start before what it requires", "%s is started, and %s is %s", s->name,
+                     r->config->name, odp_service_state_to_string(r->machine.state));
+    }
+}
+
 void sim_check_request(struct fake_service *s, enum odp_proto_op op)
 {
+    if (op == ODP_PROTO_START)
+        check_required(s);
     if (op == ODP_PROTO_START && s->stop_runs)
         sim_fail("no start while a stop runs", "%s is started", s->name);
 }
@@ -55,6 +71,9 @@ void sim_check_step(struct fake_service *s, const struct odp_service_event *even
         sim_fail("no stop with a live connection", "%s: %s in %s: %s with %u", s->name,
                  odp_service_event_to_string(event->kind), odp_service_state_to_string(fx->from),
                  odp_proto_op_to_string(fx->op), n);
+    if (puts_to_sleep && event->kind == ODP_EVENT_DEADLINE && fx->from == ODP_SERVICE_READY &&
+        s->managed->n_dependents > 0)
+        sim_fail("no sleep while others require it", "%s", s->name);
     if (fx->request && fx->request_id == 0)
         sim_fail("requests", "%s: a request without an id", s->name);
     if (fx->changed && machine->state == ODP_SERVICE_READY)

@@ -154,7 +154,7 @@ static bool run_plan(void)
         return false;
     shared.s = plan.seed;
     for (unsigned i = 0; i < plan.n_services; i++)
-        world_add(plan.seed, i);
+        world_add(plan.seed, i, plan.plain);
     fake_io_counts_rounds = !plan.plain;
     world_begin();
     sim_begin();

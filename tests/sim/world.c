@@ -227,8 +227,8 @@ static void on_stop_request(struct world *w, uint32_t id)
         say(w, w->start_id, ODP_PROTO_FAILED);
         w->start_id = 0;
     }
-    if (w->unit == UNIT_DOWN || w->unit == UNIT_BROKEN) {
-        say(w, id, ODP_PROTO_INACTIVE);
+    if (w->unit == UNIT_DOWN || w->unit == UNIT_BROKEN || w->always_up) {
+        say(w, id, w->always_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE);
         return;
     }
     w->stop_id = id;

@@ -37,7 +37,7 @@ extern bool world_is_calm;  // everybody does at once what is wanted
 extern bool world_has_lost; // a word of the launcher did not arrive
 
 // Gives the service that was just added a random file and a random world.
-struct world *world_add(uint64_t seed, unsigned index);
+struct world *world_add(uint64_t seed, unsigned index, bool plain);
 void world_begin(void);
 // From now on everything works.
 void world_calm_down(void);
