@@ -195,7 +195,6 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
     cJSON_AddArrayToObject(o, "clients");
     cJSON_AddArrayToObject(o, "requires");
     cJSON_AddArrayToObject(o, "required_by");
-    cJSON_AddNullToObject(o, "note");
     add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
                 sizeof(nulls) / sizeof(nulls[0]));
     return o;
