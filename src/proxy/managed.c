@@ -152,7 +152,7 @@ static unsigned count_direct(struct odp_managed *m, const struct odp_service_eve
 
 static void say_direct(struct odp_managed *m, unsigned n)
 {
-    m->story.direct_usec = odp_realtime_usec();
+    m->story.direct_usec = odp_boottime_usec();
     if (m->machine.n_direct == 0)
         odp_log(ODP_LOG_INFO, m->config->name,
                 "%u direct connections to %s keep it awake ([idle] count_direct)", n,

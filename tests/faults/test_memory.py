@@ -73,7 +73,7 @@ class MemoryWorld(World):
 
     def check_nothing_left(self):
         left = [os.path.join(path, name) for path, _, names in os.walk(self.runtime)
-                for name in names if name != "lock" and not name.endswith((".log", ".log.1"))]
+                for name in names if name != "lock" and not name.endswith((".log", ".log.1", ".ini"))]
         running = [pid for s in self.services for pid in s.running()]
         if left or running or any(s.was_twice() for s in self.services):
             raise Wrong(f"left behind: {left} {running}")
