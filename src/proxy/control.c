@@ -18,12 +18,15 @@
 #include "odp/base/log.h"
 #include "odp/core/varlink.h"
 
+// Of a reply: what was needed to make it is given back to the system.
+#define LARGE_BYTES     8192
 #define INPUT_CHUNK     1024
 #define ACCEPT_RETRY_MS 1000
 
 struct reply {
     uv_write_t request;
     char *text; // owned
+    bool is_large;
 };
 
 static void client_close(struct control_client *client);
@@ -49,8 +52,11 @@ static void on_written(uv_write_t *request, int status)
     struct control_client *client = request->handle->data;
 
     odp_io_kick(client->control->manager->loop);
+    bool is_large = reply->is_large;
     free(reply->text);
     free(reply);
+    if (is_large)
+        odp_manager_trim(client->control->manager); // a client may stay for long
     if (status < 0)
         client_close(client);
     else
@@ -76,6 +82,7 @@ static void send_message(struct control_client *client, cJSON *message)
         return;
     }
     reply->text = text;
+    reply->is_large = strlen(text) >= LARGE_BYTES;
     uv_buf_t buf = uv_buf_init(text, (unsigned)strlen(text) + 1); // the NUL ends the message
     odp_io_kick(client->control->manager->loop);
     if (uv_write(&reply->request, (uv_stream_t *)&client->pipe, &buf, 1, on_written) < 0) {

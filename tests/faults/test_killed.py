@@ -43,7 +43,7 @@ class KilledWorld(World):
         if "error" in reply:
             raise AssertionError(f"not stopped: {reply}")
         self.check_alone()
-        self.await_true(lambda: not self.web.running(), "nothing of it is left running", 5)
+        self.await_true(lambda: not self.web.running(), "nothing of it is left running")
 
     def kill_launcher(self):
         os.kill(self.child(), signal.SIGKILL)
@@ -52,7 +52,7 @@ class KilledWorld(World):
         path = os.path.join(self.runtime, "launcher")
         self.await_true(self.child, "the launcher runs again")
         self.await_true(lambda: set(os.listdir(path)) == {"lock", "web.ini"},
-                        "its records are gone, and its text is kept", 5)
+                        "its records are gone, and its text is kept")
         if self.terminate() != 0:
             raise AssertionError(f"ended with {self.process.returncode} after SIGTERM")
         if self.web.running():

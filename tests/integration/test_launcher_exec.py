@@ -50,7 +50,7 @@ class TestCommands(ExecTest):
         self.expect(STOP, "a", "INACTIVE")
         self.assertFalse(self.is_up())
         self.expect(LOOK, "a", "INACTIVE")
-        self.assertEqual(self.files(), ["lock"])
+        await_true(lambda: self.files() == ["lock"], "its records are gone")
         self.assert_nothing_unread()
         self.expect(FREEZE, "a", "FAILED", "freeze is not possible with backend type = exec")
 
@@ -84,7 +84,7 @@ class TestCommands(ExecTest):
                     "start: exited with status 3, last words: no such machine")
         self.expect(LOOK, "a", "INACTIVE")
         self.assertIn("a: no such machine", self.log())
-        self.assertEqual(self.files(), ["lock"])
+        await_true(lambda: self.files() == ["lock"], "its records are gone")
 
     def test_last_words_are_those_of_the_command(self):
         self.exec_service(start="echo old words\n", stop="exit 1\n")
@@ -165,7 +165,7 @@ class TestStatus(ExecTest):
             with open(code, "w", encoding="utf-8") as f:
                 f.write(status)
             self.expect(LOOK, "a", state)
-        self.assertEqual(self.files(), ["lock"])
+        await_true(lambda: self.files() == ["lock"], "its records are gone")
 
     def test_it_is_believed_over_what_was_done(self):
         self.exec_service(status=f"test -e {self.path('up')}\n")
