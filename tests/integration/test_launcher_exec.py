@@ -283,6 +283,7 @@ class TestRespawn(ExecTest):
         self.exec_service(start=self.note("pids") + self.until_go())
         self.run_launcher()
         self.begin(START)
+        self.expect(LOOK, "a", "INACTIVE", "is being started")  # it has been taken over
         self.go()
         self.assertEqual(self.report(0).state, "RUNNING")
 
@@ -291,6 +292,7 @@ class TestRespawn(ExecTest):
                           status=f"test -e {self.path('up')}\n")
         self.run_launcher()
         self.begin(START)
+        self.expect(LOOK, "a", "INACTIVE", "is being started")  # it has been taken over
         self.go()
         self.assertEqual(self.report(0).state, "INACTIVE")
         self.expect(LOOK, "a", "INACTIVE")
