@@ -346,10 +346,11 @@ static void conclude(struct odp_managed *m)
 void odp_gates_settle(struct odp_manager *mgr)
 {
     struct settling s = {.mgr = mgr};
-    struct odp_managed *m;
     int r = 0;
 
-    for (size_t i = 0; (m = nth(mgr, i)); i++) {
+    for (size_t i = 0; i < mgr->n_services + mgr->n_departed; i++) {
+        struct odp_managed *m =
+            i < mgr->n_services ? mgr->services[i] : mgr->departed[i - mgr->n_services];
         odp_managed_set_note(&m->listen_note, NULL);
         m->is_stuck = is_served(m) && is_in_other_hands(m);
         if (!is_served(m))

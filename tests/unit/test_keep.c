@@ -26,7 +26,7 @@ static char path[64], before[64];
 static int begin(void **state)
 {
     (void)state;
-    memcpy(directory + sizeof(directory) - 7, "XXXXXX", 6);
+    strcpy(directory, "/tmp/odp-keep-XXXXXX");
     assert_non_null(mkdtemp(directory));
     odp_keep_path(directory, "a", 0, path, sizeof(path));
     odp_keep_path(directory, "a", 1, before, sizeof(before));

@@ -72,15 +72,16 @@ struct odp_config_service {
     char *description;                // owned; the name where the file gives none
     struct odp_config_listen *listen; // owned array, at least one
     size_t n_listen;
-    unsigned socket_mode; // of unix listeners, default 0660
-    char *socket_owner;   // owned or NULL; USER or USER:GROUP
+    char *socket_owner; // owned or NULL; USER or USER:GROUP
     struct odp_address target;
     char *target_text; // owned
     unsigned target_line;
+    unsigned socket_mode; // of unix listeners, default 0660
     bool enabled;
 
     // [backend]
     enum odp_backend_type backend;
+    enum odp_scope scope;                      // of the units
     char **command;                            // owned, NULL terminated argv; NULL unless process
     char **start, **stop, **status;            // likewise; NULL unless exec, status there too
     char *directory, *user, *environment_file; // owned or NULL
@@ -89,7 +90,6 @@ struct odp_config_service {
     size_t n_units;
     struct odp_config_name *stop_units; // owned array; none: the units, last one first
     size_t n_stop_units;
-    enum odp_scope scope;
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 
@@ -104,8 +104,8 @@ struct odp_config_service {
 
     // [wait]
     enum odp_wait_mode wait_mode;
-    uint64_t wait_timeout_usec;
     unsigned max_waiting; // at least 1
+    uint64_t wait_timeout_usec;
 
     // [idle]
     uint64_t idle_timeout_usec; // ODP_NEVER: never stopped for quiet
