@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -64,8 +65,8 @@ static _Unwind_Reason_Code tell_caller(struct _Unwind_Context *context, void *da
     if (dladdr((void *)at, &info) && info.dli_fname && dladdr((void *)tell_caller, &own) &&
         info.dli_fbase != own.dli_fbase) {
         const char *slash = strrchr(info.dli_fname, '/');
-        snprintf(p->where + n, sizeof(p->where) - n, " %s+%#zx", slash ? slash + 1 : info.dli_fname,
-                 at - (uintptr_t)info.dli_fbase - 1);
+        snprintf(p->where + n, sizeof(p->where) - n, " %s+%#" PRIxPTR,
+                 slash ? slash + 1 : info.dli_fname, at - (uintptr_t)info.dli_fbase - 1);
     }
     return _URC_NO_REASON;
 }
