@@ -19,7 +19,7 @@ static const char usage[] =
     "  --only TEXT      those alone whose path has TEXT in it\n"
     "  --rewrite        write those that differ anew, to be read by a person\n"
     "  --schedules N    run N random schedules\n"
-    "  --seed N         of these; by default a new one each time\n"
+    "  --seed N         of these; by default ODP_TEST_SEED, or a new one each time\n"
     "  --first N        begin with the schedule of that number\n"
     "  --coverage       fail where a cell of the service's table was not seen\n"
     "\n"
@@ -93,7 +93,10 @@ int main(int argc, char **argv)
     struct sim_options o = {0};
     bool ok = true;
 
-    if (getrandom(&o.seed, sizeof(uint32_t), 0) < 0)
+    const char *seed = getenv("ODP_TEST_SEED");
+    if (seed)
+        o.seed = number_of(seed);
+    else if (getrandom(&o.seed, sizeof(uint32_t), 0) < 0)
         o.seed = (uint64_t)getpid();
     const char *golden = parse(argc, argv, &o);
     setvbuf(stdout, NULL, _IOLBF, 0);
