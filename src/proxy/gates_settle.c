@@ -27,6 +27,7 @@ struct settling {
     struct odp_manager *mgr;
     struct wish *wishes;
     size_t n_wishes;
+    bool out_of_memory;
 };
 
 // ---- who wants what ----------------------------------------------------------------------------
@@ -219,8 +220,9 @@ static void find_out(struct settling *s)
 
 // ---- what is done about it ---------------------------------------------------------------------
 
-static void fail(struct wish *w, int error)
+static void fail(struct settling *s, struct wish *w, int error)
 {
+    s->out_of_memory |= error == -ENOMEM;
     snprintf(w->m->fault, sizeof(w->m->fault), "cannot listen on %s: %s", w->listen->text,
              strerror(-error));
     w->m->is_stuck = true;
@@ -247,7 +249,7 @@ static void make_gate(struct settling *s, struct wish *w)
             gate_close(gate);
     }
     if (r < 0)
-        fail(w, r);
+        fail(s, w, r);
 }
 
 static void hand_over(struct settling *s, struct wish *w)
@@ -256,7 +258,7 @@ static void hand_over(struct settling *s, struct wish *w)
     int r = gate_give(w->gate, w->m, &w->listen->address);
     if (r < 0) {
         gate_close(w->gate);
-        fail(w, r);
+        fail(s, w, r);
     }
 }
 
@@ -343,7 +345,7 @@ static void conclude(struct odp_managed *m)
         tell(m, in_other_hands);
 }
 
-void odp_gates_settle(struct odp_manager *mgr)
+int odp_gates_settle(struct odp_manager *mgr)
 {
     struct settling s = {.mgr = mgr};
     int r = 0;
@@ -368,4 +370,5 @@ void odp_gates_settle(struct odp_manager *mgr)
     free(s.wishes);
     for (size_t i = 0; i < mgr->n_services; i++)
         conclude(mgr->services[i]);
+    return r < 0 || s.out_of_memory ? -ENOMEM : 0;
 }

@@ -88,9 +88,12 @@ static int load_files(struct odp_manager *mgr)
 
 // ---- services ----------------------------------------------------------------------------------
 
-static void begin_services(struct odp_manager *mgr)
+static int begin_services(struct odp_manager *mgr)
 {
-    odp_gates_settle(mgr);
+    int r = odp_gates_settle(mgr);
+
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < mgr->n_services; i++)
         if (mgr->services[i]->n_gates > 0)
             odp_managed_begin(mgr->services[i]);
@@ -99,6 +102,7 @@ static void begin_services(struct odp_manager *mgr)
         odp_log(ODP_LOG_WARNING, NULL,
                 "passed socket %s belongs to no sound service: its connections are closed",
                 mgr->strays[i]->passed_name ? mgr->strays[i]->passed_name : "unknown");
+    return 0;
 }
 
 int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, bool system,
@@ -134,7 +138,7 @@ int odp_manager_begin(struct odp_manager *mgr)
     if (r == 0)
         r = odp_gates_adopt(mgr, passed, n_passed);
     if (r == 0)
-        begin_services(mgr);
+        r = begin_services(mgr);
     odp_passed_free(passed, n_passed);
     return r;
 }

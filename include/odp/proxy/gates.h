@@ -31,8 +31,9 @@ struct odp_gate {
 int odp_gates_adopt(struct odp_manager *mgr, struct odp_passed *passed, int n_passed);
 
 // Opens, hands over and closes, until each service listens where its file says. What could not be
-// done stands in the service's listen_note, or in its `fault` if it has no gate at all.
-void odp_gates_settle(struct odp_manager *mgr);
+// done stands in the service's listen_note, or in its `fault` if it has no gate at all. Returns 0,
+// or -ENOMEM where some was not done for want of memory.
+int odp_gates_settle(struct odp_manager *mgr);
 
 // Passed gates of a service that is not served any more become strays.
 void odp_gates_let_go(struct odp_managed *m);
