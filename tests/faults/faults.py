@@ -26,7 +26,7 @@ LIBRARY = os.path.join(BUILD, "tests", "faults", "libodp-faults.so")
 SERVE = os.path.join(BUILD, "tests", "faults", "odp-faults-serve")
 NOTHING, COUNT, ENOMEM, KILL_BEFORE, KILL_AFTER = range(5)
 HANG = DEADLINE / 2  # seconds after which something counts as hanging
-WORKERS = 4  # on two cores: each waits now and then
+WORKERS = 8  # on two cores: each waits most of the time
 
 
 class Wrong(Exception):
