@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Container engines in the machine: a real dockerd and a real podman, with one small image that
+# comes from no registry: static busybox and a page.
+#
+#     class Test(engines.EngineCase):
+#         def test(self):
+#             self.docker_unit("wiki", ports=["127.0.0.1:8001:80"])
+#             self.machine.systemctl("start", "docker-wiki.service")
+#
+# An engine is started when it is first asked for and stays for the other tests of the process;
+# containers end with their test.
+
+import os
+import shutil
+
+import units
+from harness import read_file, until
+
+IMAGE = "busybox"
+PAGE = "a page from a container\n"
+APPLETS = ("sh", "httpd", "sleep", "nc", "cat", "dd", "echo", "wget")
+# PID 1 of a container ignores SIGTERM unless it handles it.
+SERVE = ("/bin/sh", "-c", "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait")
+
+# In cgroup2 without the controllers crun and limits of processes fail.
+CONTAINERS_CONF = '[containers]\npids_limit = 0\n[engine]\nruntime = "runc"\n'
+PROGRAMS = {"docker": ("dockerd", "containerd", "runc", "iptables"), "podman": ("runc", "conmon")}
+SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
+
+running = {}  # by machine and name
+
+
+def why_not(name):
+    """What this machine lacks for the engine, None for nothing."""
+    programs = {p: shutil.which(p, path="/usr/sbin:/usr/bin:/sbin:/bin")
+                for p in (name, "busybox", *PROGRAMS[name])}
+    missing = [p for p, found in programs.items() if not found]
+    if missing:
+        return f"{', '.join(missing)} not installed"
+    if b"/ld-linux" in read_file(programs["busybox"], "rb"):
+        return "busybox is not static"
+    return None
+
+
+class Engine:
+    """`docker` or `podman`, as it is installed here, in the machine."""
+
+    def __init__(self, machine, name):
+        self.machine, self.name = machine, name
+        self.program, self.socket = f"/usr/bin/{name}", SOCKETS[name]
+        if name == "docker":
+            # An overlay cannot lie on another one.
+            self.mount("/var/lib/docker", "/var/lib/containerd")
+            machine.systemctl("start", "docker.service")
+        else:
+            self.mount("/var/lib/containers")
+            machine.write("/etc/containers/containers.conf", CONTAINERS_CONF)
+            machine.systemctl("start", "podman.socket")
+        self.make_image()
+
+    def mount(self, *directories):
+        for directory in directories:
+            self.machine.run("mkdir", "-p", directory)
+            self.machine.run("mount", "-t", "tmpfs", "odp-test", directory)
+
+    def make_image(self):
+        root = "/tmp/image"
+        if not os.path.exists(self.machine.path(f"{root}.tar")):
+            self.machine.write(f"{root}/www/index.html", PAGE)
+            links = "".join(f"ln -s busybox {root}/bin/{a};" for a in APPLETS)
+            self.machine.run("sh", "-ec", f"mkdir -p {root}/bin {root}/tmp;"
+                             f"cp /usr/bin/busybox {root}/bin/; {links}"
+                             f"tar -C {root} -cf {root}.tar .")
+        self.command("import", f"{root}.tar", IMAGE)
+
+    def command(self, *args, check=True):
+        """Runs the engine's own command; returns what it prints."""
+        return self.machine.run(self.program, *args, check=check).stdout.strip()
+
+    def run(self, name, *options, command=SERVE):
+        """Starts a container that stays; returns its id."""
+        return self.command("run", "--detach", "--name", name, *options, IMAGE, *command)
+
+    def inspect(self, name, what):
+        """`what` as in --format; '' where there is no such container."""
+        return self.command("inspect", "--format", what, name, check=False)
+
+    def is_running(self, name):
+        return self.inspect(name, "{{.State.Running}}") == "true"
+
+    def remove(self, *names):
+        self.command("rm", "--force", *names, check=False)
+
+    def remove_all(self):
+        names = self.command("ps", "--all", "--quiet").split()
+        if names:
+            self.remove(*names)
+
+    def unit(self, name, ports=(), options=(), command=SERVE):
+        """The text of a unit that runs a container in its foreground, as people write them."""
+        words = [*(f"--publish={p}" for p in ports), *options, IMAGE, *map(quote, command)]
+        return f"""
+            [Service]
+            ExecStartPre=-{self.program} rm --force {name}
+            ExecStart={self.program} run --rm --name {name} {' '.join(words)}
+            ExecStop={self.program} stop --time 5 {name}
+            """
+
+
+def quote(word):
+    """As systemd reads it."""
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") + '"'
+
+
+class EngineCase(units.UnitCase):
+    def engine(self, name):
+        """The engine, which runs by then. Its containers end with the test."""
+        reason = why_not(name)
+        if reason:
+            self.skipTest(reason)
+        key = (self.machine.pid, name)
+        if key not in running:
+            running[key] = Engine(self.machine, name)
+        self.addCleanup(running[key].remove_all)
+        return running[key]
+
+    def docker_unit(self, name, ports=(), options=(), command=SERVE, engine="docker"):
+        """Writes ENGINE-NAME.service, which runs the container NAME; returns the unit's name."""
+        e = self.engine(engine)
+        return self.unit(f"{engine}-{name}.service", e.unit(name, ports, options, command))
+
+    def get(self, address, path="/"):
+        """One HTTP exchange from within the machine; returns status and body."""
+        with self.machine.connect(address) as s:
+            s.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+            reply = b""
+            while part := s.recv(65536):
+                reply += part
+        head, _, body = reply.decode().partition("\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def await_gone(self, engine, name):
+        until(lambda: not engine.is_running(name), f"the container {name} has ended")
