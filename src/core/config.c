@@ -131,6 +131,7 @@ void odp_config_service_free(struct odp_config_service *s)
     odp_config_strv_free(s->environment);
     names_free(s->units, s->n_units);
     names_free(s->stop_units, s->n_stop_units);
+    names_free(s->containers, s->n_containers);
     free(s->ready_path);
     free(s->ready_expect);
     odp_config_strv_free(s->ready_command);

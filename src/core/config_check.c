@@ -134,6 +134,26 @@ static void check_unit(const struct pair *p, const struct odp_config_name *unit)
     }
 }
 
+// Docker's and Podman's may have the same name.
+static bool same_engine(const struct odp_config_service *a, const struct odp_config_service *b)
+{
+    return a->engine == b->engine || a->engine == ODP_ENGINE_DEFAULT ||
+           b->engine == ODP_ENGINE_DEFAULT;
+}
+
+static void check_container(const struct pair *p, const struct odp_config_name *container)
+{
+    char what[WHAT_MAX];
+
+    for (size_t i = 0; i < p->other->n_containers; i++) {
+        const struct odp_config_name *o = &p->other->containers[i];
+        if (strcmp(container->text, o->text) != 0)
+            continue;
+        snprintf(what, sizeof(what), "container %s is also that of", container->text);
+        add_clash(p, container->line, what, o->line, what);
+    }
+}
+
 // Two managers, two units of the same name.
 static bool same_scope(const struct odp_config_service *a, const struct odp_config_service *b)
 {
@@ -156,6 +176,8 @@ void odp_config_check_pair(const struct odp_config_service *s,
     check_target(&p);
     for (size_t i = 0; i < s->n_units && same_scope(s, other); i++)
         check_unit(&p, &s->units[i]);
+    for (size_t i = 0; i < s->n_containers && same_engine(s, other); i++)
+        check_container(&p, &s->containers[i]);
 }
 
 static bool listens_on(const struct odp_config_service *s, const struct odp_address *target)

@@ -24,6 +24,7 @@ struct names {
      offsetof(struct odp_config_service, member) + offsetof(struct names, n))
 _Static_assert(IS_PAIR(units, n_units), "a counter stands right behind its array");
 _Static_assert(IS_PAIR(stop_units, n_stop_units), "a counter stands right behind its array");
+_Static_assert(IS_PAIR(containers, n_containers), "a counter stands right behind its array");
 _Static_assert(IS_PAIR(required_services, n_required_services),
                "a counter stands right behind its array");
 
@@ -87,6 +88,21 @@ void odp_config_set_units(struct odp_config_parse *p, const struct odp_config_ke
                                "[%s] %s = %.64s: write the unit's whole name, for "
                                "instance `%.64s.service`",
                                key->section, key->name, value, value);
+    else
+        add_name(p, key, line, value);
+}
+
+// What Docker and Podman take for a name or an id. It stands in the path of a URL.
+void odp_config_set_containers(struct odp_config_parse *p, const struct odp_config_key *key,
+                               unsigned line, const char *value)
+{
+    size_t n = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+    if (value[n] || n > UNIT_MAX || strchr("_.-", value[0]))
+        odp_config_parse_fault(p, line,
+                               "[%s] %s = %.64s is not the name of one container: write one a "
+                               "line, as `docker ps` shows it",
+                               key->section, key->name, value);
     else
         add_name(p, key, line, value);
 }

@@ -133,6 +133,20 @@ void odp_config_set_scope(struct odp_config_parse *p, const struct odp_config_ke
         p->service->scope = (enum odp_scope)scope;
 }
 
+void odp_config_set_engine(struct odp_config_parse *p, const struct odp_config_key *key,
+                           unsigned line, const char *value)
+{
+    static const struct odp_config_word words[] = {
+        {"docker", ODP_ENGINE_DOCKER},
+        {"podman", ODP_ENGINE_PODMAN},
+        {NULL, 0},
+    };
+    int engine = take_word(p, key, line, value, words);
+
+    if (engine >= 0)
+        p->service->engine = (enum odp_engine)engine;
+}
+
 // The next three have a single word yet: it may be written, and changes nothing.
 
 void odp_config_set_idle_count(struct odp_config_parse *p, const struct odp_config_key *key,

@@ -23,6 +23,8 @@ static const struct {
     {"status", BIT(EXEC), false},
     {"stop_unit", BIT(SYSTEMD), false},
     {"scope", BIT(SYSTEMD), false},
+    {"container", BIT(SYSTEMD), false},
+    {"engine", BIT(SYSTEMD), false},
     {"directory", RUN, false},
     {"user", RUN, false},
     {"environment", RUN, false},
@@ -72,6 +74,10 @@ static void check_systemd(struct odp_config_parse *p, unsigned type_line)
         odp_config_parse_fault(p, type_line,
                                "[backend] type = systemd needs a unit: write for instance `unit = "
                                "docker-wiki.service`");
+    if (odp_config_seen(p, "backend", "engine") && odp_config_is_missing(p, "backend", "container"))
+        odp_config_parse_fault(p, odp_config_seen(p, "backend", "engine"),
+                               "[backend] engine has no use without a container: write for "
+                               "instance `container = wiki`, or remove the line");
 }
 
 static void check_process(struct odp_config_parse *p, unsigned type_line)
@@ -139,7 +145,13 @@ static void check_backend(struct odp_config_parse *p)
 {
     unsigned type_line = odp_config_seen(p, "backend", "type");
 
-    if (says_nothing_to_start(p))
+    if (says_nothing_to_start(p) && odp_config_seen(p, "backend", "container"))
+        odp_config_parse_fault(p, odp_config_seen(p, "backend", "container"),
+                               "[backend] container without a unit is not built yet in odp %s: "
+                               "write the unit that runs it, for instance `unit = "
+                               "docker-wiki.service`",
+                               ODP_VERSION);
+    else if (says_nothing_to_start(p))
         odp_config_parse_fault(p, p->backend_line ? p->backend_line : 1,
                                "nothing says what to start: write `unit = NAME.service` or "
                                "`command = /path/to/program` in [backend], `start` and `stop` for "

@@ -102,7 +102,8 @@ static void test_systemd(void **state)
 {
     struct odp_config_service *s =
         parse(SERVICE "[backend]\nunit = docker-db.service\nunit = wiki@a\\x2db.service\n"
-                      "stop_unit = wiki.target\nscope = user\n[ready]\nprobe = unit\n");
+                      "stop_unit = wiki.target\nscope = user\ncontainer = db\n"
+                      "container = Wiki_1.x\nengine = podman\n[ready]\nprobe = unit\n");
 
     (void)state;
     assert_int_equal(s->backend, ODP_BACKEND_SYSTEMD);
@@ -113,6 +114,10 @@ static void test_systemd(void **state)
     assert_int_equal(s->n_stop_units, 1);
     assert_string_equal(s->stop_units[0].text, "wiki.target");
     assert_int_equal(s->scope, ODP_SCOPE_USER);
+    assert_int_equal(s->n_containers, 2);
+    assert_string_equal(s->containers[1].text, "Wiki_1.x");
+    assert_int_equal(s->containers[1].line, 10);
+    assert_int_equal(s->engine, ODP_ENGINE_PODMAN);
     assert_int_equal(s->probe, ODP_PROBE_UNIT);
     odp_config_service_free(s);
 }

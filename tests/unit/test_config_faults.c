@@ -324,6 +324,30 @@ static void test_what_is_missing(void **state)
     expect_fault("listen = 80\n[service]\ntarget = /run/x\n" BACKEND, 1, "before any section");
 }
 
+#define DOCKER "[backend]\nunit = docker-wiki.service\n" // two lines
+
+static void test_containers(void **state)
+{
+    (void)state;
+    expect_fault(SERVICE "[backend]\ncontainer = wiki\n", 5,
+                 "[backend] container without a unit is not built yet in odp 0.1.0");
+    expect_fault(SERVICE "[backend]\ncontainer = wiki\ncommand = x\n", 5,
+                 "container has no use beside command (line 6)");
+    expect_fault(SERVICE "[backend]\ntype = none\nengine = docker\n", 6,
+                 "engine has no use with type = none (line 5)");
+    expect_fault(SERVICE DOCKER "engine = podman\n", 6,
+                 "[backend] engine has no use without a container");
+    expect_fault(SERVICE DOCKER "container = wiki\nengine = dokcer\n", 7,
+                 "engine = dokcer is unknown: did you mean `docker`?");
+    expect_fault(SERVICE DOCKER "container = a b\n", 6, "is not the name of one container");
+    expect_fault(SERVICE DOCKER "container = ../wiki\n", 6, "is not the name of one container");
+    expect_fault(SERVICE DOCKER "container = -wiki\n", 6, "is not the name of one container");
+    expect_fault(SERVICE DOCKER "container = wiki?all=1\n", 6, "as `docker ps` shows it");
+    expect_fault(SERVICE DOCKER "container = wiki\ncontainer = wiki\n", 7,
+                 "container = wiki stands in line 6 already");
+    expect_fault(SERVICE DOCKER "containers = wiki\n", 6, "did you mean `container`?");
+}
+
 #define EXEC "[backend]\nstart = up\nstop = down\n" // three lines
 
 static void test_exec(void **state)
@@ -402,11 +426,17 @@ static void test_several_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),     cmocka_unit_test(test_requires_of_a_plain_proxy),
-        cmocka_unit_test(test_values),   cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_what_is_missing),
-        cmocka_unit_test(test_exec),     cmocka_unit_test(test_addresses_of_one_file),
-        cmocka_unit_test(test_lengths),  cmocka_unit_test(test_several_at_once),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_requires_of_a_plain_proxy),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_what_is_missing),
+        cmocka_unit_test(test_containers),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_addresses_of_one_file),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_several_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

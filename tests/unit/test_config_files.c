@@ -183,6 +183,27 @@ static void test_shared_units(void **state)
     odp_config_deinit(&c);
 }
 
+static void test_shared_containers(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", UNITS_OF("1", "unit = a.service\ncontainer = db\ncontainer = a\n"), 0),
+        file("b.ini", "b", UNITS_OF("2", "unit = b.service\ncontainer = b\ncontainer = db\n"), 0),
+        file("c.ini", "c", UNITS_OF("3", "unit = c.service\ncontainer = web\nengine = docker\n"),
+             0),
+        file("d.ini", "d", UNITS_OF("4", "unit = d.service\ncontainer = web\nengine = podman\n"),
+             0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    assert_int_equal(c.faults.n, 2);
+    expect(&c, 0, "a.ini:6", "container db is also that of b (b.ini:7), which is left out");
+    expect(&c, 1, "b.ini:7", "container db is also that of a (a.ini:6)");
+    odp_config_deinit(&c);
+}
+
 #define REQUIRES(listen, names)                                                                    \
     "[service]\nlisten = " listen "\ntarget = /run/" listen                                        \
     "\n[backend]\ncommand = x\n[requires]\n" names
@@ -280,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_files_that_cannot_be_read),
         cmocka_unit_test(test_clashes),
         cmocka_unit_test(test_shared_units),
+        cmocka_unit_test(test_shared_containers),
         cmocka_unit_test(test_required_services),
         cmocka_unit_test(test_many_ways_to_a_required_service),
         cmocka_unit_test(test_rings_that_meet),

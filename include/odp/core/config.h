@@ -35,6 +35,12 @@ enum odp_scope {
     ODP_SCOPE_USER,
 };
 
+enum odp_engine {
+    ODP_ENGINE_DEFAULT, // Docker where its socket is, else Podman
+    ODP_ENGINE_DOCKER,
+    ODP_ENGINE_PODMAN,
+};
+
 enum odp_probe_type {
     ODP_PROBE_TCP,
     ODP_PROBE_HTTP,
@@ -90,6 +96,9 @@ struct odp_config_service {
     size_t n_units;
     struct odp_config_name *stop_units; // owned array; none: the units, last one first
     size_t n_stop_units;
+    struct odp_config_name *containers; // owned array: what the units run, none unless systemd
+    size_t n_containers;
+    enum odp_engine engine; // of the containers
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 
