@@ -241,7 +241,7 @@ static int create_anew(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int replace(const char *path, const void *data, size_t n_bytes, bool sync)
+static int replace(const char *path, const void *data, size_t n_bytes, unsigned mode, bool sync)
 {
     ODP_CLEANUP_FREE char *temporary = NULL;
     ODP_CLEANUP_CLOSE int fd = -1;
@@ -255,6 +255,8 @@ static int replace(const char *path, const void *data, size_t n_bytes, bool sync
     if (fd < 0)
         return fd;
     r = write_all(fd, data, n_bytes);
+    if (r == 0 && mode != 0600 && fchmod(fd, (mode_t)mode) < 0)
+        r = -errno;
     if (r == 0 && sync && fsync(fd) < 0)
         r = -errno;
     if (r == 0 && rename(temporary, path) < 0)
@@ -266,12 +268,17 @@ static int replace(const char *path, const void *data, size_t n_bytes, bool sync
 
 int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes)
 {
-    return replace(path, data, n_bytes, true);
+    return replace(path, data, n_bytes, 0600, true);
 }
 
 int odp_file_replace(const char *path, const void *data, size_t n_bytes)
 {
-    return replace(path, data, n_bytes, false);
+    return replace(path, data, n_bytes, 0600, false);
+}
+
+int odp_file_replace_mode(const char *path, const void *data, size_t n_bytes, unsigned mode)
+{
+    return replace(path, data, n_bytes, mode, false);
 }
 
 int odp_mkdir_p(const char *path, unsigned mode)

@@ -11,6 +11,7 @@
 #include "config_internal.h"
 
 #define FNV_OFFSET UINT64_C(14695981039346656037)
+#define RESERVED   "launcher"
 #define EXPECT     "200-399,401,403" // whoever asks for a password answers, too
 
 static struct odp_config_service *service_new(const char *name, const char *file)
@@ -70,6 +71,10 @@ static int parse(struct odp_config_parse *p, const char *text, size_t n_bytes)
                                "to z or a digit, has a to z, digits, `_`, `.` and `-`, and at most "
                                "%d characters",
                                p->name, ODP_NAME_MAX);
+    if (strcmp(p->name, RESERVED) == 0)
+        odp_config_parse_fault(p, 1,
+                               "a service cannot be named `" RESERVED "`: odp-" RESERVED ".socket "
+                               "is odp's own; rename the file");
     if (n_bytes > ODP_CONFIG_FILE_MAX)
         odp_config_parse_fault(p, 1, "the file is longer than %d bytes", ODP_CONFIG_FILE_MAX);
     else

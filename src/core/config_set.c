@@ -95,11 +95,12 @@ void odp_config_set_owner(struct odp_config_parse *p, const struct odp_config_ke
     const char *colon = strchr(value, ':');
     size_t n = colon ? (size_t)(colon - value) : strlen(value);
 
-    if (is_user(value, n) && (!colon || is_user(colon + 1, strlen(colon + 1))))
+    if ((is_user(value, n) || (n == 0 && colon)) &&
+        (!colon || is_user(colon + 1, strlen(colon + 1))))
         odp_config_set_text(p, key, line, value);
     else
-        odp_config_parse_fault(p, line, "[%s] %s = %.64s is not USER or USER:GROUP", key->section,
-                               key->name, value);
+        odp_config_parse_fault(p, line, "[%s] %s = %.64s is not USER, USER:GROUP or :GROUP",
+                               key->section, key->name, value);
 }
 
 void odp_config_set_mode(struct odp_config_parse *p, const struct odp_config_key *key,

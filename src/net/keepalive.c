@@ -8,8 +8,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#define INTERVAL_SEC         15
-#define N_PROBES             4
+#include "odp/core/config.h"
+
 #define USER_TIMEOUT_MIN_SEC 120
 
 // With TCP_USER_TIMEOUT the kernel does not count probes: it ends the connection at the first
@@ -17,7 +17,7 @@
 // together that would be after one lost probe.
 static unsigned user_timeout_ms(int idle_sec)
 {
-    unsigned sec = (unsigned)idle_sec + N_PROBES * INTERVAL_SEC;
+    unsigned sec = (unsigned)idle_sec + ODP_KEEPALIVE_PROBES * ODP_KEEPALIVE_INTERVAL_SEC;
 
     return 1000 * (sec < USER_TIMEOUT_MIN_SEC ? USER_TIMEOUT_MIN_SEC : sec);
 }
@@ -25,7 +25,7 @@ static unsigned user_timeout_ms(int idle_sec)
 void odp_keepalive_set(int fd, uint64_t idle_usec)
 {
     const int on = 1, idle = (int)(idle_usec / ODP_USEC_PER_SEC);
-    const int interval = INTERVAL_SEC, probes = N_PROBES;
+    const int interval = ODP_KEEPALIVE_INTERVAL_SEC, probes = ODP_KEEPALIVE_PROBES;
     const unsigned user_timeout = user_timeout_ms(idle);
 
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));

@@ -106,6 +106,7 @@ class Machine:
         self.cgroup = os.path.join(self.parent, f"{PREFIX}{os.getpid()}")
         self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
         self.unshare = None
+        self.installed = False
         atexit.register(self.end)
         try:
             self.boot()
@@ -210,6 +211,23 @@ class Machine:
             self.run("systemctl", "start", f"user@{uid}.service")
             return uid
         return passwd[1]
+
+    def install(self, prefix="/usr/local"):
+        """Installs in there what was built, as `cmake --install` does, and has systemd read it:
+        once, however often it is asked for. Stays as long as the machine."""
+        if self.installed:
+            return
+        done = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix],
+                              env={**os.environ, "DESTDIR": f"/proc/{self.pid}/root"},
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"cmake --install: {done.stderr.strip()}")
+        if os.path.exists(self.path(f"{prefix}/lib/sysusers.d/odp.conf")):
+            self.run("systemd-sysusers", "odp.conf")
+        if os.path.exists(self.path(f"{prefix}/lib/tmpfiles.d/odp.conf")):
+            self.run("systemd-tmpfiles", "--create", "odp.conf")
+        self.systemctl("daemon-reload")
+        self.installed = True
 
     # Its network
 

@@ -68,5 +68,8 @@ int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);
 // cut soon after may leave a damaged one. Returns 0 or -errno.
 int odp_file_replace(const char *path, const void *data, size_t n_bytes);
 
+// The same with this mode, whatever the umask.
+int odp_file_replace_mode(const char *path, const void *data, size_t n_bytes, unsigned mode);
+
 // mkdir -p with this mode for what is missing. Returns 0 or a negative errno.
 int odp_mkdir_p(const char *path, unsigned mode);

@@ -22,6 +22,11 @@
 #define ODP_CONFIG_SERVICES_DIR "services"    // below --config DIR
 #define ODP_CONFIG_SUFFIX       ".ini"
 
+// What [client] keepalive leaves open: a silent client is probed at this pace, and is gone when so
+// many probes were not answered.
+#define ODP_KEEPALIVE_INTERVAL_SEC 15
+#define ODP_KEEPALIVE_PROBES       4
+
 enum odp_backend_type {
     ODP_BACKEND_NONE,    // nothing to start: a plain proxy
     ODP_BACKEND_PROCESS, // a command that stays in the foreground

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# odp as it is installed: its files in /etc/odp, its socket units by the generator, odpd as
+# odpd.service. Whatever a test makes of it is gone with the test.
+
+import os
+import shutil
+
+from units import UnitCase, until
+
+SERVICES = "/etc/odp/services"
+ODP = "/usr/local/bin/odp"
+
+
+class InstalledCase(UnitCase):
+    def setUp(self):
+        super().setUp()
+        self.machine.install()
+        self.stand_in()
+        self.addCleanup(self.clear_away)
+
+    def stand_in(self):
+        """Until odp brings a unit and a user of its own."""
+        if "\nodp:" not in self.machine.read("/etc/passwd"):
+            self.machine.run("useradd", "--system", "odp")
+        if self.machine.show("odpd.service", "LoadState") == "not-found":
+            self.machine.write("/usr/local/lib/systemd/system/odpd.service", """[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=notify
+ExecStart=/usr/local/bin/odpd
+Restart=always
+RestartSec=500ms
+FileDescriptorStoreMax=16
+RuntimeDirectory=odp
+RuntimeDirectoryPreserve=restart
+StateDirectory=odp
+""")
+            self.machine.systemctl("daemon-reload")
+
+    def clear_away(self):
+        shutil.rmtree(self.machine.path("/etc/odp"), ignore_errors=True)
+        self.machine.systemctl("stop", *self.socket_units(), "odpd.service", check=False)
+        self.machine.systemctl("daemon-reload")
+        self.machine.systemctl("reset-failed", check=False)
+
+    def socket_units(self):
+        listed = self.machine.systemctl("list-units", "--all", "--plain", "--no-legend",
+                                        "odp-*.socket").splitlines()
+        return [line.split()[0] for line in listed if not line.startswith("odp-launcher.")]
+
+    def put(self, name, text):
+        """Writes a service's file, as its owner would."""
+        lines = "\n".join(s.strip() for s in text.splitlines()) + "\n"
+        self.machine.write(f"{SERVICES}/{name}.ini", lines)
+        if "\nodp:" in self.machine.read("/etc/group"):
+            self.machine.run("chgrp", "odp", f"{SERVICES}/{name}.ini")
+        os.chmod(self.machine.path(f"{SERVICES}/{name}.ini"), 0o640)
+
+    def reload(self):
+        """What a boot does: the generator makes the sockets, systemd starts them."""
+        self.machine.systemctl("daemon-reload")
+        self.machine.systemctl("start", "sockets.target")
+
+    def odp(self, *args, check=True):
+        return self.machine.run(ODP, *args, check=check)
+
+    def is_up(self, unit):
+        return self.machine.show(unit, "ActiveState") == "active"
+
+    def await_odpd(self, state):
+        until(lambda: self.machine.show("odpd.service", "ActiveState") == state,
+              f"odpd.service is {state}")
