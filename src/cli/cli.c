@@ -56,13 +56,22 @@ const struct odp_verb odp_verbs[] = {
      "Prints FILE:LINE: MESSAGE for every fault; needs no odpd. Without paths: the files in\n"
      "services/ of the configuration directory (--config DIR).\n",
      run_check, false},
+    {"generate", "DIR [--force]", "write the socket units as files",
+     "Where odp is installed with its systemd generator nobody needs this: the units are made at\n"
+     "boot and by odp enable. For hosts that keep their units themselves: writes odp-NAME.socket\n"
+     "for each enabled service to DIR, with links in sockets.target.wants/ and\n"
+     "odpd.service.wants/, and removes those it made for files that are gone.\n"
+     "  --user    for a user's service manager, also as root\n"
+     "  --system  for the system's, also as a user\n"
+     "  --force   replaces files of the same name that odp has not made\n",
+     odp_cmd_generate, false},
     {"help", "[VERB]", "this text, or more on one verb", "Tells what a verb does.\n", odp_cmd_help,
      false},
     {0},
 };
 
 static const char *const unbuilt_verbs[] = {
-    "hold", "release", "enable", "disable", "generate", "doctor", "ledger", "import", NULL,
+    "hold", "release", "enable", "disable", "doctor", "ledger", "import", NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)

@@ -12,8 +12,7 @@
 #include <sys/stat.h>
 
 #include "odp/cli/cli.h"
-#include "odp/cli/text.h"
-#include "odp/core/config.h"
+#include "odp/cli/services.h"
 
 static bool is_directory(const char *path)
 {
@@ -115,10 +114,7 @@ static int print_faults(const struct odp_config *config, size_t n_files)
 
     for (size_t i = 0; i < faults->n; i++) {
         n_faulty += i == 0 || strcmp(faults->items[i].file, faults->items[i - 1].file) != 0;
-        odp_text_add(&text, faults->items[i].file);
-        odp_buf_printf(&text, ":%u: ", faults->items[i].line);
-        odp_text_add(&text, faults->items[i].message);
-        odp_buf_add(&text, "\n", 1);
+        odp_fault_add(&text, &faults->items[i]);
     }
     if (odp_print(&text) != ODP_EXIT_DONE)
         return ODP_EXIT_FAILED;

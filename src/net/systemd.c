@@ -10,9 +10,11 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "odp/base/fd.h"
 #include "odp/base/log.h"
 
-#define LIBRARY "libsystemd.so.0"
+#define LIBRARY          "libsystemd.so.0"
+#define CGROUP_MAX_BYTES 65536
 
 void *odp_systemd_library_open(const char **ret_why)
 {
@@ -77,4 +79,18 @@ void odp_systemd_notify(const char *state)
     if (odp_systemd_library_find(library, "sd_notify", &notify))
         (void)notify(0, state);
     dlclose(library);
+}
+
+// One line for each hierarchy, each ending in the path of the group, cgroups(7).
+bool odp_systemd_unit_is(const char *unit)
+{
+    ODP_CLEANUP_FREE char *text = NULL;
+    size_t n_bytes, n_unit = strlen(unit);
+
+    if (odp_file_read("/proc/self/cgroup", CGROUP_MAX_BYTES, &text, &n_bytes) < 0)
+        return false;
+    for (const char *s = text; (s = strchr(s, '/')); s++)
+        if (strncmp(s + 1, unit, n_unit) == 0 && (s[1 + n_unit] == '\n' || s[1 + n_unit] == '\0'))
+            return true;
+    return false;
 }

@@ -133,7 +133,9 @@ void odp_gates_let_go(struct odp_managed *m)
         if (!gate->is_passed)
             continue;
         odp_log(ODP_LOG_NOTICE, m->config->name,
-                "the service manager still listens for it: its connections are closed");
+                "the service manager still listens for it: its connections are closed until odp "
+                "disable %s",
+                m->config->name);
         gate_take(gate, m->manager, m);
         add_stray(m->manager, gate);
     }

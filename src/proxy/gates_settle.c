@@ -171,10 +171,21 @@ static void give_up(struct settling *s, struct odp_managed *m)
     }
 }
 
+// Beside a socket unit, clients would be parted between the two.
+static int leave_to_units(struct odp_managed *m)
+{
+    if (m->n_gates == 0)
+        snprintf(m->fault, sizeof(m->fault), "no socket unit listens for it yet: run odp enable %s",
+                 m->config->name);
+    return -EPERM;
+}
+
 static int open_now(struct wish *w)
 {
     const struct odp_config_service *config = w->m->config;
 
+    if (w->m->manager->has_socket_units && w->m->manager->is_reloading)
+        return leave_to_units(w->m);
     w->fd = odp_listen_open(&w->listen->address, config->socket_mode, config->socket_owner,
                             w->m->fault, sizeof(w->m->fault));
     return w->fd < 0 ? w->fd : 0;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "odp/base/log.h"
+#include "odp/core/units.h"
+#include "odp/net/systemd.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/probe.h"
@@ -132,6 +134,7 @@ int odp_manager_begin(struct odp_manager *mgr)
 
     if (n_passed < 0)
         return n_passed;
+    mgr->has_socket_units = n_passed > 0 || odp_systemd_unit_is(ODP_UNITS_ODPD);
     int r = odp_ledger_file_new(mgr, &mgr->ledger_file);
     if (r == 0)
         r = odp_link_new(mgr, &mgr->link);

@@ -919,6 +919,34 @@ class TestPassed(ReloadCase):
         self.d.await_state("a", "ready")
         self.assertEqual(self.bye(port), pid)
 
+    def test_new_file_is_left_to_a_unit(self):
+        """Bound beside a socket unit, clients would be parted between the two."""
+        port, other = free_port(), free_port()
+        b, c = (Backend(self.directory(), listen=f"{HOST}:{p}") for p in (port, other))
+        self.activate({"a": b.file()}, [b.listen], ["a"])
+        pid = self.bye(port)
+        self.d.write_service("c", c.file())
+        note = "no socket unit listens for it yet: run odp enable c"
+        self.reload("added    c", f"c: {note}")
+        self.assertEqual(self.d.state("c"), "invalid")
+        self.assertIn(note, self.d.status("c")["reason"])
+        self.assert_refused(other)
+        self.assertEqual(self.bye(port), pid)
+        os.unlink(self.path("c"))
+        self.reload("removed  c")
+
+    def test_own_listener_stays_beside_a_unit(self):
+        """What odpd bound at its start, without a unit, is not changed either."""
+        ports = [free_port() for _ in range(3)]
+        b, c = (Backend(self.directory(), listen=f"{HOST}:{p}") for p in ports[:2])
+        self.activate({"a": b.file(), "c": c.file()}, [b.listen], ["a"])
+        self.bye(ports[0])
+        pid = self.bye(ports[1])
+        self.edit("c", f"listen = {c.listen}", f"listen = {HOST}:{ports[2]}")
+        self.reload("changed  c", "c: listen changed: run odp enable c")
+        self.assertEqual(self.bye(ports[1]), pid)
+        self.assert_refused(ports[2])
+
     def test_mended_file_takes_its_socket(self):
         port, other = free_port(), free_port()
         b, c = (Backend(self.directory(), listen=f"{HOST}:{p}") for p in (port, other))

@@ -73,6 +73,7 @@ int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_start(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_stop(const struct odp_cli *cli, int argc, char **argv);
+int odp_cmd_generate(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_reload(const struct odp_cli *cli, int argc, char **argv);
 
 // Sends `method` for each name, all at once, then awaits the replies in the order of the names

@@ -16,6 +16,9 @@ int odp_systemd_listen_fds(char ***ret_names);
 // sd_notify(3). Nothing where no service manager listens.
 void odp_systemd_notify(const char *state);
 
+// True for a process of the unit of that name, as its control group tells.
+bool odp_systemd_unit_is(const char *unit);
+
 // The library itself, for who needs more of it. Returns NULL and why in *ret_why, which is good
 // until the next call.
 void *odp_systemd_library_open(const char **ret_why);

@@ -81,6 +81,7 @@ struct odp_manager {
     size_t n_departed;
     struct odp_gate **strays; // passed sockets of no sound service: owned, each of them too
     size_t n_strays;
+    bool has_socket_units;         // the service manager listens: a reload opens nothing
     bool is_reloading;             // services are taken apart: no call is served
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
