@@ -13,12 +13,13 @@
 typedef int new_fn(struct odp_backend_host *host, const struct odp_config_service *settings,
                    struct odp_backend **ret);
 
-static new_fn *maker_of(enum odp_backend_type type)
+static new_fn *maker_of(const struct odp_backend_host *host, enum odp_backend_type type)
 {
     switch (type) {
     case ODP_BACKEND_SYSTEMD: return odp_backend_systemd_new;
     case ODP_BACKEND_NONE: return odp_backend_none_new;
-    case ODP_BACKEND_PROCESS: return odp_backend_process_new;
+    case ODP_BACKEND_PROCESS:
+        return host->uses_units ? odp_backend_made_new : odp_backend_process_new;
     case ODP_BACKEND_EXEC: return odp_backend_exec_new;
     }
     return odp_backend_none_new;
@@ -30,16 +31,17 @@ int odp_backend_new(struct odp_backend_host *host, const struct odp_config_servi
     // The kinds that may have left a process behind.
     static const enum odp_backend_type busy_types[] = {ODP_BACKEND_PROCESS, ODP_BACKEND_EXEC};
 
-    // What runs of before may run on although the file now asks for something else: a changed
-    // backend applies when the service is next stopped.
-    for (size_t i = 0; i < sizeof(busy_types) / sizeof(busy_types[0]); i++) {
-        int r = maker_of(busy_types[i])(host, settings, ret);
+    // Units are found by their names, and the settings that made them are kept with them. Of
+    // children, what runs of before may run on although the file now asks for something else: a
+    // changed backend applies when the service is next stopped.
+    for (size_t i = 0; i < sizeof(busy_types) / sizeof(busy_types[0]) && !host->uses_units; i++) {
+        int r = maker_of(host, busy_types[i])(host, settings, ret);
 
         if (r < 0 || !(*ret)->vtable->is_idle(*ret))
             return r;
         odp_backend_free(*ret);
     }
-    return maker_of(settings->backend)(host, settings, ret);
+    return maker_of(host, settings->backend)(host, settings, ret);
 }
 
 void odp_backend_free(struct odp_backend *b)

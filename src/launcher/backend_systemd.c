@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The backend for units of systemd: takes requests, answers looks, and tells odpd what others do to
-// the units. How units are started and stopped is systemd_action.c's.
+// The backend for units of systemd: takes requests, and lets what happens to the units go on to
+// those who act (systemd_action.c) and tell (systemd_told.c). A command of the file is a service of
+// one unit, which is made when it starts (systemd_made.c).
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 
 #include "odp/base/list.h"
 #include "odp/base/log.h"
-#include "odp/launcher/reason.h"
 #include "systemd_internal.h"
 
 static struct odp_systemd_service *systemd_service(struct odp_backend *b)
@@ -18,95 +18,7 @@ static struct odp_systemd_service *systemd_service(struct odp_backend *b)
     return ODP_CONTAINER_OF(b, struct odp_systemd_service, base);
 }
 
-struct odp_unit_id odp_systemd_service_id(const struct odp_systemd_service *s,
-                                          const struct odp_systemd_unit *u)
-{
-    return (struct odp_unit_id){.name = u->name, .is_user = s->is_user};
-}
-
-// *ret_i is the first unit that decides.
-static enum odp_unit_verdict judge(const struct odp_systemd_service *s, size_t *ret_i)
-{
-    enum odp_unit_verdict verdict = ODP_UNITS_RUNNING;
-
-    *ret_i = 0;
-    for (size_t i = 0; i < s->n_units; i++) {
-        enum odp_unit_verdict own = odp_unit_judge(&s->units[i].facts);
-
-        if (own <= verdict)
-            continue;
-        verdict = own;
-        *ret_i = i;
-    }
-    return verdict;
-}
-
-// ---- what odpd is told -------------------------------------------------------------------------
-
-static enum odp_proto_state state_of(enum odp_unit_verdict verdict)
-{
-    switch (verdict) {
-    case ODP_UNITS_RUNNING: return ODP_PROTO_RUNNING;
-    case ODP_UNITS_FROZEN: return ODP_PROTO_FROZEN;
-    case ODP_UNITS_INACTIVE: return ODP_PROTO_INACTIVE;
-    case ODP_UNITS_FAILED: return ODP_PROTO_FAILED;
-    case ODP_UNITS_IN_BETWEEN: break;
-    }
-    return ODP_PROTO_NO_STATE;
-}
-
-// In between, what is being stopped still runs, and what is being started does not yet.
-static enum odp_proto_state describe(const struct odp_systemd_service *s, char *ret_reason,
-                                     size_t size)
-{
-    size_t i;
-    enum odp_unit_verdict verdict = judge(s, &i);
-    const struct odp_systemd_unit *u = &s->units[i];
-    const struct odp_unit_id id = odp_systemd_service_id(s, u);
-    bool is_stopping = s->action == ODP_SYSTEMD_STOP || u->facts.state == ODP_UNIT_DEACTIVATING;
-
-    ret_reason[0] = '\0';
-    if (verdict == ODP_UNITS_FAILED)
-        odp_unit_why_down(&id, &u->facts, ret_reason, size);
-    if (verdict != ODP_UNITS_IN_BETWEEN)
-        return state_of(verdict);
-    odp_reason_format(ret_reason, size, "%s is being %s", u->name,
-                      is_stopping ? "stopped" : "started");
-    return is_stopping ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE;
-}
-
-static void answer_looks(struct odp_systemd_service *s)
-{
-    char reason[ODP_REASON_MAX + 1];
-
-    if (s->looks.n == 0)
-        return;
-    s->told = describe(s, reason, sizeof(reason));
-    odp_waiters_answer(&s->looks, &s->base, s->told, reason);
-}
-
-// Tells what has changed by itself or by another's hand, once it is settled.
-static void observe(struct odp_systemd_service *s)
-{
-    size_t i;
-    enum odp_proto_state state = state_of(judge(s, &i));
-    struct odp_systemd_unit *u = &s->units[i];
-    const struct odp_unit_id id = odp_systemd_service_id(s, u);
-    char reason[ODP_REASON_MAX + 1] = "";
-
-    if (state == ODP_PROTO_NO_STATE || state == s->told)
-        return;
-    if (state == ODP_PROTO_FAILED || state == ODP_PROTO_INACTIVE) {
-        // The reason is to be asked for; and on its way to a restart a unit is down for a moment.
-        if (!u->is_looked_at) {
-            odp_systemd_unit_study(u);
-            return;
-        }
-        odp_unit_why_down(&id, &u->facts, reason, sizeof(reason));
-    }
-    s->told = state;
-    odp_backend_report(&s->base, 0, state, "%s", reason);
-}
+// ---- what happens ------------------------------------------------------------------------------
 
 static void on_timer(uv_timer_t *timer);
 
@@ -132,10 +44,11 @@ void odp_systemd_service_step(struct odp_systemd_service *s)
     for (size_t i = 0; i < s->n_units; i++)
         if (s->units[i].is_looking)
             return;
-    answer_looks(s);
+    s->is_known = true;
+    odp_systemd_service_answer_looks(s);
     odp_systemd_action_run(s);
     if (s->action == ODP_SYSTEMD_NOTHING)
-        observe(s);
+        odp_systemd_service_observe(s);
     arm_stable(s);
 }
 
@@ -275,7 +188,7 @@ static void systemd_stop(struct odp_backend *base, uint32_t id)
     odp_waiters_answer(&s->waiters[ODP_SYSTEMD_THAW], base, ODP_PROTO_FAILED, reason);
     odp_waiters_answer(&s->waiters[ODP_SYSTEMD_FREEZE], base, ODP_PROTO_RUNNING, reason);
     if (s->waiters[ODP_SYSTEMD_STOP].n == 0)
-        uv_timer_start(&s->timer, on_timer, s->stop_timeout_usec / ODP_USEC_PER_MS, 0);
+        uv_timer_start(&s->timer, on_timer, s->stop_limit_usec / ODP_USEC_PER_MS, 0);
     request(base, id, ODP_SYSTEMD_STOP);
 }
 
@@ -301,6 +214,8 @@ static bool systemd_is_idle(struct odp_backend *base)
     for (size_t i = 0; i < s->n_units; i++)
         if (!odp_unit_is_down(&s->units[i].facts))
             return false;
+    if (s->made && !s->is_known)
+        return false; // an earlier launcher may have made it
     return s->action == ODP_SYSTEMD_NOTHING && n_waiting == 0;
 }
 
@@ -325,6 +240,7 @@ static void systemd_free(struct odp_backend *base)
     odp_systemd_action_drop(s);
     units_free(s->units, s->n_units);
     units_free(s->stop_units, s->n_stop_units);
+    free(s->made);
     if (s->bus)
         odp_systemd_bus_leave(s->bus, &s->client);
     uv_close((uv_handle_t *)&s->timer, on_closed);
@@ -338,6 +254,24 @@ static const struct odp_backend_vtable systemd_vtable = {
     .freeze = systemd_freeze,
     .thaw = systemd_thaw,
     .is_idle = systemd_is_idle,
+    .free = systemd_free,
+};
+
+static void made_rename(struct odp_backend *base, const char *name)
+{
+    (void)name; // the settings have it
+    odp_systemd_made_rename(systemd_service(base));
+}
+
+static const struct odp_backend_vtable made_vtable = {
+    .type = ODP_BACKEND_PROCESS,
+    .look = systemd_look,
+    .start = systemd_start,
+    .stop = systemd_stop,
+    .freeze = systemd_freeze,
+    .thaw = systemd_thaw,
+    .is_idle = systemd_is_idle,
+    .rename = made_rename,
     .free = systemd_free,
 };
 
@@ -359,31 +293,64 @@ static int units_new(struct odp_systemd_service *s, const struct odp_config_name
     return r;
 }
 
-int odp_backend_systemd_new(struct odp_backend_host *host,
-                            const struct odp_config_service *settings, struct odp_backend **ret)
+static struct odp_systemd_service *service_new(struct odp_backend_host *host,
+                                               const struct odp_config_service *settings,
+                                               const struct odp_backend_vtable *vtable)
 {
     struct odp_systemd_service *s = calloc(1, sizeof(*s));
-    int r;
 
     if (!s)
-        return -ENOMEM;
-    s->base = (struct odp_backend){.vtable = &systemd_vtable, .host = host, .settings = settings};
+        return NULL;
+    s->base = (struct odp_backend){.vtable = vtable, .host = host, .settings = settings};
     s->client.on_connected = on_connected;
     s->client.on_job = on_job;
     s->client.on_lost = on_lost;
     s->client.on_unreachable = on_unreachable;
     s->is_user = settings->scope == ODP_SCOPE_USER ||
                  (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
-    s->stop_timeout_usec = settings->stop_timeout_usec;
+    s->stop_timeout_usec = s->stop_limit_usec = settings->stop_timeout_usec;
     uv_timer_init(host->loop, &s->timer);
     s->timer.data = s;
-    r = units_new(s, settings->units, settings->n_units, &s->units, &s->n_units);
-    if (r == 0)
-        r = units_new(s, settings->stop_units, settings->n_stop_units, &s->stop_units,
-                      &s->n_stop_units);
+    return s;
+}
+
+static int done(struct odp_systemd_service *s, int r, struct odp_backend **ret)
+{
     if (r < 0)
         systemd_free(&s->base);
     else
         *ret = &s->base;
     return r;
+}
+
+int odp_backend_systemd_new(struct odp_backend_host *host,
+                            const struct odp_config_service *settings, struct odp_backend **ret)
+{
+    struct odp_systemd_service *s = service_new(host, settings, &systemd_vtable);
+    int r;
+
+    if (!s)
+        return -ENOMEM;
+    r = units_new(s, settings->units, settings->n_units, &s->units, &s->n_units);
+    if (r == 0)
+        r = units_new(s, settings->stop_units, settings->n_stop_units, &s->stop_units,
+                      &s->n_stop_units);
+    return done(s, r, ret);
+}
+
+int odp_backend_made_new(struct odp_backend_host *host, const struct odp_config_service *settings,
+                         struct odp_backend **ret)
+{
+    struct odp_systemd_service *s = service_new(host, settings, &made_vtable);
+    char unit[ODP_UNIT_NAME_MAX + 1];
+    int r;
+
+    if (!s)
+        return -ENOMEM;
+    r = odp_systemd_made_init(s, unit);
+    if (r == 0)
+        r = units_new(s, &(const struct odp_config_name){.text = unit}, 1, &s->units, &s->n_units);
+    if (r == 0)
+        s->units[0].facts.is_made = true;
+    return done(s, r, ret);
 }

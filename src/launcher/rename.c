@@ -23,7 +23,7 @@
 #define NOTE_MAX_BYTES (4 * 1024 * 1024)
 
 // All that stands under a service's name.
-static const char *const suffixes[] = {".pid", ".up", ".out", ".ini", ".old"};
+static const char *const suffixes[] = {".pid", ".up", ".out", ".ini", ".old", ".label"};
 
 static void move(const char *directory, const char *from, const char *to)
 {

@@ -12,8 +12,6 @@
 #include "odp/launcher/reason.h"
 #include "systemd_internal.h"
 
-static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-
 static struct odp_systemd_unit *unit_at(const struct odp_systemd_service *s)
 {
     if (s->action != ODP_SYSTEMD_STOP)
@@ -35,8 +33,8 @@ void odp_systemd_action_drop(struct odp_systemd_service *s)
     s->action = ODP_SYSTEMD_NOTHING;
 }
 
-// Ends the action and answers all who wait for it.
-static void finish(struct odp_systemd_service *s, enum odp_proto_state state, const char *reason)
+void odp_systemd_action_finish(struct odp_systemd_service *s, enum odp_proto_state state,
+                               const char *reason)
 {
     struct odp_waiters *waiters = &s->waiters[s->action];
 
@@ -72,19 +70,24 @@ static void call(struct odp_systemd_service *s)
                  (s->action == ODP_SYSTEMD_START && odp_unit_is_frozen(&u->facts));
     int r;
 
+    if (s->made && s->action == ODP_SYSTEMD_START && !thaws) {
+        odp_systemd_made_call(s);
+        return;
+    }
     s->stage = ODP_SYSTEMD_ANSWER;
     if (thaws || s->action == ODP_SYSTEMD_FREEZE) {
         r = odp_systemd_bus_call(s->bus, &s->call_slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
-                                 thaws ? "ThawUnit" : "FreezeUnit", on_called, s, "s", u->name);
+                                 thaws ? "ThawUnit" : "FreezeUnit", odp_systemd_action_on_called, s,
+                                 "s", u->name);
     } else {
         if (s->action == ODP_SYSTEMD_START)
             odp_systemd_unit_begin_start(u);
         r = odp_systemd_bus_call(s->bus, &s->call_slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
                                  s->action == ODP_SYSTEMD_START ? "StartUnit" : "StopUnit",
-                                 on_called, s, "ss", u->name, "replace");
+                                 odp_systemd_action_on_called, s, "ss", u->name, "replace");
     }
     if (r < 0)
-        finish(s, ODP_PROTO_FAILED, "the launcher is out of memory");
+        odp_systemd_action_finish(s, ODP_PROTO_FAILED, "the launcher is out of memory");
 }
 
 // The unit is done with.
@@ -102,6 +105,10 @@ static void refused(struct odp_systemd_service *s, const sd_bus_error *error)
                         strcmp(error->name, "org.freedesktop.systemd1.UnitInactive") == 0;
     char reason[ODP_REASON_MAX + 1];
 
+    if (s->made && s->action == ODP_SYSTEMD_START &&
+        strcmp(error->name, "org.freedesktop.systemd1.UnitExists") == 0 &&
+        odp_systemd_made_retry(s))
+        return;
     odp_unit_why_refused(&id, error->name, error->message, reason, sizeof(reason));
     switch (s->action) {
     case ODP_SYSTEMD_STOP: // the others are to be stopped all the same
@@ -110,16 +117,16 @@ static void refused(struct odp_systemd_service *s, const sd_bus_error *error)
         next(s);
         break;
     case ODP_SYSTEMD_FREEZE:
-        finish(s, ODP_PROTO_RUNNING, reason);
+        odp_systemd_action_finish(s, ODP_PROTO_RUNNING, reason);
         begin(s, ODP_SYSTEMD_THAW); // those that are frozen already
         break;
     case ODP_SYSTEMD_THAW:
         if (is_not_there)
             next(s);
         else
-            finish(s, ODP_PROTO_FAILED, reason);
+            odp_systemd_action_finish(s, ODP_PROTO_FAILED, reason);
         break;
-    case ODP_SYSTEMD_START: finish(s, ODP_PROTO_FAILED, reason); break;
+    case ODP_SYSTEMD_START: odp_systemd_action_finish(s, ODP_PROTO_FAILED, reason); break;
     case ODP_SYSTEMD_NOTHING:
     case ODP_SYSTEMD_N_ACTIONS: break;
     }
@@ -144,7 +151,7 @@ static void accepted(struct odp_systemd_service *s, sd_bus_message *m)
     }
 }
 
-static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+int odp_systemd_action_on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
     struct odp_systemd_service *s = userdata;
     bool is_lost;
@@ -197,7 +204,7 @@ static void settle_start(struct odp_systemd_service *s)
     if (u->facts.state == ODP_UNIT_ACTIVE || u->facts.state == ODP_UNIT_RELOADING) {
         next(s);
         if (s->at == s->n_units)
-            finish(s, ODP_PROTO_RUNNING, "");
+            odp_systemd_action_finish(s, ODP_PROTO_RUNNING, "");
         return;
     }
     if (may_come_up(s, &u->facts))
@@ -207,7 +214,7 @@ static void settle_start(struct odp_systemd_service *s)
         return;
     }
     odp_unit_why_not_started(&id, &u->facts, s->job_result, reason, sizeof(reason));
-    finish(s, ODP_PROTO_FAILED, reason);
+    odp_systemd_action_finish(s, ODP_PROTO_FAILED, reason);
 }
 
 static const struct odp_systemd_unit *find_up(const struct odp_systemd_service *s)
@@ -222,11 +229,17 @@ static const struct odp_systemd_unit *find_up(const struct odp_systemd_service *
 static void settle_stop(struct odp_systemd_service *s)
 {
     const struct odp_systemd_unit *up = find_up(s);
+    const char *reason = "";
 
-    if (!up)
-        finish(s, ODP_PROTO_INACTIVE, "");
-    else if (s->refusal[0] && odp_unit_is_settled(&up->facts))
-        finish(s, ODP_PROTO_RUNNING, s->refusal);
+    if (up && s->refusal[0] && odp_unit_is_settled(&up->facts)) {
+        odp_systemd_action_finish(s, ODP_PROTO_RUNNING, s->refusal);
+    } else if (!up && s->made && !s->units[0].is_looked_at) {
+        odp_systemd_unit_study(&s->units[0]);
+    } else if (!up) {
+        if (s->made)
+            odp_systemd_made_release(s, &reason);
+        odp_systemd_action_finish(s, ODP_PROTO_INACTIVE, reason);
+    }
 }
 
 void odp_systemd_action_late(struct odp_systemd_service *s)
@@ -245,7 +258,7 @@ void odp_systemd_action_late(struct odp_systemd_service *s)
                       s->n_stop_units > 0 ? s->stop_units[0].name : "",
                       s->n_stop_units > 0 ? "?" : "", s->is_user ? "--user " : "", up->name);
     odp_log(ODP_LOG_WARNING, s->base.settings->name, "%s", reason);
-    finish(s, ODP_PROTO_RUNNING, reason);
+    odp_systemd_action_finish(s, ODP_PROTO_RUNNING, reason);
 }
 
 static void settle(struct odp_systemd_service *s)
@@ -253,8 +266,8 @@ static void settle(struct odp_systemd_service *s)
     switch (s->action) {
     case ODP_SYSTEMD_START: settle_start(s); break;
     case ODP_SYSTEMD_STOP: settle_stop(s); break;
-    case ODP_SYSTEMD_FREEZE: finish(s, ODP_PROTO_FROZEN, ""); break;
-    case ODP_SYSTEMD_THAW: finish(s, ODP_PROTO_RUNNING, ""); break;
+    case ODP_SYSTEMD_FREEZE: odp_systemd_action_finish(s, ODP_PROTO_FROZEN, ""); break;
+    case ODP_SYSTEMD_THAW: odp_systemd_action_finish(s, ODP_PROTO_RUNNING, ""); break;
     case ODP_SYSTEMD_NOTHING:
     case ODP_SYSTEMD_N_ACTIONS: break;
     }

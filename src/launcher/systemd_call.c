@@ -36,6 +36,37 @@ int odp_systemd_bus_call(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, co
     return sent(bus, r);
 }
 
+int odp_systemd_bus_new_call(struct odp_systemd_bus *bus, sd_bus_message **ret, const char *method)
+{
+    int r = bus->sd->message_new_method_call(bus->bus, ret, ODP_SYSTEMD_NAME, ODP_SYSTEMD_PATH,
+                                             ODP_SYSTEMD_MANAGER, method);
+
+    return sent(bus, r) < 0 ? r : r < 0 ? -ENOTCONN : 0;
+}
+
+int odp_systemd_bus_send(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, sd_bus_message *m,
+                         sd_bus_message_handler_t callback, void *userdata)
+{
+    int r = bus->sd->call_async(bus->bus, ret_slot, m, callback, userdata, 0);
+
+    bus->sd->message_unref(m);
+    return sent(bus, r) < 0 ? r : r < 0 ? -ENOTCONN : 0;
+}
+
+void odp_systemd_bus_tell(struct odp_systemd_bus *bus, const char *method, const char *unit)
+{
+    const bool is_stop = strcmp(method, "StopUnit") == 0;
+
+    if (!odp_systemd_bus_is_connected(bus))
+        return;
+    if (is_stop)
+        (void)odp_systemd_bus_call(bus, NULL, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER, method, NULL,
+                                   NULL, "ss", unit, "replace");
+    else
+        (void)odp_systemd_bus_call(bus, NULL, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER, method, NULL,
+                                   NULL, "s", unit);
+}
+
 int odp_systemd_bus_match(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, const char *rest,
                           sd_bus_message_handler_t callback, void *userdata)
 {

@@ -61,6 +61,7 @@ enum odp_unit_verdict odp_unit_judge(const struct odp_unit_facts *f)
                                                                 : ODP_UNITS_IN_BETWEEN;
     if (f->state == ODP_UNIT_ACTIVE) // even if its file is gone
         return odp_unit_is_frozen(f) ? ODP_UNITS_FROZEN : ODP_UNITS_RUNNING;
-    return f->state == ODP_UNIT_FAILED || !odp_unit_is_loaded(f) ? ODP_UNITS_FAILED
-                                                                 : ODP_UNITS_INACTIVE;
+    if (f->state == ODP_UNIT_FAILED)
+        return ODP_UNITS_FAILED;
+    return f->is_made || odp_unit_is_loaded(f) ? ODP_UNITS_INACTIVE : ODP_UNITS_FAILED;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What backend_systemd.c and systemd_action.c share: one service of type systemd.
+// What backend_systemd.c, systemd_action.c, systemd_told.c and systemd_made.c share: one service
+// that is units of systemd.
 
 #pragma once
 
 #include "odp/launcher/backend.h"
+#include "odp/launcher/label.h"
 #include "odp/launcher/systemd_unit.h"
 #include "odp/launcher/waiters.h"
 
@@ -25,6 +27,13 @@ enum odp_systemd_stage {
     ODP_SYSTEMD_SETTLE, // the job has ended, or all have
 };
 
+// Of a service whose unit odp makes.
+struct odp_systemd_made {
+    char label[ODP_LABEL_MAX + 1];
+    struct odp_unit_made words;
+    unsigned n_refused; // starts in a row for which there was such a unit already
+};
+
 struct odp_systemd_service {
     struct odp_backend base;
     struct odp_systemd_client client;
@@ -35,6 +44,9 @@ struct odp_systemd_service {
     struct odp_systemd_unit *stop_units; // owned array; none: the units, last one first
     size_t n_stop_units;
     uint64_t stop_timeout_usec;
+    uint64_t stop_limit_usec;      // until it is given up
+    struct odp_systemd_made *made; // owned; NULL where the units have files
+    bool is_known;                 // the units have been looked at
 
     enum odp_systemd_action action;
     enum odp_systemd_stage stage;
@@ -50,11 +62,23 @@ struct odp_systemd_service {
     uv_timer_t timer;          // the limit of a stop; else until a unit counts as stable
 };
 
+// ---- systemd_told.c ----------------------------------------------------------------------------
+
+// Good until the next call.
 struct odp_unit_id odp_systemd_service_id(const struct odp_systemd_service *s,
                                           const struct odp_systemd_unit *u);
 
+void odp_systemd_service_answer_looks(struct odp_systemd_service *s);
+
+// Tells what has changed by itself or by another's hand, once it is settled.
+void odp_systemd_service_observe(struct odp_systemd_service *s);
+
+// ---- backend_systemd.c -------------------------------------------------------------------------
+
 // Something has changed, whatever it is: answers and does what can be now, and tells odpd.
 void odp_systemd_service_step(struct odp_systemd_service *s);
+
+// ---- systemd_action.c --------------------------------------------------------------------------
 
 // Does what can be done now of the present action, and begins the next that is waited for. Nothing
 // while a look is under way.
@@ -71,3 +95,29 @@ void odp_systemd_action_drop(struct odp_systemd_service *s);
 
 // The connection is new: what was under way begins again.
 void odp_systemd_action_restart(struct odp_systemd_service *s);
+
+// Ends the present action and answers all who wait for it.
+void odp_systemd_action_finish(struct odp_systemd_service *s, enum odp_proto_state state,
+                               const char *reason);
+
+// The callback of each call that an action makes.
+int odp_systemd_action_on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+// ---- systemd_made.c ----------------------------------------------------------------------------
+
+// Returns 0 or -ENOMEM.
+int odp_systemd_made_init(struct odp_systemd_service *s, char ret_unit[ODP_UNIT_NAME_MAX + 1]);
+
+// The start of its unit: asks for it, goes on where it runs already, or waits for its end.
+void odp_systemd_made_call(struct odp_systemd_service *s);
+
+// There is such a unit already. Returns false where it is no use to try again.
+bool odp_systemd_made_retry(struct odp_systemd_service *s);
+
+// Its unit is down after a stop, and looked at: it is released, and *ret_reason is set where there
+// is something to say.
+void odp_systemd_made_release(struct odp_systemd_service *s, const char **ret_reason);
+
+void odp_systemd_made_rename(struct odp_systemd_service *s);
+
+const struct odp_unit_made *odp_systemd_made_words(const struct odp_systemd_service *s);

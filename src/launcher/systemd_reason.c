@@ -178,16 +178,72 @@ static void tell_job(const struct odp_unit_id *id, const char *job_result, char 
     }
 }
 
+// ---- units that odp has made -------------------------------------------------------------------
+
+bool odp_unit_why_not_run(const struct odp_unit_made *made, const struct odp_unit_facts *f,
+                          char *ret, size_t size)
+{
+    int status = f->exec_main_code == CLD_EXITED ? f->exec_main_status : 0;
+
+    if (is(f->result, "resources") && made->environment_file)
+        odp_reason_format(ret, size, "environment_file %s: cannot be read: is it there?",
+                          made->environment_file);
+    else if (status == 200 && made->directory)
+        odp_reason_format(ret, size, "cannot enter directory %s: is it there?", made->directory);
+    else if (status == 203)
+        odp_reason_format(ret, size, "cannot run %s: it is not there, or is no program",
+                          made->program);
+    else if (status == 217 && made->user)
+        odp_reason_format(ret, size, "user %s: there is no such user", made->user);
+    else if (status == 216 && made->user)
+        odp_reason_format(ret, size, "user %s: cannot become it", made->user);
+    else
+        return false;
+    return true;
+}
+
+static void tell_made(const struct odp_unit_id *id, const struct odp_unit_facts *f, char *ret,
+                      size_t size)
+{
+    char what[WHAT_MAX];
+
+    if (is(f->result, "exit-code") && f->exec_main_code == CLD_EXITED)
+        snprintf(what, sizeof(what), "exited with status %d", f->exec_main_status);
+    else
+        describe_result(f, what, sizeof(what));
+    odp_reason_format(ret, size, "%s, see odp logs %s", what, id->made->service);
+}
+
+// Statuses of before the command ran are systemd's; of what runs, its own.
+static bool tell_made_not_started(const struct odp_unit_id *id, const struct odp_unit_facts *f,
+                                  const char *job_result, char *ret, size_t size)
+{
+    bool has_run = is(job_result, "done");
+
+    if (f->state == ODP_UNIT_FAILED && (has_run || !odp_unit_why_not_run(id->made, f, ret, size)))
+        tell_made(id, f, ret, size);
+    else if (f->state != ODP_UNIT_FAILED && has_run)
+        odp_reason_format(ret, size,
+                          "has ended at once, see odp logs %s: a command has to stay in "
+                          "the foreground",
+                          id->made->service);
+    return f->state == ODP_UNIT_FAILED || has_run;
+}
+
+// ---- outside -----------------------------------------------------------------------------------
+
 void odp_unit_why_down(const struct odp_unit_id *id, const struct odp_unit_facts *f, char *ret,
                        size_t size)
 {
     if (f->is_looping)
         tell_loop(id, f, ret, size);
+    else if (f->state == ODP_UNIT_FAILED && id->made)
+        tell_made(id, f, ret, size);
     else if (f->state == ODP_UNIT_FAILED && is_at_start_limit(f, NULL))
         tell_start_limit(id, f, ret, size);
     else if (f->state == ODP_UNIT_FAILED)
         tell_failure(id, f, ret, size);
-    else if (!odp_unit_is_loaded(f))
+    else if (!odp_unit_is_loaded(f) && !f->is_made)
         tell_not_loaded(id, f->load_state, ret, size);
     else if (f->stop_when_unneeded)
         tell_unneeded(id, ret, size);
@@ -198,6 +254,8 @@ void odp_unit_why_down(const struct odp_unit_id *id, const struct odp_unit_facts
 void odp_unit_why_not_started(const struct odp_unit_id *id, const struct odp_unit_facts *f,
                               const char *job_result, char *ret, size_t size)
 {
+    if (id->made && tell_made_not_started(id, f, job_result, ret, size))
+        return;
     if (f->is_looping)
         tell_loop(id, f, ret, size);
     else if (!is(job_result, "done") && !is(job_result, "failed"))

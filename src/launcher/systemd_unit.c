@@ -139,6 +139,25 @@ void odp_systemd_unit_unwatch(struct odp_systemd_unit *u)
     u->is_looking = u->is_looked_at = false;
 }
 
+int odp_systemd_unit_replace(struct odp_systemd_unit *u, const char *name)
+{
+    struct odp_systemd_bus *bus = u->bus;
+    struct odp_systemd_unit next;
+
+    if (odp_systemd_unit_init(&next, name) < 0) {
+        odp_systemd_unit_deinit(&next);
+        return -ENOMEM;
+    }
+    next.on_changed = u->on_changed;
+    next.userdata = u->userdata;
+    next.facts.is_made = u->facts.is_made;
+    odp_systemd_unit_deinit(u);
+    *u = next;
+    if (bus)
+        odp_systemd_unit_watch(u, bus);
+    return 0;
+}
+
 // ---- looking -----------------------------------------------------------------------------------
 
 // True where the name is an alias: its signals bear another one.

@@ -20,6 +20,7 @@ struct odp_backend_host {
     uv_loop_t *loop;
     const char *directory;                         // for files of the backends: RUNTIME/launcher
     struct odp_systemd_bus *system_bus, *user_bus; // systemd_bus.c's; NULL while nobody uses them
+    bool uses_units; // commands run in units that are made for them, not as children
 
     // Takes every report. Called from within a request or from the loop; must not call a backend.
     void (*on_report)(struct odp_backend_host *host, const struct odp_proto_message *report);
@@ -81,3 +82,7 @@ int odp_backend_exec_new(struct odp_backend_host *host, const struct odp_config_
                          struct odp_backend **ret);
 int odp_backend_systemd_new(struct odp_backend_host *host,
                             const struct odp_config_service *settings, struct odp_backend **ret);
+
+// A command as a unit that is made for it.
+int odp_backend_made_new(struct odp_backend_host *host, const struct odp_config_service *settings,
+                         struct odp_backend **ret);

@@ -65,6 +65,16 @@ int odp_systemd_bus_call(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, co
                          const char *interface, const char *method,
                          sd_bus_message_handler_t callback, void *userdata, const char *types, ...);
 
+// The same in two steps, for what is not put in one line: a message for a method of the manager,
+// which is appended to, and sending it, which takes it over. A callback of NULL: no answer is
+// wanted. Return 0, -ENOMEM, or -ENOTCONN where on_lost follows.
+int odp_systemd_bus_new_call(struct odp_systemd_bus *bus, sd_bus_message **ret, const char *method);
+int odp_systemd_bus_send(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, sd_bus_message *m,
+                         sd_bus_message_handler_t callback, void *userdata);
+
+// Calls a method of the manager that takes a unit's name, and does not wait for the answer.
+void odp_systemd_bus_tell(struct odp_systemd_bus *bus, const char *method, const char *unit);
+
 // Matches signals of the service manager; `rest` is the rule without its type and sender. Likewise.
 int odp_systemd_bus_match(struct odp_systemd_bus *bus, sd_bus_slot **ret_slot, const char *rest,
                           sd_bus_message_handler_t callback, void *userdata);

@@ -37,6 +37,7 @@ struct odp_unit_facts {
     bool is_looping;           // it ends and is restarted by Restart= again and again
     bool has_left_inactive;    // since the start that we asked for
     uint64_t start_asked_usec; // CLOCK_MONOTONIC; 0: never
+    bool is_made;              // odp makes it when it is to run: there is no file
 };
 
 // Of several units the last in this order is what counts.
@@ -64,9 +65,16 @@ bool odp_unit_is_loaded(const struct odp_unit_facts *f);
 // What a unit says by itself.
 enum odp_unit_verdict odp_unit_judge(const struct odp_unit_facts *f);
 
+// The settings that a unit was made by, for what may be wrong with them. NULL where they are.
+struct odp_unit_made {
+    const char *service;
+    const char *program, *directory, *user, *environment_file;
+};
+
 struct odp_unit_id {
     const char *name;
-    bool is_user; // of the user's service manager: systemctl needs --user
+    bool is_user;                     // of the user's service manager: systemctl needs --user
+    const struct odp_unit_made *made; // borrowed; NULL for a unit that has a file
 };
 
 // Each writes one line that names the unit and says what to do.
@@ -74,6 +82,11 @@ struct odp_unit_id {
 // Why a unit that was to be started does not run, once its start job has ended with `job_result`.
 void odp_unit_why_not_started(const struct odp_unit_id *id, const struct odp_unit_facts *f,
                               const char *job_result, char *ret, size_t size);
+
+// Which of the settings has kept the command from running, once its unit has failed. Returns false
+// where none is known to.
+bool odp_unit_why_not_run(const struct odp_unit_made *made, const struct odp_unit_facts *f,
+                          char *ret, size_t size);
 
 // Why a unit is as it is, which was not asked for: failed, cannot be loaded, or ended.
 void odp_unit_why_down(const struct odp_unit_id *id, const struct odp_unit_facts *f, char *ret,

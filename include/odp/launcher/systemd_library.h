@@ -11,19 +11,26 @@
 #define ODP_SD_BUS_FUNCTIONS(X)                                                                    \
     X(add_filter)                                                                                  \
     X(add_match_async)                                                                             \
+    X(call_async)                                                                                  \
     X(call_method_asyncv)                                                                          \
     X(close_unref)                                                                                 \
     X(get_events)                                                                                  \
     X(get_fd)                                                                                      \
     X(get_timeout)                                                                                 \
     X(is_open)                                                                                     \
+    X(message_append)                                                                              \
+    X(message_append_array)                                                                        \
+    X(message_close_container)                                                                     \
     X(message_enter_container)                                                                     \
     X(message_exit_container)                                                                      \
     X(message_get_error)                                                                           \
     X(message_is_signal)                                                                           \
+    X(message_new_method_call)                                                                     \
+    X(message_open_container)                                                                      \
     X(message_read)                                                                                \
     X(message_rewind)                                                                              \
     X(message_skip)                                                                                \
+    X(message_unref)                                                                               \
     X(open_system)                                                                                 \
     X(open_user)                                                                                   \
     X(path_encode)                                                                                 \

@@ -30,6 +30,10 @@ struct odp_systemd_unit {
 int odp_systemd_unit_init(struct odp_systemd_unit *u, const char *name);
 void odp_systemd_unit_deinit(struct odp_systemd_unit *u);
 
+// It is another unit from now on, of which nothing is known; watched if the one before was. Returns
+// 0 or -ENOMEM, where it is as it was.
+int odp_systemd_unit_replace(struct odp_systemd_unit *u, const char *name);
+
 // Begins and ends watching; a watched unit is to be unwatched when the bus is lost.
 void odp_systemd_unit_watch(struct odp_systemd_unit *u, struct odp_systemd_bus *bus);
 void odp_systemd_unit_unwatch(struct odp_systemd_unit *u);
