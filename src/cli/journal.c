@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "odp/core/command.h"
 #include "odp/core/config.h"
 #include "odp/core/paths.h"
 
@@ -75,12 +76,19 @@ static struct odp_config_service *read_settings(const struct odp_journal_query *
 static void add_units(struct words *w, const struct odp_journal_query *q)
 {
     struct odp_config_service *s = read_settings(q);
+    char unit[ODP_COMMAND_UNIT_MAX + 1];
 
     if (!s)
         return;
     bool user = s->scope == ODP_SCOPE_DEFAULT ? q->user : s->scope == ODP_SCOPE_USER;
     for (size_t i = 0; i < s->n_units; i++)
         add_unit(w, s->units[i].text, user);
+    if (s->backend == ODP_BACKEND_PROCESS)
+        add_unit(w, odp_command_unit(q->name, ODP_ROLE_SERVICE, 1, unit), user);
+    if (s->backend == ODP_BACKEND_EXEC) {
+        add_unit(w, odp_command_unit(q->name, ODP_ROLE_START, 1, unit), user);
+        add_unit(w, odp_command_unit(q->name, ODP_ROLE_STOP, 1, unit), user);
+    }
     odp_config_service_free(s);
 }
 

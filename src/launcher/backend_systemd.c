@@ -342,7 +342,7 @@ int odp_backend_made_new(struct odp_backend_host *host, const struct odp_config_
                          struct odp_backend **ret)
 {
     struct odp_systemd_service *s = service_new(host, settings, &made_vtable);
-    char unit[ODP_UNIT_NAME_MAX + 1];
+    char unit[ODP_COMMAND_UNIT_MAX + 1];
     int r;
 
     if (!s)

@@ -15,24 +15,6 @@
 
 #define SUFFIX ".label"
 
-void odp_label_unit(const char *label, enum odp_role role, unsigned number,
-                    char ret[ODP_UNIT_NAME_MAX + 1])
-{
-    const char *kind = "exec", *word = "";
-    char count[16] = "";
-
-    switch (role) {
-    case ODP_ROLE_SERVICE: kind = "run"; break;
-    case ODP_ROLE_PROBE: kind = "probe"; break;
-    case ODP_ROLE_START: word = "-start"; break;
-    case ODP_ROLE_STOP: word = "-stop"; break;
-    case ODP_ROLE_STATUS: word = "-status"; break;
-    }
-    if (number > 1)
-        snprintf(count, sizeof(count), ":%u", number);
-    snprintf(ret, ODP_UNIT_NAME_MAX + 1, "odp-%s-%s%s%s.service", kind, label, word, count);
-}
-
 static void path_of(const char *directory, const char *name, char path[ODP_PATH_MAX])
 {
     snprintf(path, ODP_PATH_MAX, "%s/%s" SUFFIX, directory, name);

@@ -106,7 +106,7 @@ int odp_systemd_action_on_called(sd_bus_message *m, void *userdata, sd_bus_error
 // ---- systemd_made.c ----------------------------------------------------------------------------
 
 // Returns 0 or -ENOMEM.
-int odp_systemd_made_init(struct odp_systemd_service *s, char ret_unit[ODP_UNIT_NAME_MAX + 1]);
+int odp_systemd_made_init(struct odp_systemd_service *s, char ret_unit[ODP_COMMAND_UNIT_MAX + 1]);
 
 // The start of its unit: asks for it, goes on where it runs already, or waits for its end.
 void odp_systemd_made_call(struct odp_systemd_service *s);

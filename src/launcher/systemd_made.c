@@ -18,13 +18,13 @@
 #define KILL_USEC     (3 * ODP_USEC_PER_SEC)
 #define N_REFUSED_MAX 5
 
-int odp_systemd_made_init(struct odp_systemd_service *s, char ret_unit[ODP_UNIT_NAME_MAX + 1])
+int odp_systemd_made_init(struct odp_systemd_service *s, char ret_unit[ODP_COMMAND_UNIT_MAX + 1])
 {
     s->made = calloc(1, sizeof(*s->made));
     if (!s->made)
         return -ENOMEM;
     odp_label_read(s->base.host->directory, s->base.settings->name, s->made->label);
-    odp_label_unit(s->made->label, ODP_ROLE_SERVICE, 1, ret_unit);
+    odp_command_unit(s->made->label, ODP_ROLE_SERVICE, 1, ret_unit);
     s->stop_limit_usec = odp_usec_add(s->stop_timeout_usec, KILL_USEC);
     return 0;
 }
@@ -46,13 +46,13 @@ const struct odp_unit_made *odp_systemd_made_words(const struct odp_systemd_serv
 static void label_anew(struct odp_systemd_service *s)
 {
     const char *directory = s->base.host->directory, *name = s->base.settings->name;
-    char unit[ODP_UNIT_NAME_MAX + 1];
+    char unit[ODP_COMMAND_UNIT_MAX + 1];
 
     if (strcmp(s->made->label, name) == 0)
         return;
     odp_label_forget(directory, name);
     odp_label_read(directory, name, s->made->label);
-    odp_label_unit(s->made->label, ODP_ROLE_SERVICE, 1, unit);
+    odp_command_unit(s->made->label, ODP_ROLE_SERVICE, 1, unit);
     if (odp_systemd_unit_replace(&s->units[0], unit) < 0)
         odp_label_keep(directory, name, s->made->label);
 }

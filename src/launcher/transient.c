@@ -69,39 +69,34 @@ static void close_property(struct writer *w)
     close_container(w);
 }
 
-static void put_texts(struct writer *w, char *const *texts)
+// systemd puts variables into arguments, and `$$` stands for what is none.
+static void put_argument(struct writer *w, const char *argument)
 {
-    PUT(w, message_open_container, 'a', "s");
-    for (; *texts; texts++)
-        PUT(w, message_append, "s", *texts);
-    close_container(w);
-}
+    struct odp_buf text = {0};
 
-// A program without a slash is looked for by systemd; one with a slash is seen from the directory
-// that it runs in.
-static void put_program(struct writer *w, const struct odp_transient *t)
-{
-    const char *program = t->argv[0];
-    struct odp_buf path = {0};
-
-    if (program[0] != '/' && strchr(program, '/'))
-        odp_buf_printf(&path, "%s/", t->settings->directory ? t->settings->directory : "");
-    odp_buf_printf(&path, "%s", program);
-    if (path.failed && w->r >= 0)
+    for (const char *end; (end = strchr(argument, '$')); argument = end + 1) {
+        odp_buf_add(&text, argument, (size_t)(end - argument));
+        odp_buf_add(&text, "$$", 2);
+    }
+    odp_buf_add(&text, argument, strlen(argument) + 1);
+    if (text.failed && w->r >= 0)
         w->r = -ENOMEM;
-    PUT(w, message_append, "s", path.s);
-    odp_buf_deinit(&path);
+    PUT(w, message_append, "s", text.s);
+    odp_buf_deinit(&text);
 }
 
-// The arguments are the command's, word for word: systemd puts no variables into them.
+// ExecStartEx= could do without variables, but systemd 252 cannot read again what it writes of it.
 static void put_command(struct writer *w, const struct odp_transient *t)
 {
-    open_property(w, "ExecStartEx", "a(sasas)");
-    PUT(w, message_open_container, 'a', "(sasas)");
-    PUT(w, message_open_container, 'r', "sasas");
-    put_program(w, t);
-    put_texts(w, t->argv);
-    PUT(w, message_append, "as", 1, "no-env-expand");
+    open_property(w, "ExecStart", "a(sasb)");
+    PUT(w, message_open_container, 'a', "(sasb)");
+    PUT(w, message_open_container, 'r', "sasb");
+    PUT(w, message_append, "s", t->argv[0]); // systemd looks for one without a slash
+    PUT(w, message_open_container, 'a', "s");
+    for (char *const *argument = t->argv; *argument; argument++)
+        put_argument(w, *argument);
+    close_container(w);
+    PUT(w, message_append, "b", 0);
     close_container(w);
     close_container(w);
     close_property(w);
@@ -118,7 +113,10 @@ static void put_environment(struct writer *w, const struct odp_transient *t)
         put_text(w, "WorkingDirectory", s->directory);
     if (s->environment) {
         open_property(w, "Environment", "as");
-        put_texts(w, s->environment);
+        PUT(w, message_open_container, 'a', "s");
+        for (char *const *variable = s->environment; *variable; variable++)
+            PUT(w, message_append, "s", *variable);
+        close_container(w);
         close_property(w);
     }
     if (s->environment_file)

@@ -97,6 +97,17 @@ static void test_units(void **state)
     q.user = true;
     expect(&q, "journalctl --output=short-iso --quiet --user ODP_SERVICE=wiki"
                " + _SYSTEMD_USER_UNIT=wiki.service + USER_UNIT=wiki.service");
+    write_file("command = /usr/bin/wiki"); // what odp makes for it
+    expect(&q, "journalctl --output=short-iso --quiet --user ODP_SERVICE=wiki"
+               " + _SYSTEMD_USER_UNIT=odp-run-wiki.service + USER_UNIT=odp-run-wiki.service");
+    q.user = false;
+    write_file("start = virsh start wiki\nstop = virsh stop wiki");
+    expect(&q, "journalctl --output=short-iso --quiet ODP_SERVICE=wiki"
+               " + _SYSTEMD_UNIT=odp-exec-wiki-start.service"
+               " + UNIT=odp-exec-wiki-start.service _PID=1"
+               " + _SYSTEMD_UNIT=odp-exec-wiki-stop.service"
+               " + UNIT=odp-exec-wiki-stop.service _PID=1");
+    q.user = true;
     write_file("unit = "); // a faulty file names none
     expect(&q, "journalctl --output=short-iso --quiet --user ODP_SERVICE=wiki");
 }

@@ -282,6 +282,77 @@ static void test_refused(void **state)
     }
 }
 
+// ---- units that odp makes ----------------------------------------------------------------------
+
+static const struct odp_unit_made words = {.service = "wiki",
+                                           .program = "/usr/bin/wiki",
+                                           .directory = "/srv/wiki",
+                                           .user = "nemo",
+                                           .environment_file = "/etc/odp/wiki.env"};
+static const struct odp_unit_id made = {.name = "odp-run-wiki.service", .made = &words};
+
+static void test_made_judge(void **state)
+{
+    struct odp_unit_facts f = facts(ODP_UNIT_INACTIVE);
+
+    (void)state;
+    strcpy(f.load_state, "not-found");
+    assert_int_equal(odp_unit_judge(&f), ODP_UNITS_FAILED);
+    f.is_made = true;
+    assert_int_equal(odp_unit_judge(&f), ODP_UNITS_INACTIVE);
+}
+
+static void expect_not_run(const struct odp_unit_facts *f, const char *wanted)
+{
+    char got[ODP_REASON_MAX + 1];
+
+    odp_unit_why_not_started(&made, f, "failed", got, sizeof(got));
+    assert_string_equal(got, wanted);
+}
+
+static void test_made_not_run(void **state)
+{
+    struct odp_unit_facts f = failed("exit-code", CLD_EXITED, 203);
+    char got[ODP_REASON_MAX + 1];
+
+    (void)state;
+    expect_not_run(&f, "cannot run /usr/bin/wiki: it is not there, or is no program");
+    // What has run has had the status from the program itself.
+    odp_unit_why_down(&made, &f, got, sizeof(got));
+    assert_string_equal(got, "exited with status 203, see odp logs wiki");
+    odp_unit_why_not_started(&made, &f, "done", got, sizeof(got));
+    assert_string_equal(got, "exited with status 203, see odp logs wiki");
+    f = failed("exit-code", CLD_EXITED, 200);
+    expect_not_run(&f, "cannot enter directory /srv/wiki: is it there?");
+    f = failed("exit-code", CLD_EXITED, 217);
+    expect_not_run(&f, "user nemo: there is no such user");
+    f = failed("exit-code", CLD_EXITED, 216);
+    expect_not_run(&f, "user nemo: cannot become it");
+    f = failed("exit-code", CLD_EXITED, 226);
+    expect_not_run(&f, "exited with status 226, see odp logs wiki");
+    f = failed("resources", 0, 0);
+    expect_not_run(&f, "environment_file /etc/odp/wiki.env: cannot be read: is it there?");
+    f = failed("signal", CLD_KILLED, SIGKILL);
+    expect_not_run(&f, "signal SIGKILL, see odp logs wiki");
+}
+
+static void test_made_ended(void **state)
+{
+    struct odp_unit_facts f = facts(ODP_UNIT_INACTIVE);
+    char got[ODP_REASON_MAX + 1];
+
+    (void)state;
+    f.is_made = true;
+    strcpy(f.load_state, "not-found");
+    odp_unit_why_down(&made, &f, got, sizeof(got));
+    assert_string_equal(got, "odp-run-wiki.service: has ended, or somebody has stopped it");
+    odp_unit_why_not_started(&made, &f, "done", got, sizeof(got));
+    assert_string_equal(got, "has ended at once, see odp logs wiki: a command has to stay in the "
+                             "foreground");
+    odp_unit_why_not_started(&made, &f, "canceled", got, sizeof(got));
+    assert_non_null(strstr(got, "canceled: its start was called off"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -290,7 +361,8 @@ int main(void)
         cmocka_unit_test(test_results),        cmocka_unit_test(test_start_limit),
         cmocka_unit_test(test_done_and_gone),  cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_loop),           cmocka_unit_test(test_down_by_hand),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_made_judge),
+        cmocka_unit_test(test_made_not_run),   cmocka_unit_test(test_made_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

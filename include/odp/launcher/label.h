@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What the units are called that odp makes to run its commands in. A service's units bear its
-// label: its name, unless units of a renamed one still bear that. Every letter that a service's
-// name may have is sound in a unit's name, so nothing is escaped; and each name ends in a word of
-// its own kind, so that no two services share one (`a-start` and `a` do not). The number behind a
-// colon, which no service's name has, tells a second unit of a kind from the first.
-//
-//     odp-run-LABEL.service            what runs as the service itself
-//     odp-exec-LABEL-start.service     also -stop and -status
-//     odp-probe-LABEL.service
+// What stands for a service's name in the names of its units (core/command.h), when it has been
+// renamed while they ran: small files that keep two services apart.
 
 #pragma once
 
-#include "odp/core/config.h"
-#include "odp/launcher/record.h"
-
-#define ODP_LABEL_MAX     (ODP_NAME_MAX + 2) // NAME:2
-#define ODP_UNIT_NAME_MAX 127
-#define ODP_UNITS_MAX     9 // of one kind and label
-
-// `number` counts from 1.
-void odp_label_unit(const char *label, enum odp_role role, unsigned number,
-                    char ret[ODP_UNIT_NAME_MAX + 1]);
+#include "odp/core/command.h"
 
 // The label of the units that run now, or would be made next. RUNTIME/launcher/NAME.label has it
 // where it is not the name itself.

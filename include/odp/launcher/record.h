@@ -9,16 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "odp/core/command.h"
 #include "odp/launcher/procfs.h"
-
-// What a recorded process is there for. The letters stand in the record.
-enum odp_role {
-    ODP_ROLE_SERVICE = 's', // is the service itself
-    ODP_ROLE_START = 'u',   // starts it
-    ODP_ROLE_STOP = 'd',    // stops it
-    ODP_ROLE_STATUS = 'q',  // asks whether it runs
-    ODP_ROLE_PROBE = 'p',   // asks whether it answers
-};
 
 struct odp_record {
     pid_t pid;
