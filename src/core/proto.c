@@ -57,6 +57,8 @@ static bool is_probe_id(uint32_t id)
 // Both strings are terminated.
 static bool message_is_sound(const struct odp_proto_message *m)
 {
+    if (m->op == ODP_PROTO_LEAVE)
+        return m->state == ODP_PROTO_NO_STATE && m->id == 0 && !m->name[0] && !m->reason[0];
     if (!odp_name_is_valid(m->name) || !is_one_line(m->reason, strlen(m->reason)))
         return false;
     switch (m->op) {
@@ -73,6 +75,7 @@ static bool message_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_RENAME:
         return m->state == ODP_PROTO_NO_STATE && m->id != 0 && !is_probe_id(m->id) &&
                odp_name_is_valid(m->reason);
+    case ODP_PROTO_LEAVE: break; // seen above
     case ODP_PROTO_REPORT:
         if (m->state == ODP_PROTO_ANSWERS || m->state == ODP_PROTO_SILENT)
             return is_probe_id(m->id);
@@ -144,6 +147,7 @@ const char *odp_proto_op_to_string(enum odp_proto_op op)
     case ODP_PROTO_LOAD: return "load";
     case ODP_PROTO_RENAME: return "rename";
     case ODP_PROTO_FORGET: return "forget";
+    case ODP_PROTO_LEAVE: return "leave";
     }
     return "unknown";
 }

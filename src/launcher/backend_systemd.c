@@ -248,6 +248,7 @@ static void systemd_free(struct odp_backend *base)
 
 static const struct odp_backend_vtable systemd_vtable = {
     .type = ODP_BACKEND_SYSTEMD,
+    .is_watched = true,
     .look = systemd_look,
     .start = systemd_start,
     .stop = systemd_stop,

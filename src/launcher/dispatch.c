@@ -201,7 +201,8 @@ static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
     case ODP_PROTO_FREEZE: call(d, b, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, b, request, vtable->thaw); break;
     case ODP_PROTO_LOAD: answer(d, request, ODP_PROTO_DONE, "%s", ""); break;
-    case ODP_PROTO_REPORT: // these three never come here
+    case ODP_PROTO_REPORT: // these never come here
+    case ODP_PROTO_LEAVE:
     case ODP_PROTO_RENAME:
     case ODP_PROTO_FORGET: break;
     }
@@ -224,8 +225,8 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
     struct odp_dispatch_service *service;
 
     drop_forgotten(d);
-    if (request->op == ODP_PROTO_REPORT) {
-        odp_log(ODP_LOG_WARNING, request->name, "odpd sends a report: dropped");
+    if (request->op == ODP_PROTO_REPORT || request->op == ODP_PROTO_LEAVE) {
+        odp_log(ODP_LOG_WARNING, NULL, "odpd sends what only a launcher says: dropped");
     } else if (request->op == ODP_PROTO_RENAME) {
         odp_dispatch_take_rename(d, request);
     } else if (request->op == ODP_PROTO_FORGET) {
@@ -238,6 +239,19 @@ void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message
         else if (service)
             carry_out(d, service, request);
     }
+}
+
+bool odp_dispatch_is_needed(const struct odp_dispatch *d)
+{
+    if (!odp_list_empty(&d->probes.running))
+        return true;
+    for (size_t i = 0; i < d->n_services; i++) {
+        const struct odp_dispatch_service *s = &d->services[i];
+        if ((s->backend->vtable->is_watched && s->settings->enabled) ||
+            !odp_dispatch_service_is_idle(s))
+            return true;
+    }
+    return d->n_renames > 0;
 }
 
 int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, const char *config)

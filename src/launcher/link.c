@@ -141,6 +141,22 @@ static void on_link_event(uv_poll_t *poll_handle, int status, int events)
         watch(link);
 }
 
+bool odp_link_is_idle(const struct odp_link *link)
+{
+    struct pollfd pfd = {.fd = link->fd, .events = POLLIN | POLLRDHUP};
+
+    return !link->is_closed && odp_list_empty(&link->unsent) && poll(&pfd, 1, 0) == 0;
+}
+
+bool odp_link_refuse(const struct odp_link *link)
+{
+    uint8_t byte;
+
+    // With the receiving side shut, recv(2) says 0 where nothing is left.
+    return shutdown(link->fd, SHUT_RD) == 0 &&
+           recv(link->fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
 int odp_link_init(struct odp_link *link, uv_loop_t *loop, int fd)
 {
     socklen_t size = sizeof(int);

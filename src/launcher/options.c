@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The command line of odp-launcher. odpd writes it, people read it in `ps`.
+// The command line of odp-launcher. odpd or a unit writes it, people read it in `ps`.
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,13 +19,15 @@
 enum { EXIT_USAGE = 2 };
 
 static const char help[] =
-    "Usage: odp-launcher --config DIR --runtime DIR --link FD [--log-level LEVEL]\n"
+    "Usage: odp-launcher --config DIR --runtime DIR [--link FD] [--log-level LEVEL]\n"
     "\n"
-    "Starts and stops services for odpd, which runs it. Not meant to be run by hand.\n"
+    "Starts and stops services for odpd. Run by odpd, or by the service manager when odpd\n"
+    "connects to the socket of odp-launcher.socket. Not meant to be run by hand.\n"
     "\n"
     "  --config DIR       where the files are, as odpd has it\n"
     "  --runtime DIR      where to keep records of what runs\n"
-    "  --link FD          the open socket to odpd (Unix, SOCK_SEQPACKET)\n"
+    "  --link FD          the open socket to odpd (Unix, SOCK_SEQPACKET); without it odpd is met\n"
+    "                     at the listening socket that the service manager passes\n"
     "  --log-level LEVEL  err, warning, notice, info (default) or debug\n"
     "  --help             this text\n"
     "  --version          the version\n";
@@ -97,7 +99,11 @@ bool odp_launcher_options_parse(int argc, char **argv, struct odp_launcher_optio
     }
     if (optind < argc)
         return refuse("takes no arguments", ret_exit_code);
-    if (!ret->config || !ret->runtime || ret->link_fd < 0)
-        return refuse("--config, --runtime and --link are needed; odpd gives them", ret_exit_code);
+    if (!ret->config || !ret->runtime)
+        return refuse("--config and --runtime are needed; odpd gives them", ret_exit_code);
+    if (ret->link_fd < 0 && !getenv("LISTEN_FDS"))
+        return refuse("neither --link nor a socket of the service manager: start "
+                      "odp-launcher.socket, which starts this program",
+                      ret_exit_code);
     return true;
 }

@@ -5,6 +5,8 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "odp/proxy/odpd.h"
@@ -12,7 +14,8 @@
 enum { EXIT_USAGE = 2 };
 
 static const char help[] =
-    "Usage: odpd [--config DIR] [--runtime DIR] [--state DIR] [--log-level LEVEL]\n"
+    "Usage: odpd [--config DIR] [--runtime DIR] [--state DIR] [--launcher SOCKET]\n"
+    "            [--log-level LEVEL]\n"
     "\n"
     "Listens for each service of DIR/services/*.ini, starts it on the first connection,\n"
     "relays, and stops it when it has been quiet for its window.\n"
@@ -20,6 +23,7 @@ static const char help[] =
     "  --config DIR       default /etc/odp, for a user ~/.config/odp\n"
     "  --runtime DIR      default /run/odp, for a user $XDG_RUNTIME_DIR/odp\n"
     "  --state DIR        default /var/lib/odp, for a user ~/.local/state/odp\n"
+    "  --launcher SOCKET  where odp-launcher is met; without it odpd starts one itself\n"
     "  --log-level LEVEL  err, warning, notice, info (default) or debug\n"
     "  --help             this text\n"
     "  --version          the version\n";
@@ -37,12 +41,21 @@ static int take_path(char *ret, const char *value)
     return n == 0 || n >= ODP_PATH_MAX ? refuse("empty or over-long path", value) : -1;
 }
 
+static int take_launcher(char *ret, const char *value)
+{
+    if (value[0] != '/' || strlen(value) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return refuse("--launcher takes the absolute path of a socket, of 107 bytes at most",
+                      value);
+    return take_path(ret, value);
+}
+
 static int take(struct odp_odpd_options *o, int option, const char *value)
 {
     switch (option) {
     case 'c': return take_path(o->paths.config, value);
     case 'r': return take_path(o->paths.runtime, value);
     case 's': return take_path(o->paths.state, value);
+    case 'l': return take_launcher(o->paths.launcher, value);
     case 'L':
         return odp_log_level_from_string(value, &o->log_level) ? -1
                                                                : refuse("no such log level", value);
@@ -70,13 +83,10 @@ static int complete(struct odp_odpd_options *o)
 int odp_odpd_options_parse(int argc, char **argv, struct odp_odpd_options *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"runtime", required_argument, NULL, 'r'},
-        {"state", required_argument, NULL, 's'},
-        {"log-level", required_argument, NULL, 'L'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},    {"runtime", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},     {"launcher", required_argument, NULL, 'l'},
+        {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},         {NULL, 0, NULL, 0},
     };
     int option;
 

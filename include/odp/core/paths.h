@@ -25,6 +25,7 @@ struct odp_paths {
     char config[ODP_PATH_MAX];
     char runtime[ODP_PATH_MAX];
     char state[ODP_PATH_MAX];
+    char launcher[ODP_PATH_MAX]; // the socket where the launcher is met; "": it is forked
 };
 
 // Fills what the command line left empty in *paths. Returns 0, or -EINVAL and one line in `why`

@@ -36,6 +36,10 @@ enum odp_proto_op {
     ODP_PROTO_LOAD, // odpd goes by the settings of this digest now; answered STALE if they are gone
     ODP_PROTO_RENAME,
     ODP_PROTO_FORGET, // no file gives this service any more; what runs is left to its own end
+
+    // Launcher to odpd, without a name: it has nothing to observe and ends. What it is sent from
+    // here on fails at once (it has shut its receiving side), and nothing was lost.
+    ODP_PROTO_LEAVE,
 };
 
 #define ODP_PROTO_PROBE_ID UINT32_C(0x80000000) // set in the ids of probes, and of nothing else

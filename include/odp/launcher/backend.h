@@ -30,6 +30,7 @@ struct odp_backend_host {
 // may come while others are unanswered. freeze and thaw are NULL where they are not possible.
 struct odp_backend_vtable {
     enum odp_backend_type type;
+    bool is_watched; // others start and stop it as well: while it is enabled, somebody has to look
     void (*look)(struct odp_backend *b, uint32_t id);
     void (*start)(struct odp_backend *b, uint32_t id);
     void (*stop)(struct odp_backend *b, uint32_t id);

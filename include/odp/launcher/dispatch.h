@@ -36,5 +36,8 @@ int odp_dispatch_init(struct odp_dispatch *d, struct odp_backend_host *host, con
 // Answers a request, now or later, through the host.
 void odp_dispatch_request(struct odp_dispatch *d, const struct odp_proto_message *request);
 
+// False where nothing is under way, and nothing happens that odpd would have to be told of.
+bool odp_dispatch_is_needed(const struct odp_dispatch *d);
+
 // Leaves running what runs.
 void odp_dispatch_deinit(struct odp_dispatch *d);

@@ -11,7 +11,7 @@
 struct odp_launcher_options {
     const char *config;
     const char *runtime;
-    int link_fd;
+    int link_fd; // -1: odpd comes by the socket that the service manager passes
     enum odp_log_level log_level;
 };
 
@@ -20,5 +20,6 @@ struct odp_launcher_options {
 bool odp_launcher_options_parse(int argc, char **argv, struct odp_launcher_options *ret,
                                 int *ret_exit_code);
 
-// Returns the exit code: 0 once odpd has closed the link, 1 where it cannot work.
+// Returns the exit code: 0 once odpd has closed the link, or for want of anything to do; 1 where it
+// cannot work.
 int odp_launcher_run(const struct odp_launcher_options *options);

@@ -32,5 +32,12 @@ int odp_link_init(struct odp_link *link, uv_loop_t *loop, int fd);
 // Sends or queues; m is copied. A full queue drops the message with a line in the log.
 void odp_link_send(struct odp_link *link, const struct odp_proto_message *m);
 
+// Nothing is queued, and nothing has come that was not read.
+bool odp_link_is_idle(const struct odp_link *link);
+
+// From now on odpd's sends fail. False: something came before that; nothing is lost if odpd sees
+// the link end without a word.
+bool odp_link_refuse(const struct odp_link *link);
+
 // Closes; unsent records are dropped. *link must stay until the loop has run its handles out.
 void odp_link_close(struct odp_link *link);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The way to odp-launcher: forks it over a socketpair, sends requests, hands reports to the
-// manager, starts it anew when it dies.
+// The way to odp-launcher: forks it over a socketpair, or connects to the socket by which the
+// service manager starts it; sends requests, hands reports to the manager, has a new one when it
+// dies. One that left because it had nothing to observe is had again with the next request.
 
 #pragma once
 
