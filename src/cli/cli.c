@@ -65,13 +65,21 @@ const struct odp_verb odp_verbs[] = {
      "  --system  for the system's, also as a user\n"
      "  --force   replaces files of the same name that odp has not made\n",
      odp_cmd_generate, false},
+    {"doctor", "[--fix] [--json]", "find what is wrong with the machine and its units",
+     "Prints NAME: WHAT IS WRONG: THE COMMAND THAT MENDS IT for everything that it finds in the\n"
+     "files, units, ports and sockets; needs no odpd. As root it sees most. Status 1 says that\n"
+     "something was found.\n"
+     "  --fix   starts socket units of odp that have failed, and reloads the service manager\n"
+     "          where unit files have changed; nothing else is changed\n"
+     "  --json  the same, for programs\n",
+     odp_cmd_doctor, true},
     {"help", "[VERB]", "this text, or more on one verb", "Tells what a verb does.\n", odp_cmd_help,
      false},
     {0},
 };
 
 static const char *const unbuilt_verbs[] = {
-    "hold", "release", "enable", "disable", "doctor", "ledger", "import", NULL,
+    "hold", "release", "enable", "disable", "ledger", "import", NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)
@@ -170,6 +178,7 @@ static int paths_find(struct odp_cli *cli, bool asks)
     if (r < 0)
         memset(&paths, 0, sizeof(paths));
     cli->paths = paths;
+    cli->config_named = config_named;
     if (asks)
         socket_find(cli, named, config_named);
     return ODP_EXIT_DONE;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,15 +12,6 @@
 #include "odp/cli/text.h"
 
 #define WATCH_SEC 1
-
-// https://no-color.org: set and not empty means no colour.
-static bool wants_colour(void)
-{
-    const char *no_color = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
-}
 
 static int ask(struct odp_client *client, char **names, size_t n_names, struct odp_reply *ret)
 {
@@ -49,7 +39,7 @@ static int show(const struct odp_cli *cli, const struct odp_reply *reply, bool j
         odp_json_add(ret, reply->parameters);
         odp_buf_add(ret, "\n", 1);
     } else {
-        odp_table_status(services, wants_colour(), ret);
+        odp_table_status(services, odp_wants_colour(), ret);
     }
     return ODP_EXIT_DONE;
 }

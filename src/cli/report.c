@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "odp/cli/cli.h"
 #include "odp/cli/text.h"
@@ -42,6 +43,15 @@ int odp_print(struct odp_buf *b)
     }
     odp_buf_deinit(b);
     return code;
+}
+
+// https://no-color.org: set and not empty means no colour.
+bool odp_wants_colour(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
 static bool take_flag(const struct odp_flag *flags, const char *word)

@@ -21,6 +21,7 @@ enum odp_exit {
 // The options that stand before (or after) the verb.
 struct odp_cli {
     struct odp_paths paths; // "" where the command line says nothing
+    bool config_named;      // by the command line
     char socket[ODP_PATH_MAX + sizeof("/" ODP_CONTROL_SOCKET)]; // "" for verbs that ask nobody
 };
 
@@ -50,6 +51,9 @@ void odp_complain(const char *format, ...) __attribute__((format(printf, 1, 2)))
 // Writes to stdout; a failure is found and told at the end by odp_cli_main(). `b` is spent.
 int odp_print(struct odp_buf *b);
 
+// True where stdout is a terminal that may be coloured (https://no-color.org).
+bool odp_wants_colour(void);
+
 struct odp_flag {
     const char *name;
     bool *is_set; // false until it is given
@@ -75,6 +79,7 @@ int odp_cmd_start(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_stop(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_generate(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_reload(const struct odp_cli *cli, int argc, char **argv);
+int odp_cmd_doctor(const struct odp_cli *cli, int argc, char **argv);
 
 // Sends `method` for each name, all at once, then awaits the replies in the order of the names
 // and prints `NAME: STATE` for each.

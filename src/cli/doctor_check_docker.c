@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Checks on units whose process is but a client of docker or podman. Pure, on the command that the
+// unit runs: only what it says outright is a finding.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor_internal.h"
+
+#define WORD_MAX 256
+
+struct client {
+    char engine[16];
+    char name[128];     // of the container, "" where the engine makes one up
+    char restart[32];   // its restart policy, "" for none
+    char publish[1024]; // what is published, with blanks between
+    bool detached;
+};
+
+// The engine that the path of a program is, NULL for others.
+static const char *engine_of(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    const char *name = slash ? slash + 1 : program;
+
+    if (strcmp(name, "docker") == 0)
+        return "docker";
+    return strcmp(name, "podman") == 0 ? "podman" : NULL;
+}
+
+// The next word as a shell has it, near enough: without quotes, over continued lines.
+static bool next_word(const char **rest, char *word, size_t size)
+{
+    char *to = word;
+
+    do
+        if (!odp_words_next(rest, word, size))
+            return false;
+    while (strcmp(word, "\\") == 0);
+    for (const char *from = word; *from; from++)
+        if (*from != '\'' && *from != '"')
+            *to++ = *from;
+    *to = '\0';
+    return true;
+}
+
+// An option that takes no value.
+static bool is_switch(const char *word)
+{
+    static const char *const words[] = {"-d",
+                                        "--detach",
+                                        "--rm",
+                                        "--init",
+                                        "-i",
+                                        "-t",
+                                        "-it",
+                                        "-ti",
+                                        "--interactive",
+                                        "--tty",
+                                        "-P",
+                                        "--publish-all",
+                                        "-q",
+                                        "--quiet",
+                                        "--privileged",
+                                        "--read-only",
+                                        "--rmi",
+                                        "--replace",
+                                        "-dit",
+                                        "--sig-proxy",
+                                        "--no-hosts",
+                                        "--no-healthcheck",
+                                        "-td",
+                                        "--oom-kill-disable"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_option(const char *option, const char *name, const char *short_name)
+{
+    return strcmp(option, name) == 0 || (short_name && strcmp(option, short_name) == 0);
+}
+
+static void take_option(struct client *c, const char *option, const char *value)
+{
+    size_t n = strlen(c->publish);
+
+    if (is_option(option, "--publish", "-p"))
+        snprintf(c->publish + n, sizeof(c->publish) - n, "%s ", value);
+    else if (is_option(option, "--name", NULL))
+        snprintf(c->name, sizeof(c->name), "%s", value);
+    else if (is_option(option, "--restart", NULL))
+        snprintf(c->restart, sizeof(c->restart), "%s", value);
+    else if (is_option(option, "--detach", NULL) && strcmp(value, "true") == 0)
+        c->detached = true;
+}
+
+// The options of `run`; what follows the image is none of the engine's.
+static void read_options(struct client *c, const char *rest)
+{
+    char word[WORD_MAX], value[WORD_MAX];
+
+    while (next_word(&rest, word, sizeof(word)) && word[0] == '-') {
+        char *equals = strchr(word, '=');
+
+        c->detached |= is_option(word, "--detach", "-d");
+        if (equals) {
+            *equals = '\0';
+            take_option(c, word, equals + 1);
+        } else if (!is_switch(word) && next_word(&rest, value, sizeof(value))) {
+            take_option(c, word, value);
+        }
+    }
+}
+
+// Of a command line, or of a script that has one: the first `docker ... run`.
+static bool read_command(const char *rest, struct client *ret)
+{
+    char word[WORD_MAX];
+    const char *engine = NULL;
+
+    while (next_word(&rest, word, sizeof(word)) && strcmp(word, ";") != 0)
+        if (engine && strcmp(word, "run") == 0) {
+            *ret = (struct client){0};
+            snprintf(ret->engine, sizeof(ret->engine), "%s", engine);
+            read_options(ret, rest);
+            return true;
+        } else if (engine_of(word)) {
+            engine = engine_of(word);
+        } else if (engine && word[0] != '-' && strcmp(word, "container") != 0) {
+            engine = NULL; // another command of it
+        }
+    return false;
+}
+
+static const char *script_of(const struct odp_doctor *d, const char *unit)
+{
+    for (size_t i = 0; i < d->n_scripts; i++)
+        if (strcmp(d->scripts[i].unit, unit) == 0)
+            return d->scripts[i].text;
+    return NULL;
+}
+
+// "{ path=/usr/bin/docker ; argv[]=/usr/bin/docker run --name wiki ... ; ignore_errors=no ; ..."
+static bool read_client(const struct odp_doctor *d, const char *unit, const char *block,
+                        struct client *ret)
+{
+    const char *script = script_of(d, unit);
+    const char *command = strstr(odp_show_value(block, "ExecStart"), "argv[]=");
+
+    if (script)
+        return read_command(script, ret);
+    return command && read_command(command + strlen("argv[]="), ret);
+}
+
+// The host's port of [ADDRESS:]HOST:CONTAINER[/tcp], 0 where the engine chooses one.
+static unsigned host_port(const char *publish)
+{
+    const char *last = strrchr(publish, ':');
+    const char *p = last;
+
+    if (!last)
+        return 0;
+    while (p > publish && p[-1] != ':')
+        p--;
+    return (unsigned)strtoul(p, NULL, 10);
+}
+
+static void check_published(const struct odp_config_service *s, const char *unit,
+                            const struct client *c, struct odp_findings *f)
+{
+    const char *list = c->publish;
+    char word[WORD_MAX];
+
+    while (odp_words_next(&list, word, sizeof(word)))
+        for (size_t i = 0; i < s->n_listen; i++) {
+            unsigned port = s->listen[i].address.port;
+
+            if (s->listen[i].address.kind == ODP_ADDRESS_UNIX || port == 0 ||
+                host_port(word) != port || strstr(word, "/udp") ||
+                odp_address_equal(&s->listen[i].address, &s->target))
+                continue;
+            odp_finding_add(f, "port-published", s->name,
+                            "%s publishes port %u by %s itself, where odp listens: the container "
+                            "cannot start",
+                            unit, port, c->engine);
+            odp_finding_command(f, "systemctl edit --full %s (--publish 127.0.0.1:%u:%s)", unit,
+                                s->target.port, strrchr(word, ':') + 1);
+        }
+}
+
+// Without the key the memory that odp shows is the client's.
+static void check_named(const struct odp_config_service *s, const char *unit,
+                        const struct client *c, struct odp_findings *f)
+{
+    if (s->n_containers > 0)
+        return;
+    odp_finding_add(f, "no-container", s->name,
+                    "%s runs a container by %s, whose memory and load are not in the unit", unit,
+                    c->engine);
+    if (c->name[0])
+        odp_finding_command(f, "sed -i 's/^\\[backend\\]/&\\ncontainer = %s/' %s && odp reload",
+                            c->name, s->file);
+    else
+        odp_finding_command(f,
+                            "systemctl edit --full %s (with --name=%s), and add container = %s "
+                            "below [backend] in %s",
+                            unit, s->name, s->name, s->file);
+}
+
+static bool restarts(const struct client *c)
+{
+    return strcmp(c->restart, "always") == 0 || strcmp(c->restart, "unless-stopped") == 0;
+}
+
+static void check_client(const struct odp_doctor *d, const struct odp_config_service *s,
+                         const char *unit, struct odp_findings *f)
+{
+    const char *block = odp_show_find(&odp_doctor_manager(d, s)->units, unit);
+    struct client c;
+
+    if (!read_client(d, unit, block, &c))
+        return;
+    check_named(s, unit, &c, f);
+    check_published(s, unit, &c, f);
+    if (restarts(&c)) {
+        odp_finding_add(f, "container-restarts", s->name,
+                        "%s runs its container with --restart %s, by which %s starts again what "
+                        "odp stops",
+                        unit, c.restart, c.engine);
+        odp_finding_command(f, "systemctl edit --full %s (without --restart)", unit);
+    }
+    if (c.detached &&
+        (odp_show_is(block, "Type", "simple") || odp_show_is(block, "Type", "exec"))) {
+        odp_finding_add(f, "container-detached", s->name,
+                        "%s runs its container with --detach: the unit ends at once, the container "
+                        "goes on without odp",
+                        unit);
+        odp_finding_command(f, "systemctl edit --full %s (without -d)", unit);
+    }
+}
+
+void doctor_check_docker(const struct odp_doctor *d, const struct odp_config_service *s,
+                         struct odp_findings *f)
+{
+    for (size_t i = 0; s->backend == ODP_BACKEND_SYSTEMD && i < s->n_units; i++)
+        check_client(d, s, s->units[i].text, f);
+}

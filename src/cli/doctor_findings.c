@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The list of what `odp doctor` has found.
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor_internal.h"
+
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
+{
+    char *text = NULL;
+
+    return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
+void odp_finding_add(struct odp_findings *f, const char *kind, const char *name, const char *what,
+                     ...)
+{
+    struct odp_finding *items = reallocarray(f->items, f->n + 1, sizeof(*items));
+    va_list args;
+
+    if (!items) {
+        f->failed = true;
+        return;
+    }
+    f->items = items;
+    va_start(args, what);
+    items[f->n] =
+        (struct odp_finding){.kind = kind, .name = strdup(name), .what = format_text(what, args)};
+    va_end(args);
+    f->failed |= !items[f->n].name || !items[f->n].what;
+    f->n++;
+}
+
+void odp_finding_command(struct odp_findings *f, const char *command, ...)
+{
+    va_list args;
+
+    if (f->n == 0)
+        return;
+    struct odp_finding *last = &f->items[f->n - 1];
+    free(last->command);
+    va_start(args, command);
+    last->command = format_text(command, args);
+    va_end(args);
+    f->failed |= !last->command;
+}
+
+void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
+                           const char *section, const char *key, const char *value)
+{
+    const char *directory = is_user ? "~/.config/systemd/user" : "/etc/systemd/system";
+
+    odp_finding_command(f,
+                        "mkdir -p %s/%s.d && printf '[%s]\\n%s=%s\\n' >%s/%s.d/odp-%s.conf && "
+                        "systemctl %sdaemon-reload",
+                        directory, unit, section, key, value, directory, unit, key,
+                        odp_doctor_option(is_user));
+}
+
+bool odp_findings_about(const struct odp_findings *f, const char *name)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->items[i].name && strcmp(f->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+bool odp_findings_has(const struct odp_findings *f, const char *kind)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (strcmp(f->items[i].kind, kind) == 0)
+            return true;
+    return false;
+}
+
+void odp_findings_deinit(struct odp_findings *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->items[i].name);
+        free(f->items[i].what);
+        free(f->items[i].command);
+    }
+    free(f->items);
+    *f = (struct odp_findings){0};
+}

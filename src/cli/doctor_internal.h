@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the files of `odp doctor` share among themselves: those that gather facts, and the checks.
+
+#pragma once
+
+#include "odp/cli/doctor.h"
+
+#define DOCTOR_PATIENCE_SEC 10 // that a command, or a look at a disk, may take
+
+// doctor_run.c: runs a command to its end, without a shell. Returns its exit status (128 + n for
+// signal n) or a negative errno, -ETIMEDOUT when it took too long. Either text may be NULL for
+// nothing; both are the caller's.
+int doctor_run(char *const argv[], char **ret_out, char **ret_err);
+
+// Words of a command line; NULL terminated. A failed allocation is remembered.
+struct doctor_words {
+    char **items; // owned
+    size_t n;
+    bool failed;
+};
+
+void doctor_words_add(struct doctor_words *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void doctor_words_deinit(struct doctor_words *w);
+
+// Each gathers its part. Returns 0 or -ENOMEM.
+int doctor_gather_odpd(struct odp_doctor *d, const char *socket);
+int doctor_gather_managers(struct odp_doctor *d);
+int doctor_gather_scripts(struct odp_doctor *d); // once the units are known
+int doctor_gather_ports(struct odp_doctor *d);
+int doctor_gather_places(struct odp_doctor *d);
+int doctor_gather_system(struct odp_doctor *d);
+
+// Gives the last finding the command that adds KEY=VALUE to a unit, in a file of its own.
+void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
+                           const char *section, const char *key, const char *value);
+
+// The checks, in files by what they look at.
+void doctor_check_files(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_system(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_odpd(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_sockets(const struct odp_doctor *d, const struct odp_config_service *s,
+                          struct odp_findings *f);
+void doctor_check_units(const struct odp_doctor *d, const struct odp_config_service *s,
+                        struct odp_findings *f);
+void doctor_check_docker(const struct odp_doctor *d, const struct odp_config_service *s,
+                         struct odp_findings *f);
+void doctor_check_ports(const struct odp_doctor *d, const struct odp_config_service *s,
+                        struct odp_findings *f);
+void doctor_check_places(const struct odp_doctor *d, const struct odp_config_service *s,
+                         struct odp_findings *f);
+void doctor_check_state(const struct odp_doctor *d, const struct odp_config_service *s,
+                        struct odp_findings *f);

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Who listens where: the kernel's tables in /proc/net, proc(5), and the processes that have the
+// sockets. Whose descriptors may not be seen has none.
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doctor_internal.h"
+#include "odp/base/fd.h"
+
+#define TABLE_BYTES_MAX (64u << 20)
+#define LISTENS         0x0A    // TCP_LISTEN of net/tcp_states.h
+#define ACCEPTS         0x10000 // __SO_ACCEPTCON of a unix socket, linux/net.h
+
+static int add_port(struct odp_ports *p, const struct odp_address *address, unsigned long inode)
+{
+    struct odp_port *items = reallocarray(p->items, p->n + 1, sizeof(*items));
+
+    if (!items)
+        return -ENOMEM;
+    p->items = items;
+    items[p->n++] = (struct odp_port){.address = *address, .inode = inode};
+    return 0;
+}
+
+// Words of 32 bits as the machine has them in memory, each printed as one number.
+static bool read_ip(const char *hex, size_t n_words, uint8_t *ip)
+{
+    for (size_t i = 0; i < n_words; i++) {
+        char word[9] = {0};
+        char *end;
+
+        memcpy(word, hex + i * 8, 8);
+        uint32_t value = (uint32_t)strtoul(word, &end, 16);
+        if (*end || strlen(word) != 8)
+            return false;
+        memcpy(ip + i * 4, &value, 4);
+    }
+    return true;
+}
+
+// "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 ..."
+static bool read_inet(const char *line, bool is_inet6, struct odp_address *ret,
+                      unsigned long *ret_inode)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char local[48];
+    unsigned port, state;
+
+    if (sscanf(line, " %*[0-9]: %40[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", local, &port,
+               &state, ret_inode) != 4 ||
+        state != LISTENS || strlen(local) != (is_inet6 ? 32 : 8))
+        return false;
+    *ret = (struct odp_address){.kind = is_inet6 ? ODP_ADDRESS_INET6 : ODP_ADDRESS_INET,
+                                .port = (uint16_t)port};
+    if (!read_ip(local, is_inet6 ? 4 : 1, ret->ip))
+        return false;
+    if (is_inet6 && memcmp(ret->ip, mapped, sizeof(mapped)) == 0) {
+        memmove(ret->ip, ret->ip + sizeof(mapped), 4);
+        memset(ret->ip + 4, 0, 12);
+        ret->kind = ODP_ADDRESS_INET;
+    }
+    return true;
+}
+
+int odp_ports_add_inet(struct odp_ports *p, const char *text, bool is_inet6)
+{
+    int r = 0;
+
+    for (const char *line = text; *line && r == 0;
+         line += strcspn(line, "\n"), line += *line != 0) {
+        struct odp_address address;
+        unsigned long inode;
+
+        if (read_inet(line, is_inet6, &address, &inode))
+            r = add_port(p, &address, inode);
+    }
+    return r;
+}
+
+// "0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/x.sock"
+int odp_ports_add_unix(struct odp_ports *p, const char *text)
+{
+    int r = 0;
+
+    for (const char *line = text; *line && r == 0;
+         line += strcspn(line, "\n"), line += *line != 0) {
+        struct odp_address address = {.kind = ODP_ADDRESS_UNIX};
+        unsigned long inode, flags;
+
+        if (sscanf(line, "%*[0-9a-fA-F]: %*x %*x %lx %*x %*x %lu %107[^\n]", &flags, &inode,
+                   address.path) == 3 &&
+            flags & ACCEPTS && address.path[0] == '/')
+            r = add_port(p, &address, inode);
+    }
+    return r;
+}
+
+static void add_table(struct odp_ports *p, const char *path, int *r)
+{
+    char *text;
+    size_t n_bytes;
+
+    // A machine without IPv6 has no such table.
+    if (*r < 0 || odp_file_read(path, TABLE_BYTES_MAX, &text, &n_bytes) < 0)
+        return;
+    if (strstr(path, "unix"))
+        *r = odp_ports_add_unix(p, text);
+    else
+        *r = odp_ports_add_inet(p, text, path[strlen(path) - 1] == '6');
+    free(text);
+}
+
+static bool is_known(const struct odp_ports *p, unsigned long inode)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->items[i].inode == inode)
+            return true;
+    return false;
+}
+
+static void read_text(const char *pid, const char *name, char *buf, size_t size)
+{
+    char path[300];
+    char *text;
+    size_t n_bytes;
+
+    buf[0] = '\0';
+    snprintf(path, sizeof(path), "/proc/%s/%s", pid, name);
+    if (odp_file_read(path, 65536, &text, &n_bytes) < 0)
+        return;
+    snprintf(buf, size, "%s", text);
+    free(text);
+    buf[strcspn(buf, "\n")] = '\0';
+}
+
+// The last part of "0::/system.slice/x.service/sub" that is a unit.
+static void read_unit(const char *pid, char *unit, size_t size)
+{
+    char line[1024];
+
+    unit[0] = '\0';
+    read_text(pid, "cgroup", line, sizeof(line));
+    for (char *part = strtok(line, "/"); part; part = strtok(NULL, "/")) {
+        const char *dot = strrchr(part, '.');
+        if (dot && (strcmp(dot, ".service") == 0 || strcmp(dot, ".scope") == 0))
+            snprintf(unit, size, "%s", part);
+    }
+}
+
+static int add_holder(struct odp_ports *p, const char *pid, unsigned long inode)
+{
+    struct odp_holder *holders = reallocarray(p->holders, p->n_holders + 1, sizeof(*holders));
+
+    if (!holders)
+        return -ENOMEM;
+    p->holders = holders;
+    struct odp_holder *h = &holders[p->n_holders++];
+    *h = (struct odp_holder){.inode = inode, .pid = atoi(pid)};
+    read_text(pid, "comm", h->program, sizeof(h->program));
+    read_unit(pid, h->unit, sizeof(h->unit));
+    return 0;
+}
+
+static int add_process(struct odp_ports *p, const char *pid)
+{
+    char path[300], link[64];
+    int r = 0;
+
+    snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+    DIR *dir = opendir(path);
+    if (!dir) {
+        p->blind |= errno == EACCES;
+        return 0;
+    }
+    for (struct dirent *e; r == 0 && (e = readdir(dir));) {
+        unsigned long inode;
+        ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof(link) - 1);
+
+        if (n <= 0)
+            continue;
+        link[n] = '\0';
+        if (sscanf(link, "socket:[%lu]", &inode) == 1 && is_known(p, inode))
+            r = add_holder(p, pid, inode);
+    }
+    closedir(dir);
+    return r;
+}
+
+int doctor_gather_ports(struct odp_doctor *d)
+{
+    static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6", "/proc/net/unix"};
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        add_table(&d->ports, tables[i], &r);
+    DIR *dir = opendir("/proc");
+    for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
+        if (isdigit((unsigned char)e->d_name[0]))
+            r = add_process(&d->ports, e->d_name);
+    if (dir)
+        closedir(dir);
+    return r;
+}
+
+void odp_ports_deinit(struct odp_ports *p)
+{
+    free(p->items);
+    free(p->holders);
+    *p = (struct odp_ports){0};
+}
+
+const struct odp_port *odp_ports_next(const struct odp_ports *p, const struct odp_address *address,
+                                      const struct odp_port *at)
+{
+    for (size_t i = at ? (size_t)(at - p->items) + 1 : 0; i < p->n; i++)
+        if (odp_address_covers(&p->items[i].address, address) ||
+            odp_address_covers(address, &p->items[i].address))
+            return &p->items[i];
+    return NULL;
+}
+
+const struct odp_holder *odp_ports_holder(const struct odp_ports *p, unsigned long inode,
+                                          const struct odp_holder *at)
+{
+    for (size_t i = at ? (size_t)(at - p->holders) + 1 : 0; i < p->n_holders; i++)
+        if (p->holders[i].inode == inode)
+            return &p->holders[i];
+    return NULL;
+}
