@@ -172,6 +172,31 @@ static void add_direct(struct odp_buf *b, const cJSON *why)
     odp_buf_printf(b, " ([idle] count_direct)\n");
 }
 
+// What it uses now, or else what its sleep gives back.
+static void add_memory(struct odp_buf *b, const cJSON *why)
+{
+    double bytes = number_at(why, "memory_bytes"), used = number_at(why, "memory_used_bytes");
+    const char *reason = text_at(why, "memory_reason");
+
+    if (isnan(bytes) && isnan(used) && !*reason)
+        return;
+    begin_line(b, "memory");
+    if (!isnan(bytes)) {
+        odp_text_add_bytes(b, bytes);
+        odp_buf_printf(b, ", at most ");
+        odp_text_add_bytes(b, number_at(why, "memory_peak_bytes"));
+        odp_buf_printf(b, " so far");
+    } else if (*reason) {
+        odp_buf_printf(b, "not known: ");
+        odp_text_add(b, reason);
+    } else {
+        odp_buf_printf(b, "was ");
+        odp_text_add_bytes(b, used);
+        odp_buf_printf(b, " when it was last stopped");
+    }
+    odp_buf_printf(b, "\n");
+}
+
 static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
                      const char *reason_key)
 {
@@ -220,6 +245,7 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     add_requires(b, why);
     add_sleep(b, why);
     add_direct(b, why);
+    add_memory(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");
     add_retry(b, why);

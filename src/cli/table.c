@@ -117,20 +117,12 @@ static void fill_sleeps_in(const cJSON *service, struct cell *ret)
                        odp_span_format(rounded * ODP_USEC_PER_SEC, span, sizeof(span)));
 }
 
-// Three digits or so are what one wants to know of memory.
 static void fill_memory(const cJSON *service, struct cell *ret)
 {
     double bytes = amount_at(service, "memory_bytes");
-    double mib = bytes / (1 << 20);
 
-    if (bytes < 0)
-        return;
-    if (mib < 1)
-        odp_buf_printf(&ret->text, "%.0fK", bytes / (1 << 10));
-    else if (mib < 1023.5)
-        odp_buf_printf(&ret->text, "%.0fM", mib);
-    else
-        odp_buf_printf(&ret->text, "%.1fG", mib / 1024);
+    if (bytes >= 0)
+        odp_text_add_bytes(&ret->text, bytes);
 }
 
 static void fill_wakes(const cJSON *service, struct cell *ret)

@@ -64,6 +64,18 @@ void odp_text_add(struct odp_buf *b, const char *s)
     }
 }
 
+void odp_text_add_bytes(struct odp_buf *b, double bytes)
+{
+    double mib = bytes / (1 << 20);
+
+    if (mib < 1)
+        odp_buf_printf(b, "%.0fK", bytes / (1 << 10));
+    else if (mib < 1023.5)
+        odp_buf_printf(b, "%.0fM", mib);
+    else
+        odp_buf_printf(b, "%.1fG", mib / 1024);
+}
+
 size_t odp_text_width(const char *s)
 {
     size_t n = 0;

@@ -26,16 +26,47 @@ void odp_ledger_deinit(struct odp_ledger *l)
     l->n_starts = l->next_start = 0;
 }
 
+// Sums that would overflow stay at the end of what there is.
+static void save(struct odp_ledger *l, uint64_t span_usec)
+{
+    uint64_t more;
+
+    if (__builtin_mul_overflow(l->used_bytes / 1024, span_usec / ODP_USEC_PER_MS, &more) ||
+        __builtin_add_overflow(l->saved_kib_msec, more, &l->saved_kib_msec))
+        l->saved_kib_msec = UINT64_MAX;
+}
+
 void odp_ledger_enter(struct odp_ledger *l, enum odp_ledger_phase phase, uint64_t now_usec)
 {
     uint64_t span = now_usec > l->phase_since_usec ? now_usec - l->phase_since_usec : 0;
 
     if (l->phase == ODP_LEDGER_AWAKE)
         l->awake_usec += span;
-    else if (l->phase == ODP_LEDGER_ASLEEP)
+    if (l->phase == ODP_LEDGER_ASLEEP) {
         l->asleep_usec += span;
+        save(l, span);
+    }
     l->phase = phase;
     l->phase_since_usec = now_usec;
+}
+
+void odp_ledger_use(struct odp_ledger *l, uint64_t bytes)
+{
+    odp_ledger_peak(l, bytes);
+    l->used_bytes = bytes;
+}
+
+void odp_ledger_peak(struct odp_ledger *l, uint64_t bytes)
+{
+    if (l->used_bytes == 0)
+        l->used_bytes = bytes;
+    if (bytes > l->peak_bytes)
+        l->peak_bytes = bytes;
+}
+
+double odp_ledger_saved(const struct odp_ledger *l)
+{
+    return (double)l->saved_kib_msec / 1000 * 1024;
 }
 
 void odp_ledger_wake_begin(struct odp_ledger *l, uint64_t now_usec)

@@ -17,6 +17,7 @@
 #define CHECKSUM_DIGITS 16
 #define FNV_OFFSET      UINT64_C(14695981039346656037)
 #define FNV_PRIME       UINT64_C(1099511628211)
+#define MSEC_PER_SEC    1000
 
 static uint64_t checksum_of(const char *s, size_t n_bytes)
 {
@@ -69,6 +70,9 @@ void odp_ledger_text_add(struct odp_buf *b, const char *name, const struct odp_l
     else
         add_sum(b, l->last_wake_usec);
     add_starts(b, l);
+    add_sum(b, l->peak_bytes);
+    add_sum(b, l->used_bytes);
+    add_sum(b, l->saved_kib_msec / MSEC_PER_SEC);
     odp_buf_add(b, "\n", 1);
 }
 
@@ -180,6 +184,20 @@ static bool take_starts(struct cursor *c, struct odp_ledger *l)
     return false;
 }
 
+// An odp before this one did not write them.
+static bool take_memory(struct cursor *c, struct odp_ledger *l)
+{
+    uint64_t saved_kib_sec;
+
+    if (c->at == c->end)
+        return true;
+    if (!take_sum(c, &l->peak_bytes) || !take_sum(c, &l->used_bytes) ||
+        !take_sum(c, &saved_kib_sec))
+        return false;
+    l->saved_kib_msec = saved_kib_sec * MSEC_PER_SEC;
+    return true;
+}
+
 static bool take_name(struct cursor *c, char ret[ODP_NAME_MAX + 1])
 {
     struct cursor field;
@@ -202,7 +220,7 @@ static bool parse_entry(struct cursor *c, struct odp_ledger_entry *ret)
     if (take_name(c, ret->name) && take_sum(c, &l->n_wakes) && take_sum(c, &l->n_failed_wakes) &&
         take_sum(c, &l->n_bytes_in) && take_sum(c, &l->n_bytes_out) &&
         take_sum(c, &l->awake_usec) && take_sum(c, &l->asleep_usec) &&
-        take_last_wake(c, &l->last_wake_usec) && take_starts(c, l))
+        take_last_wake(c, &l->last_wake_usec) && take_starts(c, l) && take_memory(c, l))
         return true;
     odp_ledger_deinit(l);
     return false;

@@ -54,6 +54,29 @@ static bool is_probe_id(uint32_t id)
     return (id & ODP_PROTO_PROBE_ID) != 0;
 }
 
+static bool is_locate_id(uint32_t id)
+{
+    return (id & ODP_PROTO_LOCATE_ID) != 0 && !is_probe_id(id);
+}
+
+static bool report_is_sound(const struct odp_proto_message *m)
+{
+    switch (m->state) {
+    case ODP_PROTO_ANSWERS:
+    case ODP_PROTO_SILENT: return is_probe_id(m->id);
+    case ODP_PROTO_LOCATED: return is_locate_id(m->id) && m->reason[0] == '/';
+    case ODP_PROTO_NOWHERE: return is_locate_id(m->id);
+    case ODP_PROTO_RUNNING:
+    case ODP_PROTO_INACTIVE:
+    case ODP_PROTO_FAILED:
+    case ODP_PROTO_FROZEN:
+    case ODP_PROTO_STALE:
+    case ODP_PROTO_DONE: return true;
+    case ODP_PROTO_NO_STATE: break;
+    }
+    return false;
+}
+
 // Both strings are terminated.
 static bool message_is_sound(const struct odp_proto_message *m)
 {
@@ -70,16 +93,15 @@ static bool message_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_PROBE:
     case ODP_PROTO_LOAD:
     case ODP_PROTO_FORGET:
+    case ODP_PROTO_LOCATE:
         return m->state == ODP_PROTO_NO_STATE && m->id != 0 && m->reason[0] == '\0' &&
-               is_probe_id(m->id) == (m->op == ODP_PROTO_PROBE);
+               is_probe_id(m->id) == (m->op == ODP_PROTO_PROBE) &&
+               is_locate_id(m->id) == (m->op == ODP_PROTO_LOCATE);
     case ODP_PROTO_RENAME:
         return m->state == ODP_PROTO_NO_STATE && m->id != 0 && !is_probe_id(m->id) &&
                odp_name_is_valid(m->reason);
     case ODP_PROTO_LEAVE: break; // seen above
-    case ODP_PROTO_REPORT:
-        if (m->state == ODP_PROTO_ANSWERS || m->state == ODP_PROTO_SILENT)
-            return is_probe_id(m->id);
-        return m->state >= ODP_PROTO_RUNNING && m->state <= ODP_PROTO_DONE;
+    case ODP_PROTO_REPORT: return report_is_sound(m);
     }
     return false;
 }
@@ -148,6 +170,7 @@ const char *odp_proto_op_to_string(enum odp_proto_op op)
     case ODP_PROTO_RENAME: return "rename";
     case ODP_PROTO_FORGET: return "forget";
     case ODP_PROTO_LEAVE: return "leave";
+    case ODP_PROTO_LOCATE: return "locate";
     }
     return "unknown";
 }

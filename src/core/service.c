@@ -52,7 +52,7 @@ static void enter(struct step *x, enum odp_service_state state, uint64_t deadlin
 static void request(struct step *x, enum odp_proto_op op)
 {
     // 0 marks observations, and what is beyond it probes.
-    if (++x->s->request_id >= ODP_PROTO_PROBE_ID)
+    if (++x->s->request_id >= ODP_PROTO_LOCATE_ID)
         x->s->request_id = 1;
     x->effects->request = true;
     x->effects->op = op;

@@ -200,6 +200,12 @@ static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
         break;
     case ODP_PROTO_FREEZE: call(d, b, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, b, request, vtable->thaw); break;
+    case ODP_PROTO_LOCATE:
+        if (vtable->locate)
+            vtable->locate(b, request->id);
+        else
+            answer(d, request, ODP_PROTO_NOWHERE, "what runs has no control group of its own");
+        break;
     case ODP_PROTO_LOAD: answer(d, request, ODP_PROTO_DONE, "%s", ""); break;
     case ODP_PROTO_REPORT: // these never come here
     case ODP_PROTO_LEAVE:

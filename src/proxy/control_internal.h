@@ -75,6 +75,9 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
 // `reason` and `note`; the notes stand behind the reason too.
 void control_add_reason(cJSON *o, const struct odp_managed *m);
 
+// What it uses, has used and saved; `ledger` is brought up to date.
+void control_add_memory(cJSON *o, const struct odp_managed *m, const struct odp_ledger *ledger);
+
 // True where a file of that name gave no service; control_why_invalid() tells its first fault.
 bool control_is_invalid(const struct odp_manager *mgr, const char *name);
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control_internal.h"
+#include "odp/proxy/memory.h"
 #include "odp/proxy/visit.h"
 
 static void add_number(cJSON *o, const char *key, double value)
@@ -69,6 +70,30 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(config->backend));
 }
 
+// A number that is not known is null.
+static void add_bytes(cJSON *o, const char *key, bool is_known, uint64_t bytes)
+{
+    if (is_known)
+        add_number(o, key, (double)bytes);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+void control_add_memory(cJSON *o, const struct odp_managed *m, const struct odp_ledger *ledger)
+{
+    struct odp_memory_use use;
+    bool is_known = odp_memory_look(m, &use);
+    uint64_t peak_bytes = use.peak_bytes > ledger->peak_bytes ? use.peak_bytes : ledger->peak_bytes;
+
+    add_bytes(o, "memory_bytes", is_known, use.bytes);
+    add_bytes(o, "memory_peak_bytes", peak_bytes > 0, peak_bytes);
+    if (use.why[0])
+        cJSON_AddStringToObject(o, "memory_reason", use.why);
+    else
+        cJSON_AddNullToObject(o, "memory_reason");
+    add_number(o, "saved_byte_seconds", odp_ledger_saved(ledger));
+}
+
 static void add_figures(cJSON *o, const struct odp_managed *m)
 {
     struct odp_ledger ledger = m->ledger;
@@ -80,7 +105,7 @@ static void add_figures(cJSON *o, const struct odp_managed *m)
     add_number(o, "connections", m->n_connections);
     add_number(o, "waiting", m->n_waiting);
     add_seconds(o, "sleeps_in_seconds", sleeps_in_usec(m));
-    cJSON_AddNullToObject(o, "memory_bytes");
+    control_add_memory(o, m, &ledger);
     add_number(o, "wakes", (double)ledger.n_wakes);
     add_number(o, "failed_wakes", (double)ledger.n_failed_wakes);
     add_seconds(o, "last_wake_seconds", ledger.last_wake_usec);
@@ -90,7 +115,6 @@ static void add_figures(cJSON *o, const struct odp_managed *m)
     add_number(o, "bytes_out", (double)bytes_out);
     add_seconds(o, "awake_seconds", ledger.awake_usec);
     add_seconds(o, "asleep_seconds", ledger.asleep_usec);
-    add_number(o, "saved_byte_seconds", 0);
 }
 
 static cJSON *status_of(const struct odp_managed *m)
@@ -135,12 +159,9 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     static const char *const zeroes[] = {"connections",   "waiting",        "wakes",
                                          "failed_wakes",  "bytes_in",       "bytes_out",
                                          "awake_seconds", "asleep_seconds", "saved_byte_seconds"};
-    static const char *const nulls[] = {"note",
-                                        "sleeps_in_seconds",
-                                        "memory_bytes",
-                                        "last_wake_seconds",
-                                        "wake_p50_seconds",
-                                        "wake_p95_seconds"};
+    static const char *const nulls[] = {
+        "note",          "sleeps_in_seconds", "memory_bytes",     "memory_peak_bytes",
+        "memory_reason", "last_wake_seconds", "wake_p50_seconds", "wake_p95_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
@@ -181,11 +202,23 @@ bool control_is_invalid(const struct odp_manager *mgr, const char *name)
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 {
     static const char *const zeroes[] = {"connections", "max_connections", "waiting",
-                                         "direct_connections"};
-    static const char *const nulls[] = {"note",       "woken_at",       "woken_by",
-                                        "woken_from", "window_seconds", "sleeps_in_seconds",
-                                        "direct_at",  "stopped_at",     "stopped_reason",
-                                        "failed_at",  "failed_reason",  "retry_in_seconds"};
+                                         "direct_connections", "saved_byte_seconds"};
+    static const char *const nulls[] = {"note",
+                                        "woken_at",
+                                        "woken_by",
+                                        "memory_bytes",
+                                        "memory_peak_bytes",
+                                        "memory_reason",
+                                        "memory_used_bytes",
+                                        "woken_from",
+                                        "window_seconds",
+                                        "sleeps_in_seconds",
+                                        "direct_at",
+                                        "stopped_at",
+                                        "stopped_reason",
+                                        "failed_at",
+                                        "failed_reason",
+                                        "retry_in_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);

@@ -134,6 +134,13 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
     add_moment(o, "direct_at", direct ? story->direct_usec : 0);
     cJSON_AddStringToObject(o, "target", m->config->target_text);
+    struct odp_ledger ledger = m->ledger; // a copy brought up to date: asking changes nothing
+    odp_ledger_enter(&ledger, ledger.phase, odp_boottime_usec());
+    control_add_memory(o, m, &ledger);
+    if (ledger.used_bytes > 0)
+        cJSON_AddNumberToObject(o, "memory_used_bytes", (double)ledger.used_bytes);
+    else
+        cJSON_AddNullToObject(o, "memory_used_bytes");
     add_moment(o, "stopped_at", story->stopped_usec);
     add_text(o, "stopped_reason", story->stopped_reason);
     add_moment(o, "failed_at", story->failed_usec);

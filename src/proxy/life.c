@@ -11,6 +11,7 @@
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
 #include "odp/proxy/visit.h"
 
@@ -168,6 +169,8 @@ void odp_managed_end(struct odp_managed *m, const char *why)
     m->machine = (struct odp_service){.deadline_usec = ODP_NEVER};
     odp_config_service_free(m->previous);
     m->previous = NULL;
+    odp_memory_free(m->memory);
+    m->memory = NULL;
     odp_ledger_enter(&m->ledger, ODP_LEDGER_UNKNOWN, odp_boottime_usec());
     m->ledger.wake_since_usec = ODP_NEVER;
     odp_managed_arm(m);
@@ -217,6 +220,7 @@ void odp_managed_free(struct odp_managed *m)
 {
     odp_story_deinit(&m->story);
     odp_ledger_deinit(&m->ledger);
+    odp_memory_free(m->memory);
     odp_config_service_free(m->config);
     odp_config_service_free(m->previous);
     free(m->file_note);

@@ -13,7 +13,7 @@
 #include "link_internal.h"
 #include "odp/base/log.h"
 
-#define ASIDE_ID (ODP_PROTO_PROBE_ID - 1) // of what no machine asks; none counts so far
+#define ASIDE_ID (ODP_PROTO_LOCATE_ID - 1) // of what no machine asks; none counts so far
 
 // ---- sending -----------------------------------------------------------------------------------
 
@@ -178,6 +178,11 @@ void odp_link_rename(struct odp_link *link, const struct odp_link_rename *rename
 void odp_link_load(struct odp_link *link, const struct odp_managed *m)
 {
     odp_link_request(link, m, ODP_PROTO_LOAD, ASIDE_ID);
+}
+
+void odp_link_locate(struct odp_link *link, const struct odp_managed *m, uint32_t id)
+{
+    odp_link_request(link, m, ODP_PROTO_LOCATE, id);
 }
 
 void odp_link_forget(struct odp_link *link, const char *name)

@@ -13,6 +13,7 @@
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
 #include "odp/proxy/requires.h"
 #include "odp/proxy/visit.h"
@@ -86,6 +87,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
         odp_managed_settle(m);
     keep_ledger(m);
     odp_story_on_change(m, fx->from, kind);
+    odp_memory_on_change(m, fx->from);
     // The first look changes no sum, nor does probing, when somebody waits.
     if (fx->from != ODP_SERVICE_UNKNOWN && s != ODP_SERVICE_PROBING)
         odp_ledger_file_changed(m->manager->ledger_file);
@@ -101,6 +103,8 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
 
     if (fx->changed)
         on_change(m, fx, kind);
+    if (fx->request && fx->op == ODP_PROTO_STOP)
+        odp_memory_sample(m);
     if (fx->request)
         odp_link_request(m->manager->link, m, fx->op, fx->request_id);
     if (fx->cut)
@@ -191,6 +195,10 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         odp_probe_report(m, report);
         return;
     }
+    if (report->id & ODP_PROTO_LOCATE_ID) {
+        odp_memory_report(m, report);
+        return;
+    }
     switch (report->state) {
     case ODP_PROTO_RUNNING:
         event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
@@ -210,12 +218,17 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_ANSWERS:
     case ODP_PROTO_SILENT:
     case ODP_PROTO_DONE:
+    case ODP_PROTO_LOCATED:
+    case ODP_PROTO_NOWHERE:
     case ODP_PROTO_NO_STATE: return;
     }
     // What it would have answered late it answers no more.
     if (m->machine.state == ODP_SERVICE_FAILED && event.kind != ODP_EVENT_RUNNING)
         odp_probe_end(m);
+    bool was_ready = m->machine.state == ODP_SERVICE_READY;
     step(m, &event);
+    if (was_ready && event.kind == ODP_EVENT_RUNNING)
+        odp_memory_on_running(m);
 }
 
 static uint64_t next_deadline(const struct odp_managed *m)

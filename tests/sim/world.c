@@ -266,7 +266,8 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
     case ODP_PROTO_LOAD:         // nor are its files ever changed
     case ODP_PROTO_RENAME:
     case ODP_PROTO_FORGET:
-    case ODP_PROTO_LEAVE: break;
+    case ODP_PROTO_LEAVE:
+    case ODP_PROTO_LOCATE: break;
     }
 }
 

@@ -32,6 +32,8 @@ static void assert_same_ledger(const struct odp_ledger *a, const struct odp_ledg
     assert_true(a->n_bytes_in == b->n_bytes_in && a->n_bytes_out == b->n_bytes_out);
     assert_true(a->awake_usec == b->awake_usec && a->asleep_usec == b->asleep_usec);
     assert_true(a->last_wake_usec == b->last_wake_usec);
+    assert_true(a->used_bytes == b->used_bytes && a->peak_bytes == b->peak_bytes);
+    assert_true(a->saved_kib_msec == b->saved_kib_msec);
     assert_int_equal(odp_ledger_starts(b, starts_b), n);
     if (n > 0)
         assert_memory_equal(starts_a, starts_b, n * sizeof(starts_a[0]));
@@ -46,6 +48,9 @@ static void fill(struct odp_ledger *l, unsigned n_starts)
     l->n_bytes_out = MAX;
     l->awake_usec = 1;
     l->asleep_usec = 86400 * ODP_USEC_PER_SEC;
+    l->peak_bytes = UINT64_C(230) << 20;
+    l->used_bytes = UINT64_C(220) << 20;
+    l->saved_kib_msec = n_starts ? MAX * 1000 : 7000;
     for (unsigned i = 0; i < n_starts; i++)
         odp_ledger_add_start(l, l->last_wake_usec = 1000 + i);
 }
@@ -122,8 +127,13 @@ static void test_the_text_is_what_the_header_says(void **state)
     odp_ledger_add_start(&l, 5);
     odp_ledger_add_start(&l, UINT64_MAX);
     odp_ledger_text_add(&b, "wiki", &l);
-    assert_string_equal(b.s, "odp-ledger 1\nboot -\nmemos 0 0 0 0 0 0 - -\n"
-                             "wiki 0 0 9007199254740992 0 0 0 - 5,4294967295\n");
+    l.peak_bytes = 3000;
+    l.used_bytes = 2000;
+    l.saved_kib_msec = 1999;
+    odp_ledger_text_add(&b, "saved", &l);
+    assert_string_equal(b.s, "odp-ledger 1\nboot -\nmemos 0 0 0 0 0 0 - - 0 0 0\n"
+                             "wiki 0 0 9007199254740992 0 0 0 - 5,4294967295 0 0 0\n"
+                             "saved 0 0 9007199254740992 0 0 0 - 5,4294967295 3000 2000 1\n");
     odp_ledger_deinit(&l);
     odp_buf_deinit(&b);
 }
@@ -140,16 +150,31 @@ static void test_no_service(void **state)
     odp_ledger_text_deinit(NULL);
 }
 
+static void test_a_line_of_an_earlier_odp(void **state)
+{
+    struct odp_ledger_text t;
+
+    (void)state;
+    assert_int_equal(parse_lines("boot -\na 1 2 3 4 5 6 7 8,9\nb 0 0 0 0 0 0 - -\n", &t), 0);
+    assert_int_equal(t.n_entries, 2);
+    assert_int_equal(t.n_skipped, 0);
+    assert_int_equal(t.entries[0].ledger.n_starts, 2);
+    assert_true(t.entries[0].ledger.peak_bytes == 0 && t.entries[0].ledger.used_bytes == 0);
+    assert_true(t.entries[0].ledger.saved_kib_msec == 0);
+    odp_ledger_text_deinit(&t);
+}
+
 static void test_later_fields_are_passed_over(void **state)
 {
     struct odp_ledger_text t;
 
     (void)state;
-    assert_int_equal(parse_lines("boot -\na 1 2 3 4 5 6 7 8,9 10 x=y \xff\n", &t), 0);
+    assert_int_equal(parse_lines("boot -\na 1 2 3 4 5 6 7 8,9 10 11 12 x=y \xff\n", &t), 0);
     assert_int_equal(t.n_entries, 1);
     assert_int_equal(t.n_skipped, 0);
     assert_true(t.entries[0].ledger.n_wakes == 1 && t.entries[0].ledger.last_wake_usec == 7);
     assert_int_equal(t.entries[0].ledger.n_starts, 2);
+    assert_true(t.entries[0].ledger.saved_kib_msec == 12000);
     odp_ledger_text_deinit(&t);
 }
 
@@ -166,6 +191,10 @@ static void test_damaged_lines_are_left_out(void **state)
         "b -1 2 3 4 5 6 7 8",
         "b 1 2 3 4 5 6 7 8,",
         "b 1 2 3 4 5 6 7 ,8",
+        "b 1 2 3 4 5 6 7 8 9",
+        "b 1 2 3 4 5 6 7 8 9 10",
+        "b 1 2 3 4 5 6 7 8 9 10 -",
+        "b 1 2 3 4 5 6 7 8 9 10 9007199254740993",
         "b 1 2 3 4 5 6 7 8,-",
         "b 1 2 3 4 5 6 7 4294967296",
         "b 9007199254740993 2 3 4 5 6 7 8",
@@ -219,7 +248,8 @@ static void test_more_services_than_there_may_be(void **state)
     (void)state;
     fill(&l, N_STARTS);
     l.n_wakes = l.n_failed_wakes = l.n_bytes_in = l.awake_usec = l.asleep_usec = MAX;
-    l.last_wake_usec = MAX;
+    l.last_wake_usec = l.peak_bytes = l.used_bytes = MAX;
+    l.saved_kib_msec = MAX * 1000;
     for (unsigned i = 0; i < N_STARTS; i++)
         odp_ledger_add_start(&l, UINT32_MAX);
     odp_ledger_text_begin(&b, BOOT_ID);
@@ -349,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_the_text_is_what_the_header_says),
         cmocka_unit_test(test_no_service),
+        cmocka_unit_test(test_a_line_of_an_earlier_odp),
         cmocka_unit_test(test_later_fields_are_passed_over),
         cmocka_unit_test(test_damaged_lines_are_left_out),
         cmocka_unit_test(test_not_whole),

@@ -159,6 +159,35 @@ static void test_ledger(void **state)
     odp_ledger_deinit(&l);
 }
 
+static void test_ledger_of_memory(void **state)
+{
+    struct odp_ledger l;
+
+    (void)state;
+    odp_ledger_init(&l, NOW);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW);
+    odp_ledger_enter(&l, ODP_LEDGER_AWAKE, NOW + 100 * SEC);
+    assert_true(odp_ledger_saved(&l) == 0.0); // nobody knows how much
+    odp_ledger_peak(&l, 3 << 20);
+    assert_true(l.used_bytes == 3 << 20 && l.peak_bytes == 3 << 20);
+    odp_ledger_peak(&l, 5 << 20);
+    odp_ledger_peak(&l, 4 << 20);
+    assert_true(l.used_bytes == 3 << 20 && l.peak_bytes == 5 << 20);
+    odp_ledger_enter(&l, ODP_LEDGER_AWAKE, NOW + 200 * SEC); // awake saves nothing
+    odp_ledger_use(&l, 2 << 20);
+    assert_true(l.used_bytes == 2 << 20 && l.peak_bytes == 5 << 20);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 300 * SEC);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 300 * SEC + SEC / 2);
+    odp_ledger_enter(&l, ODP_LEDGER_AWAKE, NOW + 301 * SEC + SEC / 2);
+    assert_true(odp_ledger_saved(&l) == 3.0 * (1 << 20)); // 2 MiB for 1.5 s
+    odp_ledger_use(&l, UINT64_MAX);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 302 * SEC);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 900 * SEC);
+    odp_ledger_enter(&l, ODP_LEDGER_ASLEEP, NOW + 990000 * SEC);
+    assert_true(l.saved_kib_msec == UINT64_MAX);
+    odp_ledger_deinit(&l);
+}
+
 static void test_ledger_start_percentiles(void **state)
 {
     uint32_t kept[ODP_LEDGER_N_STARTS];
@@ -205,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_exec_probes_keep_the_interval),
         cmocka_unit_test(test_tries_under_way),
         cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_ledger_of_memory),
         cmocka_unit_test(test_ledger_start_percentiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,15 @@ static const struct odp_proto_message report = {.op = ODP_PROTO_REPORT,
 static const struct odp_proto_message rename_one = {
     .op = ODP_PROTO_RENAME, .id = 9, .digest = 1, .name = "git", .reason = "forge"};
 
+static const struct odp_proto_message locate = {
+    .op = ODP_PROTO_LOCATE, .id = ODP_PROTO_LOCATE_ID + 1, .digest = 1, .name = "web"};
+static const struct odp_proto_message located = {.op = ODP_PROTO_REPORT,
+                                                 .state = ODP_PROTO_LOCATED,
+                                                 .id = ODP_PROTO_LOCATE_ID + 1,
+                                                 .digest = 2,
+                                                 .name = "web",
+                                                 .reason = "/system.slice/web.service"};
+
 static struct odp_proto_message longest(void)
 {
     struct odp_proto_message m = {.op = ODP_PROTO_REPORT, .state = ODP_PROTO_STALE};
@@ -74,10 +83,11 @@ static void test_round_trip(void **state)
     assert_round_trip(&rename_one);
     assert_round_trip(&m);
     assert_int_equal(odp_proto_encode(&m, buf, sizeof(buf)), ODP_PROTO_MAX_BYTES);
-    for (int op = ODP_PROTO_LOOK; op <= ODP_PROTO_FORGET; op++) {
+    for (int op = ODP_PROTO_LOOK; op <= ODP_PROTO_LOCATE; op++) {
         m = start;
         m.op = (enum odp_proto_op)op;
-        if (op != ODP_PROTO_REPORT && op != ODP_PROTO_RENAME && op != ODP_PROTO_PROBE)
+        if (op != ODP_PROTO_REPORT && op != ODP_PROTO_RENAME && op != ODP_PROTO_PROBE &&
+            op != ODP_PROTO_LOCATE && op != ODP_PROTO_LEAVE)
             assert_round_trip(&m);
     }
     for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_DONE; s++) {
@@ -88,6 +98,12 @@ static void test_round_trip(void **state)
             assert_round_trip(&m);
     }
     assert_round_trip(&probe);
+    assert_round_trip(&locate);
+    assert_round_trip(&located);
+    m = located;
+    m.state = ODP_PROTO_NOWHERE;
+    m.reason[0] = '\0';
+    assert_round_trip(&m);
     for (int s = ODP_PROTO_RUNNING; s <= ODP_PROTO_SILENT; s++) {
         m = report;
         m.id = probe.id; // a probe may be answered by stale and failed, too
@@ -134,8 +150,19 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.state = ODP_PROTO_RUNNING);
     REFUSE(start, m.reason[0] = 'x');
     REFUSE(start, m.op = (enum odp_proto_op)0);
-    REFUSE(start, m.op = (enum odp_proto_op)(ODP_PROTO_FORGET + 1));
+    REFUSE(start, m.op = (enum odp_proto_op)(ODP_PROTO_LOCATE + 1));
     REFUSE(start, m.op = ODP_PROTO_PROBE);
+    REFUSE(start, m.op = ODP_PROTO_LOCATE);
+    REFUSE(start, m.id = locate.id);
+    REFUSE(probe, m.op = ODP_PROTO_LOCATE);
+    REFUSE(locate, m.op = ODP_PROTO_PROBE);
+    REFUSE(locate, m.id |= ODP_PROTO_PROBE_ID);
+    REFUSE(locate, m.reason[0] = '/');
+    REFUSE(located, m.id = 0); // never an observation
+    REFUSE(located, m.id = probe.id);
+    REFUSE(located, m.reason[0] = '\0');
+    REFUSE(located, m.reason[0] = 'x');
+    REFUSE(report, m.state = ODP_PROTO_NOWHERE; m.id = 1);
     REFUSE(probe, m.op = ODP_PROTO_START);
     REFUSE(probe, m.op = ODP_PROTO_LOAD);
     REFUSE(probe, m.id = 0);
@@ -146,7 +173,7 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
-    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_DONE + 1));
+    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_NOWHERE + 1));
     REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
     REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
     REFUSE(report, m.reason[3] = '\n');
@@ -177,7 +204,7 @@ static int decode_exactly(const uint8_t *bytes, size_t n, struct odp_proto_messa
 
 static void test_every_truncation(void **state)
 {
-    const struct odp_proto_message messages[] = {start, report, rename_one, longest()};
+    const struct odp_proto_message messages[] = {start, report, rename_one, located, longest()};
     uint8_t buf[ODP_PROTO_MAX_BYTES + 1] = {0};
     struct odp_proto_message back;
 
@@ -203,7 +230,7 @@ static uint64_t next_random(uint64_t *seed)
 
 static void test_random_mutations(void **state)
 {
-    const struct odp_proto_message messages[] = {start, report, rename_one, longest()};
+    const struct odp_proto_message messages[] = {start, report, rename_one, located, longest()};
     uint64_t seed = UINT64_C(88172645463325252);
     unsigned n_taken = 0, n_refused = 0;
 
@@ -211,7 +238,7 @@ static void test_random_mutations(void **state)
     for (unsigned i = 0; i < N_MUTATIONS; i++) {
         uint8_t buf[ODP_PROTO_MAX_BYTES], again[ODP_PROTO_MAX_BYTES];
         struct odp_proto_message back;
-        size_t n = (size_t)odp_proto_encode(&messages[i % 4], buf, sizeof(buf));
+        size_t n = (size_t)odp_proto_encode(&messages[i % 5], buf, sizeof(buf));
 
         for (uint64_t k = 1 + next_random(&seed) % 3; k > 0; k--)
             buf[next_random(&seed) % n] = (uint8_t)next_random(&seed);
@@ -236,6 +263,7 @@ static void test_names_of_ops(void **state)
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOAD), "load");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_RENAME), "rename");
     assert_string_equal(odp_proto_op_to_string(ODP_PROTO_FORGET), "forget");
+    assert_string_equal(odp_proto_op_to_string(ODP_PROTO_LOCATE), "locate");
     assert_string_equal(odp_proto_op_to_string((enum odp_proto_op)99), "unknown");
 }
 

@@ -362,9 +362,9 @@ static void test_ids_wrap_before_those_of_probes(void **state)
     struct odp_service_event e = event_of(ODP_EVENT_START);
 
     (void)state;
-    s.request_id = ODP_PROTO_PROBE_ID - 2;
+    s.request_id = ODP_PROTO_LOCATE_ID - 2;
     expect(&s, &e, "starting +start");
-    assert_true(s.request_id == ODP_PROTO_PROBE_ID - 1);
+    assert_true(s.request_id == ODP_PROTO_LOCATE_ID - 1);
     s.state = ODP_SERVICE_STOPPED;
     expect(&s, &e, "starting +start");
     assert_true(s.request_id == 1);

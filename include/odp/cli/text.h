@@ -22,6 +22,9 @@ bool odp_text_is_control(int32_t code_point);
 // Appends s with `?` in place of control characters and of bytes that are not UTF-8.
 void odp_text_add(struct odp_buf *b, const char *s);
 
+// Appends an amount of memory as one wants to know it, with three digits or so: 900K, 212M, 1.5G.
+void odp_text_add_bytes(struct odp_buf *b, double bytes);
+
 // The code points of sound UTF-8.
 size_t odp_text_width(const char *s);
 

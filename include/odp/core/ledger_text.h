@@ -5,13 +5,14 @@
 //
 //     odp-ledger 1
 //     boot 3e0fb1a4-...
-//     navidrome 14 0 20480 734003200 5400000000 81000000000 412000 398000,401000,412000
+//     navidrome 2 0 20480 734003200 5400000000 81000000000 41200 39800,41200 230686720 222298112 90
 //     checksum 9ae16a3b2f90404f
 //
 // A service's fields are wakes, failed wakes, bytes in and out, microseconds awake and asleep, the
-// last wake's microseconds (- for none), the kept wakes' microseconds, oldest first (- for none).
-// What follows them on the line is a later odp's and passed over. Pure: the caller reads and
-// writes the file.
+// last wake's microseconds (- for none), the kept wakes' microseconds, oldest first (- for none);
+// then the bytes that it used at the most, those that it used when it was last stopped (0: not
+// known), and what was saved, in KiB times seconds. An earlier odp's line ends before these three.
+// What follows them is a later odp's and passed over. Pure: the caller reads and writes the file.
 
 #pragma once
 

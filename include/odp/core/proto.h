@@ -4,7 +4,8 @@
 // service and say what to do with it; what that means the launcher reads from its own copy of the
 // files. Every request is answered by exactly one report with the same id; a report with id 0 is an
 // observation nobody asked for (a process exited). Records arrive in the order they were sent.
-// The ids of probes are marked, so that their reports are never taken for reports on the service.
+// The ids of probes, and of questions after control groups, are marked, so that their reports are
+// never taken for reports on the service.
 //
 // Wire format, integers in little-endian order:
 //   u8 version (ODP_PROTO_VERSION), u8 op, u8 state, u8 n_name, u16 n_reason, u16 zero, u32 id,
@@ -40,9 +41,13 @@ enum odp_proto_op {
     // Launcher to odpd, without a name: it has nothing to observe and ends. What it is sent from
     // here on fails at once (it has shut its receiving side), and nothing was lost.
     ODP_PROTO_LEAVE,
+
+    // In which control groups does it run? Answered by a row of LOCATED, or by one NOWHERE.
+    ODP_PROTO_LOCATE,
 };
 
-#define ODP_PROTO_PROBE_ID UINT32_C(0x80000000) // set in the ids of probes, and of nothing else
+#define ODP_PROTO_PROBE_ID  UINT32_C(0x80000000) // set in the ids of probes, and of nothing else
+#define ODP_PROTO_LOCATE_ID UINT32_C(0x40000000) // likewise of LOCATE, where PROBE_ID is not set
 
 enum odp_proto_state {
     ODP_PROTO_NO_STATE, // in requests
@@ -56,15 +61,18 @@ enum odp_proto_state {
     ODP_PROTO_ANSWERS, // the probe passed
     ODP_PROTO_SILENT,  // it did not, yet; `reason` says what it said
     ODP_PROTO_DONE,    // LOAD, RENAME, FORGET: done
+    ODP_PROTO_LOCATED, // `reason` is the path of one; `digest` counts how many are still to come
+    ODP_PROTO_NOWHERE, // in none of its own that is known; `reason` says why
 };
 
 struct odp_proto_message {
     enum odp_proto_op op;
     enum odp_proto_state state;
     uint32_t id;
-    uint64_t digest; // of requests
+    uint64_t digest; // of requests, and see RENAME and LOCATED
     char name[ODP_NAME_MAX + 1];
-    // Of reports: one line in plain words, "" for none. Of RENAME: the name from now on.
+    // Of reports: one line in plain words, "" for none. Of RENAME: the name from now on. Of
+    // LOCATED: the group's path.
     char reason[ODP_REASON_MAX + 1];
 };
 

@@ -37,6 +37,10 @@ struct odp_backend_vtable {
     void (*freeze)(struct odp_backend *b, uint32_t id);
     void (*thaw)(struct odp_backend *b, uint32_t id);
 
+    // Answered by LOCATED or NOWHERE, odp/launcher/locate.h. NULL where what runs has no control
+    // group of its own.
+    void (*locate)(struct odp_backend *b, uint32_t id);
+
     // True where nothing runs and no request is unanswered: the object may be replaced, by one for
     // other settings too. Looks again where it could not find out before.
     bool (*is_idle)(struct odp_backend *b);

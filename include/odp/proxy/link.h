@@ -25,6 +25,9 @@ void odp_link_rename(struct odp_link *link, const struct odp_link_rename *rename
 void odp_link_load(struct odp_link *link, const struct odp_managed *m);
 void odp_link_forget(struct odp_link *link, const char *name);
 
+// In which control groups does it run? `id` is marked as that.
+void odp_link_locate(struct odp_link *link, const struct odp_managed *m, uint32_t id);
+
 // Sends one request, when the launcher takes it. What cannot be sent (no launcher at the moment) is
 // lost: the manager asks anew when it is back, and the machine's deadline covers the rest.
 void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,

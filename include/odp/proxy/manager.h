@@ -60,6 +60,7 @@ struct odp_managed {
 
     struct odp_probe *own_probe; // http or exec: owned, NULL while none is at work
     uint32_t probe_id;           // of the latest request for an exec probe
+    struct odp_memory *memory;   // owned, NULL while it is asleep
 
     struct odp_list release_node; // in manager->release_queue
     uv_timer_t timer;
@@ -83,6 +84,7 @@ struct odp_manager {
     size_t n_strays;
     bool has_socket_units;         // the service manager listens: a reload opens nothing
     bool is_reloading;             // services are taken apart: no call is served
+    uint32_t n_located;            // questions for control groups, ever
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
     struct odp_io_turn release_turn;
