@@ -15,7 +15,7 @@ enum { EXIT_USAGE = 2 };
 
 static const char help[] =
     "Usage: odpd [--config DIR] [--runtime DIR] [--state DIR] [--launcher SOCKET]\n"
-    "            [--log-level LEVEL]\n"
+    "            [--system] [--log-level LEVEL]\n"
     "\n"
     "Listens for each service of DIR/services/*.ini, starts it on the first connection,\n"
     "relays, and stops it when it has been quiet for its window.\n"
@@ -24,6 +24,7 @@ static const char help[] =
     "  --runtime DIR      default /run/odp, for a user $XDG_RUNTIME_DIR/odp\n"
     "  --state DIR        default /var/lib/odp, for a user ~/.local/state/odp\n"
     "  --launcher SOCKET  where odp-launcher is met; without it odpd starts one itself\n"
+    "  --system           for the whole system, as root does it, although run by another user\n"
     "  --log-level LEVEL  err, warning, notice, info (default) or debug\n"
     "  --help             this text\n"
     "  --version          the version\n";
@@ -59,6 +60,7 @@ static int take(struct odp_odpd_options *o, int option, const char *value)
     case 'L':
         return odp_log_level_from_string(value, &o->log_level) ? -1
                                                                : refuse("no such log level", value);
+    case 'S': o->system = true; return -1;
     case 'h': fputs(help, stdout); return EXIT_SUCCESS;
     case 'v': puts("odpd " ODP_VERSION); return EXIT_SUCCESS;
     default: return EXIT_USAGE; // getopt said what is wrong
@@ -83,10 +85,15 @@ static int complete(struct odp_odpd_options *o)
 int odp_odpd_options_parse(int argc, char **argv, struct odp_odpd_options *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},    {"runtime", required_argument, NULL, 'r'},
-        {"state", required_argument, NULL, 's'},     {"launcher", required_argument, NULL, 'l'},
-        {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"runtime", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},
+        {"launcher", required_argument, NULL, 'l'},
+        {"system", no_argument, NULL, 'S'},
+        {"log-level", required_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 

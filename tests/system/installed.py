@@ -16,31 +16,14 @@ class InstalledCase(UnitCase):
     def setUp(self):
         super().setUp()
         self.machine.install()
-        self.stand_in()
         self.addCleanup(self.clear_away)
-
-    def stand_in(self):
-        """Until odp brings a unit and a user of its own."""
-        if "\nodp:" not in self.machine.read("/etc/passwd"):
-            self.machine.run("useradd", "--system", "odp")
-        if self.machine.show("odpd.service", "LoadState") == "not-found":
-            self.machine.write("/usr/local/lib/systemd/system/odpd.service", """[Unit]
-StartLimitIntervalSec=0
-[Service]
-Type=notify
-ExecStart=/usr/local/bin/odpd
-Restart=always
-RestartSec=500ms
-FileDescriptorStoreMax=16
-RuntimeDirectory=odp
-RuntimeDirectoryPreserve=restart
-StateDirectory=odp
-""")
-            self.machine.systemctl("daemon-reload")
 
     def clear_away(self):
         shutil.rmtree(self.machine.path("/etc/odp"), ignore_errors=True)
-        self.machine.systemctl("stop", *self.socket_units(), "odpd.service", check=False)
+        self.machine.systemctl("stop", *self.socket_units(), "odp.target", "odpd.service",
+                               "odp-launcher.socket", "odp-launcher.service", check=False)
+        for kept in "/run/odp-launcher", "/var/lib/odp":
+            shutil.rmtree(self.machine.path(kept), ignore_errors=True)
         self.machine.systemctl("daemon-reload")
         self.machine.systemctl("reset-failed", check=False)
 
