@@ -33,6 +33,7 @@ from harness import BUILD, DEADLINE, Background, read_file, until
 PREFIX = "odp-machine-"  # of control groups and directories; the pid of the test's process follows
 SERVERS = "/odp/tests/integration/servers"  # inside
 USER = "ada"  # who is not root, inside
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}  # of commands inside
 PR_SET_PDEATHSIG = 1
 CLONE_NEWNET = 0x40000000
 NAMESPACES = ["--mount", "--pid", "--fork", "--uts", "--ipc", "--cgroup", "--net"]
@@ -169,20 +170,29 @@ class Machine:
             f.write(text)
         os.chmod(path, mode)
 
-    def run(self, *argv, user=None, check=True):
-        """Runs a command in there to its end; returns the finished process. `user` has a service
-        manager of his own by then."""
-        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C"]
+    def enter(self, *argv, user=None):
+        """The command line that runs this one in there. `user` has a service manager of his own by
+        then."""
+        line = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C"]
         if user:
             uid = self.enable_user(user)
-            enter += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "env",
-                      f"XDG_RUNTIME_DIR=/run/user/{uid}", f"HOME=/home/{user}", f"USER={user}"]
-        done = subprocess.run([*enter, *argv], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=DEADLINE, check=False,
-                              env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+            line += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "env",
+                     f"XDG_RUNTIME_DIR=/run/user/{uid}", f"HOME=/home/{user}", f"USER={user}"]
+        return [*line, *argv]
+
+    def run(self, *argv, user=None, check=True):
+        """Runs a command in there to its end; returns the finished process."""
+        done = subprocess.run(self.enter(*argv, user=user), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=DEADLINE, check=False,
+                              env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"{argv} ended with {done.returncode}: {done.stderr.strip()}")
         return done
+
+    def spawn(self, *argv, user=None, **options):
+        """Starts a command in there, with pipes to its input and output, as text."""
+        return subprocess.Popen(self.enter(*argv, user=user), stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
 
     def systemctl(self, *args, user=None, check=True):
         """Returns what systemctl prints."""
@@ -283,7 +293,8 @@ class Odpd(harness.Odpd):
 
     def __init__(self, machine, services, user=None):
         self.machine, self.user = machine, user
-        self.unit = f"odpd-{next(self.numbers)}.service"
+        # Found by its command line from outside, where those of other machines are seen, too.
+        self.unit = f"odpd-{os.getpid()}-{next(self.numbers)}.service"
         self.inside = f"/tmp/{self.unit}"
         os.mkdir(machine.path(self.inside))
         super().__init__(machine.path(self.inside), services)

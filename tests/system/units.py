@@ -21,8 +21,9 @@ class UnitCase(machine.Case):
         self.ports = {}
 
     def file(self, name, idle="5min", backend="", ready="", units=None):
-        self.next_port[0] += 2
-        self.ports[name] = self.next_port[0]
+        if name not in self.ports:
+            self.next_port[0] += 2
+            self.ports[name] = self.next_port[0]
         lines = "\n".join(f"unit = {u}" for u in units or [f"{name}.service"])
         return f"""
             [service]
