@@ -3,6 +3,7 @@
 // Which file belongs to which service; plan.h says by what. The surest signs are looked for first,
 // over all files, so that a weak sign never takes a service from a file with a sure one.
 
+#include <stdint.h>
 #include <string.h>
 
 #include "plan_internal.h"
@@ -57,6 +58,37 @@ static bool was_moved_asleep(const struct odp_config_service *before,
 typedef bool sign_fn(const struct odp_config_service *before,
                      const struct odp_config_service *after);
 
+static sign_fn *const signs[] = {is_same, was_moved_whole, was_moved, was_moved_asleep,
+                                 has_same_name};
+#define N_SIGNS (sizeof(signs) / sizeof(signs[0]))
+
+// The first service that nobody has, and that shows the sign.
+static size_t find_by(sign_fn *sign, struct odp_config_service *const *before, size_t n_before,
+                      const struct odp_config_service *file, const size_t *pairs)
+{
+    for (size_t k = 0; k < n_before; k++)
+        if (pairs[k] == SIZE_MAX && sign(before[k], file))
+            return k;
+    return SIZE_MAX;
+}
+
+void odp_plan_pair(struct odp_config_service *const *before, size_t n_before,
+                   struct odp_config_service *const *files, size_t n_files, size_t *ret)
+{
+    for (size_t k = 0; k < n_before; k++)
+        ret[k] = SIZE_MAX;
+    for (size_t i = 0; i < N_SIGNS; i++) {
+        for (size_t f = 0; f < n_files; f++) {
+            bool is_taken = false;
+            for (size_t k = 0; k < n_before; k++)
+                is_taken |= ret[k] == f;
+            size_t found = is_taken ? SIZE_MAX : find_by(signs[i], before, n_before, files[f], ret);
+            if (found != SIZE_MAX)
+                ret[found] = f;
+        }
+    }
+}
+
 // `files` becomes NULL where one has found its service.
 static void match_by(sign_fn *sign, size_t n_before, struct odp_config_service **files,
                      size_t n_files, struct odp_plan *plan)
@@ -92,15 +124,13 @@ static void judge(struct odp_plan_item *it)
 void odp_plan_match(struct odp_config_service *const *before, size_t n_before,
                     struct odp_config *config, struct odp_plan *ret)
 {
-    static sign_fn *const signs[] = {is_same, was_moved_whole, was_moved, was_moved_asleep,
-                                     has_same_name};
     size_t n_files = config->n_services;
 
     for (size_t i = 0; i < n_before; i++)
         ret->items[i] = (struct odp_plan_item){
             .action = is_faulty(config, before[i]->name) ? ODP_PLAN_FAULTY : ODP_PLAN_REMOVE,
             .before = before[i]};
-    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+    for (size_t i = 0; i < N_SIGNS; i++)
         match_by(signs[i], n_before, config->services, n_files, ret);
     for (size_t i = 0; i < n_before; i++)
         judge(&ret->items[i]);

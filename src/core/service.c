@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "odp/base/buf.h"
+#include "service_internal.h"
 
 // How long an unanswered look is waited for before it is asked again.
 #define LOOK_TIMEOUT_USEC (10 * ODP_USEC_PER_SEC)
@@ -49,14 +50,20 @@ static void enter(struct step *x, enum odp_service_state state, uint64_t deadlin
     x->effects->changed = x->effects->from != state;
 }
 
-static void request(struct step *x, enum odp_proto_op op)
+void odp_service_request(struct odp_service *s, enum odp_proto_op op,
+                         struct odp_service_effects *ret)
 {
     // 0 marks observations, and what is beyond it probes.
-    if (++x->s->request_id >= ODP_PROTO_LOCATE_ID)
-        x->s->request_id = 1;
-    x->effects->request = true;
-    x->effects->op = op;
-    x->effects->request_id = x->s->request_id;
+    if (++s->request_id >= ODP_PROTO_LOCATE_ID)
+        s->request_id = 1;
+    ret->request = true;
+    ret->op = op;
+    ret->request_id = s->request_id;
+}
+
+static void request(struct step *x, enum odp_proto_op op)
+{
+    odp_service_request(x->s, op, x->effects);
 }
 
 static uint64_t in(const struct step *x, uint64_t span_usec)

@@ -12,6 +12,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
+#include "odp/net/carrier.h"
 #include "odp/net/listen.h"
 #include "odp/net/sockaddr.h"
 #include "odp/net/systemd.h"
@@ -25,12 +26,23 @@ static bool is_stream_listener(int fd)
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
 }
 
+static bool is_carrier(int fd, const char *name)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    return name && strcmp(name, ODP_CARRIER_NAME) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
 static void take(int fd, char *name, struct odp_passed *ret)
 {
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
 
-    *ret = (struct odp_passed){.fd = fd, .name = name};
+    *ret = (struct odp_passed){.fd = fd, .name = name, .is_carrier = is_carrier(fd, name)};
+    if (ret->is_carrier)
+        return;
     if (!is_stream_listener(fd) || getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
         odp_log(ODP_LOG_WARNING, NULL, "passed descriptor %d (%s) is no stream listener: closed",
                 fd, name ? name : "unknown");

@@ -89,6 +89,19 @@ struct odp_pipe *odp_pipe_keep(struct odp_pipe_pool *pool, const char *data, siz
     return p;
 }
 
+struct odp_pipe *odp_pipe_adopt(int read_fd, int write_fd)
+{
+    struct odp_pipe *p = malloc(sizeof(*p));
+
+    if (!p) {
+        odp_close(read_fd);
+        odp_close(write_fd);
+        return NULL;
+    }
+    *p = (struct odp_pipe){.read_fd = read_fd, .write_fd = write_fd};
+    return p;
+}
+
 ssize_t odp_pipe_flush(struct odp_pipe *p, int fd, size_t n)
 {
     if (p->read_fd >= 0)

@@ -34,6 +34,10 @@ struct odp_pipe *odp_pipe_take(struct odp_pipe_pool *pool);
 // Puts n bytes into a pipe, or into a box where there is none to be had. NULL: out of memory.
 struct odp_pipe *odp_pipe_keep(struct odp_pipe_pool *pool, const char *data, size_t n);
 
+// A pipe out of its two ends, which are taken over: another process has filled it. NULL: out of
+// memory, they are closed.
+struct odp_pipe *odp_pipe_adopt(int read_fd, int write_fd);
+
 // Moves up to n bytes out into a socket: as splice(2) and send(2) return. n is what it holds.
 ssize_t odp_pipe_flush(struct odp_pipe *p, int fd, size_t n);
 

@@ -319,3 +319,9 @@ void odp_relay_deinit(struct odp_relay *relay)
     for (int side = 0; side < 2; side++)
         drop_pipe(relay, &relay->flows[side]);
 }
+
+int odp_relay_adopt_bytes(struct odp_relay *relay, int flow, const char *bytes, uint32_t n)
+{
+    keep_rest(relay, &relay->flows[flow], bytes, n);
+    return relay->flows[flow].pipe ? 0 : -ENOMEM;
+}

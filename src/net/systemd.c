@@ -6,15 +6,18 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
+#include "odp/base/time.h"
 
 #define LIBRARY          "libsystemd.so.0"
 #define CGROUP_MAX_BYTES 65536
+#define BARRIER_USEC     (5 * ODP_USEC_PER_SEC)
 
 void *odp_systemd_library_open(const char **ret_why)
 {
@@ -93,4 +96,39 @@ bool odp_systemd_unit_is(const char *unit)
         if (strncmp(s + 1, unit, n_unit) == 0 && (s[1 + n_unit] == '\n' || s[1 + n_unit] == '\0'))
             return true;
     return false;
+}
+
+static int store(void *library, int fd, const char *name)
+{
+    int (*notify_with_fds)(pid_t, int, const char *, const int *, unsigned);
+    int (*barrier)(int, uint64_t);
+    char state[128];
+
+    if (!odp_systemd_library_find(library, "sd_pid_notify_with_fds", &notify_with_fds) ||
+        !odp_systemd_library_find(library, "sd_notify_barrier", &barrier))
+        return -ENOSYS;
+    // FDPOLL=0, or what looks closed is dropped: nobody else has the other end soon.
+    snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+    int r = notify_with_fds(0, 0, state, &fd, 1);
+    if (r > 0)
+        r = barrier(0, BARRIER_USEC);
+    return r < 0 ? r : 0;
+}
+
+bool odp_systemd_may_store(void)
+{
+    const char *n_most = getenv("FDSTORE"); // since systemd 254; before it one has to try
+
+    return getenv("NOTIFY_SOCKET") && !(n_most && strcmp(n_most, "0") == 0);
+}
+
+int odp_systemd_store(int fd, const char *name)
+{
+    void *library = open_library();
+
+    if (!library)
+        return -ENOSYS;
+    int r = store(library, fd, name);
+    dlclose(library);
+    return r;
 }

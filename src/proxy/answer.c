@@ -190,6 +190,19 @@ static bool stay(struct odp_visit *v, uint64_t until_usec)
     return true;
 }
 
+void odp_answer_resume(struct odp_visit *v, bool answered, uint64_t until_usec)
+{
+    struct odp_managed *m = v->service;
+
+    odp_list_append(&m->leaving, &v->node);
+    m->n_leaving++;
+    v->state = ODP_CONN_ENDED;
+    v->leaving = true;
+    v->answered = answered;
+    v->leaves_usec = odp_usec_min(until_usec, odp_usec_add(odp_now_usec(), LINGER_USEC));
+    v->relay.ends[ODP_RELAY_CLIENT].on_event = on_leaving_event;
+}
+
 bool odp_answer_begin(struct odp_visit *v, enum odp_conn_event event)
 {
     const struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];

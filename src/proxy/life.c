@@ -109,6 +109,23 @@ static void keep_previous(struct odp_managed *m, struct odp_config_service *befo
     m->previous = NULL;
 }
 
+void odp_managed_resume(struct odp_managed *m, const struct odp_service *machine,
+                        struct odp_config_service *before)
+{
+    struct odp_service_effects fx;
+
+    m->active = true;
+    m->machine = *machine;
+    keep_previous(m, before);
+    const struct odp_service_settings settings = settings_of(m);
+    odp_service_resume(&m->machine, &settings, m->config->idle_timeout_usec, odp_now_usec(), &fx);
+    odp_managed_keep_ledger(m);
+    if (odp_service_is_trying(&m->machine))
+        odp_tries_begin(&m->tries, odp_now_usec());
+    if (fx.request)
+        odp_link_request(m->manager->link, m, fx.op, fx.request_id);
+}
+
 // [ready] may say other things than when the probe under way was begun.
 static void probe_anew(struct odp_managed *m)
 {

@@ -39,7 +39,7 @@ static enum odp_ledger_phase phase_of(enum odp_service_state s)
     return ODP_LEDGER_UNKNOWN;
 }
 
-static void keep_ledger(struct odp_managed *m)
+void odp_managed_keep_ledger(struct odp_managed *m)
 {
     enum odp_service_state s = m->machine.state;
     uint64_t now_usec = odp_boottime_usec();
@@ -85,7 +85,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
     if (m->previous &&
         (s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED || s == ODP_SERVICE_STARTING))
         odp_managed_settle(m);
-    keep_ledger(m);
+    odp_managed_keep_ledger(m);
     odp_story_on_change(m, fx->from, kind);
     odp_memory_on_change(m, fx->from);
     // The first look changes no sum, nor does probing, when somebody waits.

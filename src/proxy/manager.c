@@ -15,6 +15,7 @@
 #include "odp/base/log.h"
 #include "odp/core/units.h"
 #include "odp/net/systemd.h"
+#include "odp/proxy/handover.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/probe.h"
@@ -90,16 +91,19 @@ static int load_files(struct odp_manager *mgr)
 
 // ---- services ----------------------------------------------------------------------------------
 
-static int begin_services(struct odp_manager *mgr)
+static int begin_services(struct odp_manager *mgr, struct odp_handover *handover)
 {
     int r = odp_gates_settle(mgr);
 
     if (r < 0)
         return r;
+    odp_handover_match(handover);
     for (size_t i = 0; i < mgr->n_services; i++)
-        if (mgr->services[i]->n_gates > 0)
+        if (mgr->services[i]->n_gates > 0 && !odp_handover_resume(handover, mgr->services[i]))
             odp_managed_begin(mgr->services[i]);
+    odp_handover_take_clients(handover);
     odp_requires_refresh(mgr);
+    odp_handover_go_on(handover);
     for (size_t i = 0; i < mgr->n_strays; i++)
         odp_log(ODP_LOG_WARNING, NULL,
                 "passed socket %s belongs to no sound service: its connections are closed",
@@ -126,6 +130,15 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     return r < 0 ? r : load_files(mgr);
 }
 
+static int count_listeners(const struct odp_passed *passed, int n_passed)
+{
+    int n = 0;
+
+    for (int i = 0; i < n_passed; i++)
+        n += !passed[i].is_carrier;
+    return n;
+}
+
 int odp_manager_begin(struct odp_manager *mgr)
 {
     struct odp_passed *passed;
@@ -134,14 +147,19 @@ int odp_manager_begin(struct odp_manager *mgr)
 
     if (n_passed < 0)
         return n_passed;
-    mgr->has_socket_units = n_passed > 0 || odp_systemd_unit_is(ODP_UNITS_ODPD);
+    mgr->has_socket_units =
+        count_listeners(passed, n_passed) > 0 || odp_systemd_unit_is(ODP_UNITS_ODPD);
+    struct odp_handover *handover = NULL;
     int r = odp_ledger_file_new(mgr, &mgr->ledger_file);
     if (r == 0)
         r = odp_link_new(mgr, &mgr->link);
     if (r == 0)
+        handover = odp_handover_read(mgr, passed, n_passed);
+    if (r == 0)
         r = odp_gates_adopt(mgr, passed, n_passed);
     if (r == 0)
-        r = begin_services(mgr);
+        r = begin_services(mgr, handover);
+    odp_handover_free(handover);
     odp_passed_free(passed, n_passed);
     return r;
 }

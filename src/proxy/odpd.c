@@ -13,6 +13,7 @@
 #include "odp/base/fd.h"
 #include "odp/net/systemd.h"
 #include "odp/proxy/control.h"
+#include "odp/proxy/handover.h"
 #include "odp/proxy/limits.h"
 #include "odp/proxy/reload.h"
 
@@ -126,6 +127,8 @@ int odp_odpd_run(const struct odp_odpd_options *options)
     r = start(&d, options);
     if (r == 0)
         r = odp_io_loop_run(d.loop);
+    if (r == 0)
+        odp_handover_leave(d.manager);
     finish(&d);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,7 +3,7 @@
 // A client's connection: carries out what core/conn's table says, on real sockets. Counts itself
 // into its service, and tells the service's machine what the target said.
 
-#include "odp/proxy/visit.h"
+#include "visit_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static bool takes_place(enum odp_conn_state s)
     return counts_as_try(s) || counts_as_connection(s);
 }
 
-static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
+void visit_count(struct odp_visit *v, enum odp_conn_state s, int by)
 {
     struct odp_managed *m = v->service;
     unsigned n = (unsigned)by; // wraps around for -1, as unsigned arithmetic does
@@ -57,9 +57,14 @@ static void count_one(struct odp_visit *v, enum odp_conn_state s, int by)
         m->manager->n_connecting += n;
 }
 
+void visit_free(struct odp_visit *v)
+{
+    free(v);
+}
+
 static void on_retired(struct odp_io_retired *r)
 {
-    free(ODP_CONTAINER_OF(r, struct odp_visit, retired));
+    visit_free(ODP_CONTAINER_OF(r, struct odp_visit, retired));
 }
 
 void odp_visit_end(struct odp_visit *v)
@@ -123,7 +128,7 @@ static void on_relay_end(struct odp_relay *relay)
     odp_visit_event(ODP_CONTAINER_OF(relay, struct odp_visit, relay), ODP_CONN_EV_DONE);
 }
 
-static void start_relay(struct odp_visit *v)
+void visit_start_relay(struct odp_visit *v)
 {
     if (v->is_probe) {
         odp_visit_event(v, ODP_CONN_EV_CUT);
@@ -156,7 +161,7 @@ static void on_early_event(struct odp_visit *v)
         copy_early(v);
 }
 
-static void on_upstream_event(struct odp_io *io, uint32_t events)
+void visit_on_upstream_event(struct odp_io *io, uint32_t events)
 {
     struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_UPSTREAM]);
 
@@ -180,7 +185,7 @@ static int begin_connect(struct odp_visit *v)
     struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
     const struct odp_address *target = odp_managed_target(v->service);
 
-    up->on_event = on_upstream_event;
+    up->on_event = visit_on_upstream_event;
     int r = odp_connect(target, &up->fd);
     if (r == 0) {
         r = odp_io_add(v->service->manager->loop, up);
@@ -277,7 +282,7 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
     if (fx & ODP_CONN_FX_CONSUME)
         consume_copied(v);
     if (fx & ODP_CONN_FX_RELAY)
-        start_relay(v);
+        visit_start_relay(v);
     if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe && answer(v, event))
         fx &= ~(unsigned)ODP_CONN_FX_CLOSE;
     if (fx & ODP_CONN_FX_CLOSE)
@@ -300,8 +305,8 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     unsigned fx = odp_conn_step(&v->state, event);
 
     if (v->state != from) {
-        count_one(v, from, -1);
-        count_one(v, v->state, 1);
+        visit_count(v, from, -1);
+        visit_count(v, v->state, 1);
     }
     bool state_changed = v->state != from;
     bool counts_changed = m->n_waiting != n_waiting || m->n_connections != n_connections;
@@ -320,7 +325,7 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
 }
 
 // While held or tried: has the client gone, or more to say?
-static void on_client_event(struct odp_io *io, uint32_t events)
+void visit_on_client_event(struct odp_io *io, uint32_t events)
 {
     struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_CLIENT]);
 
@@ -335,7 +340,7 @@ static void on_client_event(struct odp_io *io, uint32_t events)
         odp_visits_try(v->service); // beside a silent one, one that has something to say
 }
 
-static struct odp_visit *visit_new(struct odp_managed *m)
+struct odp_visit *visit_new(struct odp_managed *m)
 {
     struct odp_visit *v = malloc(sizeof(*v));
 
@@ -365,7 +370,7 @@ void odp_visit_accept(struct odp_listener *l, int fd)
     }
     struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
     io->fd = fd;
-    io->on_event = on_client_event;
+    io->on_event = visit_on_client_event;
     if (odp_io_add(m->manager->loop, io) < 0) {
         odp_close(fd);
         free(v);
@@ -374,7 +379,7 @@ void odp_visit_accept(struct odp_listener *l, int fd)
     if (l->is_unix)
         io->ready |= EPOLLPRI;
     odp_list_append(&m->waiting, &v->node);
-    count_one(v, v->state, 1);
+    visit_count(v, v->state, 1);
     if (!m->active) // one of the last, from the queue of a socket that is about to close
         odp_visit_event(v, ODP_CONN_EV_DENY);
     else if (m->machine.state == ODP_SERVICE_READY)

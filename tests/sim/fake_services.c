@@ -115,6 +115,12 @@ void odp_ledger_file_changed(struct odp_ledger_file *f)
     (void)f;
 }
 
+void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m)
+{
+    (void)f;
+    (void)m;
+}
+
 void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m)
 {
     (void)f;

@@ -429,6 +429,39 @@ static void test_every_edit(void **state)
     free(sound);
 }
 
+// ---- pairs -------------------------------------------------------------------------------------
+
+// The pairs, as the names of the files of `before` in its order; `-` for none.
+static void pair(const char *before, const char *after, const char *wanted)
+{
+    struct odp_config old, config;
+    struct odp_buf got = {0};
+    size_t pairs[8];
+
+    read_lines(before, &old);
+    read_lines(after, &config);
+    odp_plan_pair(old.services, old.n_services, config.services, config.n_services, pairs);
+    for (size_t i = 0; i < old.n_services; i++)
+        odp_buf_printf(&got, "%s%s", i ? " " : "",
+                       pairs[i] == SIZE_MAX ? "-" : config.services[pairs[i]]->name);
+    assert_string_equal(got.s, wanted);
+    odp_buf_deinit(&got);
+    odp_config_deinit(&config);
+    odp_config_deinit(&old);
+}
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    pair("a 80>1 x\nb 81>2 y", "a 80>1 x\nb 81>2 y", "a b");
+    pair("a 80>1 x\nb 81>2 y", "b 81>2 y", "- b");
+    pair("a 80>1 x", "z 80>1 x", "z");
+    pair("a 80>1 x\nb 81>2 y", "a 81>2 y\nb 80>1 x", "b a");
+    pair("a 80>1 x", "a 90>5 w", "a");
+    pair("a 80>1 x", "c 90>5 w", "-");
+    pair("a 80>1 x off\nb 80>1 y", "z 80>1 y", "- z");
+}
+
 // ---- many --------------------------------------------------------------------------------------
 
 // Each wants what the next one has, which the last cannot give up: all fall back, and in no time.
@@ -464,7 +497,7 @@ int main(void)
         cmocka_unit_test(test_one_file),     cmocka_unit_test(test_names_move),
         cmocka_unit_test(test_clashes),      cmocka_unit_test(test_what_stays_is_in_the_way),
         cmocka_unit_test(test_across_files), cmocka_unit_test(test_every_edit),
-        cmocka_unit_test(test_long_cascade),
+        cmocka_unit_test(test_long_cascade), cmocka_unit_test(test_pairs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

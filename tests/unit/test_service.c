@@ -600,6 +600,100 @@ static void test_launcher_lost(void **state)
     assert_int_equal(s.state, ODP_SERVICE_STARTING);
 }
 
+// Another odpd goes on with it: what a state becomes, and what the launcher is asked.
+static const struct {
+    enum odp_service_state state, resumed;
+    bool looks;
+} resumptions[] = {
+    {ODP_SERVICE_UNKNOWN, ODP_SERVICE_UNKNOWN, true},
+    {ODP_SERVICE_STOPPED, ODP_SERVICE_STOPPED, true},
+    {ODP_SERVICE_REQUIRING, ODP_SERVICE_REQUIRING, false},
+    {ODP_SERVICE_STARTING, ODP_SERVICE_UNKNOWN, true},
+    {ODP_SERVICE_PROBING, ODP_SERVICE_UNKNOWN, true},
+    {ODP_SERVICE_READY, ODP_SERVICE_READY, true},
+    {ODP_SERVICE_DRAINING, ODP_SERVICE_DRAINING, true},
+    {ODP_SERVICE_DISMISSED, ODP_SERVICE_DISMISSED, true},
+    {ODP_SERVICE_STOPPING, ODP_SERVICE_UNKNOWN, true},
+    {ODP_SERVICE_FROZEN, ODP_SERVICE_FROZEN, true},
+    {ODP_SERVICE_FAILED, ODP_SERVICE_FAILED, true},
+};
+
+static void resume(struct odp_service *s, uint64_t now_usec, struct odp_service_effects *fx)
+{
+    const struct odp_service_settings given = s->settings;
+
+    s->settings = (struct odp_service_settings){0}; // they do not cross
+    odp_service_resume(s, &given, IDLE, now_usec, fx);
+}
+
+static void test_resume(void **state)
+{
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(resumptions) / sizeof(resumptions[0]); i++) {
+        struct odp_service s = service_in(resumptions[i].state);
+        resume(&s, NOW, &fx);
+        assert_int_equal(s.state, resumptions[i].resumed);
+        assert_true(fx.request == resumptions[i].looks);
+        assert_true(!fx.request || (fx.op == ODP_PROTO_LOOK && fx.request_id == s.request_id));
+        assert_true(s.request_id == (uint32_t)ID + (fx.request ? 1 : 0));
+    }
+}
+
+static void test_resume_keeps_times(void **state)
+{
+    struct odp_service_effects fx;
+
+    (void)state;
+    struct odp_service s = service_in(ODP_SERVICE_READY); // the window goes on where it was
+    s.idle.quiet_usec = NOW - 3 * SEC;
+    resume(&s, NOW, &fx);
+    assert_true(s.deadline_usec == NOW + IDLE - 3 * SEC);
+
+    s = service_in(ODP_SERVICE_FAILED); // so do the backoff and the reason
+    s.n_failures = 6;
+    s.retry_usec = NOW + 4 * SEC;
+    strcpy(s.reason, "exited with status 3");
+    resume(&s, NOW, &fx);
+    assert_true(s.retry_usec == NOW + 4 * SEC);
+    step(&s, ODP_EVENT_INACTIVE, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+    assert_string_equal(s.reason, "exited with status 3");
+
+    s = service_in(ODP_SERVICE_STOPPED); // somebody has started it meanwhile
+    resume(&s, NOW, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+
+    s = service_in(ODP_SERVICE_STARTING); // its end is still a failed start
+    resume(&s, NOW, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 0, &fx);
+    step(&s, ODP_EVENT_FAILED, NOW, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_FAILED);
+}
+
+// Times that cannot be are put right: nothing waits for years.
+static void test_resume_bounds_times(void **state)
+{
+    struct odp_service_effects fx;
+
+    (void)state;
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    s.idle.quiet_usec = NOW + 1000000 * SEC;
+    resume(&s, NOW, &fx);
+    assert_true(s.deadline_usec == NOW + IDLE);
+    s = service_in(ODP_SERVICE_FAILED);
+    s.n_failures = 3;
+    s.retry_usec = ODP_NEVER;
+    resume(&s, NOW, &fx);
+    assert_true(s.retry_usec == NOW + 2 * SEC);
+    s = service_in(ODP_SERVICE_DISMISSED);
+    s.deadline_usec = ODP_NEVER;
+    resume(&s, NOW, &fx);
+    assert_true(s.deadline_usec == NOW + 10 * SEC);
+}
+
 // A stop that was under way when the launcher was lost, and a start likewise, mean nothing any more
 // once it has been seen what became of them.
 static void test_lost_jobs_are_forgotten(void **state)
@@ -878,6 +972,9 @@ int main(void)
         cmocka_unit_test(test_end_while_probing),
         cmocka_unit_test(test_launcher_lost),
         cmocka_unit_test(test_lost_jobs_are_forgotten),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_resume_keeps_times),
+        cmocka_unit_test(test_resume_bounds_times),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_timeouts_say_which),
         cmocka_unit_test(test_requirements_first),

@@ -116,6 +116,13 @@ void odp_service_init(struct odp_service *s, const struct odp_service_settings *
                       uint64_t idle_timeout_usec, uint64_t now_usec,
                       struct odp_service_effects *ret);
 
+// A machine that another odpd has left: state, times and marks are its own, the settings these.
+// What it had asked for is looked up again, as after a launcher that was lost. Held clients, and
+// those it counts, are told by events later.
+void odp_service_resume(struct odp_service *s, const struct odp_service_settings *settings,
+                        uint64_t idle_timeout_usec, uint64_t now_usec,
+                        struct odp_service_effects *ret);
+
 // Returns 0, or -ESTALE when the event was a report to an older request (nothing happened).
 int odp_service_step(struct odp_service *s, const struct odp_service_event *event,
                      struct odp_service_effects *ret);

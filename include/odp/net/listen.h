@@ -71,9 +71,11 @@ struct odp_passed {
     int fd;     // -1 once somebody took it over
     char *name; // owned; FileDescriptorName=, "unknown" where there is none
     struct odp_address address;
+    bool is_carrier; // no listener: what the odpd before left in the descriptor store
 };
 
-// All passed stream listeners; others are closed. Returns their number or a negative errno; *ret is
-// the caller's to free (odp_passed_free closes what nobody took).
+// All passed stream listeners, and carriers (net/carrier.h); others are closed. Returns their
+// number or a negative errno; *ret is the caller's to free (odp_passed_free closes what nobody
+// took).
 int odp_passed_collect(struct odp_passed **ret);
 void odp_passed_free(struct odp_passed *p, int n);

@@ -63,3 +63,16 @@ bool odp_relay_start(struct odp_relay *relay);
 
 // Gives back what it holds, bytes in flight included. The owner closes the fds.
 void odp_relay_deinit(struct odp_relay *relay);
+
+// ---- from one process to another ---------------------------------------------------------------
+
+// What a flow holds in flight, n_in_pipe bytes: the ends of its pipe in ret_fds (they stay the
+// relay's), or, where these are -1, the bytes. Nothing unless n_in_pipe is more than 0.
+const char *odp_relay_in_flight(const struct odp_relay_flow *f, int ret_fds[2]);
+
+// Before odp_relay_start(): the flow holds what is in this pipe. Takes the ends over, or closes
+// them. Returns 0, or a negative errno where it is no pipe.
+int odp_relay_adopt_pipe(struct odp_relay *relay, int flow, const int fds[2]);
+
+// The same for bytes. Returns 0 or -ENOMEM.
+int odp_relay_adopt_bytes(struct odp_relay *relay, int flow, const char *bytes, uint32_t n);

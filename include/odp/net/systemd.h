@@ -19,6 +19,15 @@ void odp_systemd_notify(const char *state);
 // True for a process of the unit of that name, as its control group tells.
 bool odp_systemd_unit_is(const char *unit);
 
+// True where a service manager listens that may keep descriptors.
+bool odp_systemd_may_store(void);
+
+// Leaves a descriptor in the service manager's store under that name, sd_pid_notify_with_fds(3):
+// whoever is started next finds it among the passed ones. Waits until the service manager has seen
+// to it, for 5 s at most; whether it keeps descriptors at all the other end of a socket tells.
+// Returns 0 or a negative errno (-ETIMEDOUT: it has not said).
+int odp_systemd_store(int fd, const char *name);
+
 // The library itself, for who needs more of it. Returns NULL and why in *ret_why, which is good
 // until the next call.
 void *odp_systemd_library_open(const char **ret_why);

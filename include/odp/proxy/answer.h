@@ -18,3 +18,6 @@ bool odp_answer_begin(struct odp_visit *v, enum odp_conn_event event);
 // In mode page: if the visit is held and has turned out to be HTTP, it is answered with the waiting
 // page and ended, and its service is started all the same. Nothing otherwise.
 void odp_answer_page(struct odp_visit *v);
+
+// A visit that was leaving already when another odpd had it, and is in no list.
+void odp_answer_resume(struct odp_visit *v, bool answered, uint64_t until_usec);

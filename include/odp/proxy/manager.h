@@ -145,6 +145,9 @@ void odp_managed_add_notes(const struct odp_managed *m, struct odp_buf *b);
 // `note` is one of a service's; a text of NULL takes it away.
 void odp_managed_set_note(char **note, const char *text);
 
+// Brings the ledger's account of time in line with the machine's state.
+void odp_managed_keep_ledger(struct odp_managed *m);
+
 // Where what runs now answers.
 const struct odp_address *odp_managed_target(const struct odp_managed *m);
 
@@ -155,6 +158,12 @@ struct odp_managed *odp_managed_new(struct odp_manager *mgr, struct odp_config_s
 
 // It has gates: it is served from now on.
 void odp_managed_begin(struct odp_managed *m);
+
+// The same for one that another odpd has left: goes on from its machine. `before`, by which what
+// runs was started, is taken over; of it name, target, backend, backend_digest and stop_timeout
+// suffice.
+void odp_managed_resume(struct odp_managed *m, const struct odp_service *machine,
+                        struct odp_config_service *before);
 
 // It is not served any more: clients that wait are told `why`, connections go on. What runs is left
 // alone.

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Between visit.c (a connection's life) and visit_resume.c (one that began in another odpd).
+
+#pragma once
+
+#include "odp/core/handover.h"
+#include "odp/proxy/visit.h"
+
+struct odp_visit *visit_new(struct odp_managed *m); // NULL: out of memory
+void visit_free(struct odp_visit *v);               // one that no event can point at
+
+// Counts it into its service, or (-1) out of it, as one in that state.
+void visit_count(struct odp_visit *v, enum odp_conn_state s, int by);
+
+void visit_on_client_event(struct odp_io *io, uint32_t events);
+void visit_on_upstream_event(struct odp_io *io, uint32_t events);
+
+// From here on its two ends are relayed.
+void visit_start_relay(struct odp_visit *v);
+
+// What another odpd has left of a visit. Descriptors are owned, -1 where there is none.
+struct visit_left {
+    const struct odp_handover_visit *record;
+    int ends[2];          // client and upstream
+    int pipes[2][2];      // of each flow
+    const char *bytes[2]; // of each flow; borrowed, record->in or out says how many
+};
+
+// Goes on with it; all descriptors are taken over. False: not all of it was there, or it is
+// nobody's (NULL), and it is closed.
+bool visit_resume(struct odp_managed *m, const struct visit_left *left);
