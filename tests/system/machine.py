@@ -190,9 +190,11 @@ class Machine:
         return done
 
     def spawn(self, *argv, user=None, **options):
-        """Starts a command in there, with pipes to its input and output, as text."""
-        return subprocess.Popen(self.enter(*argv, user=user), stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
+        """Starts a command in there, with pipes to its input and output, as text. It ends with
+        the process that is returned."""
+        line = self.enter("setpriv", "--pdeathsig", "KILL", *argv, user=user)
+        return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                env=ENVIRONMENT, **options)
 
     def systemctl(self, *args, user=None, check=True):
         """Returns what systemctl prints."""
