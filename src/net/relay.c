@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "pipe.h"
+#include "relay_watch.h"
 
 // Operations one connection may do before the others have their turn.
 #define BUDGET 16
@@ -26,6 +27,7 @@
 struct odp_relays {
     struct odp_io_loop *loop;
     struct odp_pipe_pool pool;
+    struct relay_watch watch;
     char buffer[ODP_RELAY_BUFFER_BYTES];
 };
 
@@ -41,6 +43,7 @@ int odp_relays_new(struct odp_io_loop *loop, struct odp_relays **ret)
         return -ENOMEM;
     relays->loop = loop;
     odp_pipe_pool_init(&relays->pool);
+    relay_watch_init(&relays->watch, loop);
     *ret = relays;
     return 0;
 }
@@ -48,14 +51,22 @@ int odp_relays_new(struct odp_io_loop *loop, struct odp_relays **ret)
 void odp_relays_trim(struct odp_relays *relays)
 {
     odp_pipe_pool_trim(&relays->pool);
+    relay_watch_rest(&relays->watch);
 }
 
-void odp_relays_free(struct odp_relays *relays)
+static void on_closed(uv_handle_t *timer)
+{
+    struct relay_watch *w = timer->data;
+
+    free(ODP_CONTAINER_OF(w, struct odp_relays, watch));
+}
+
+void odp_relays_close(struct odp_relays *relays)
 {
     if (!relays)
         return;
     odp_relays_trim(relays);
-    free(relays);
+    relay_watch_close(&relays->watch, on_closed);
 }
 
 char *odp_relays_buffer(struct odp_relays *relays)
@@ -107,6 +118,7 @@ static bool flush_pipe(struct odp_relay *r, struct odp_relay_flow *f, struct odp
     }
     f->n_in_pipe -= (uint32_t)n;
     f->n_bytes += (uint64_t)n;
+    relay_watch_add(&r->relays->watch, r);
     if (f->n_in_pipe == 0)
         drop_pipe(r, f);
     return true;
@@ -137,6 +149,7 @@ static void send_buffer(struct odp_relay *r, struct odp_relay_flow *f, struct od
         sent = 0;
     }
     f->n_bytes += (uint64_t)sent;
+    relay_watch_add(&r->relays->watch, r);
     if ((size_t)sent < n)
         keep_rest(r, f, buffer + sent, n - (size_t)sent);
 }
@@ -281,6 +294,13 @@ static bool run(struct odp_relay *r)
     return end_if_over(r);
 }
 
+void relay_on_gone(struct odp_relay *r, int side)
+{
+    r->ends[side].ready |= EPOLLERR;
+    on_read_error(r, side);
+    (void)run(r);
+}
+
 static void on_turn(struct odp_io_turn *turn)
 {
     (void)run(ODP_CONTAINER_OF(turn, struct odp_relay, turn));
@@ -304,18 +324,21 @@ void odp_relay_init(struct odp_relay *relay, struct odp_relays *relays)
     relay->ends[ODP_RELAY_CLIENT].fd = -1;
     relay->ends[ODP_RELAY_UPSTREAM].fd = -1;
     odp_list_init(&relay->turn.node);
+    odp_list_init(&relay->watched);
 }
 
 bool odp_relay_start(struct odp_relay *relay)
 {
     relay->ends[ODP_RELAY_CLIENT].on_event = on_client_event;
     relay->ends[ODP_RELAY_UPSTREAM].on_event = on_upstream_event;
+    relay_watch_add(&relay->relays->watch, relay); // another process may have sent to them
     return run(relay);
 }
 
 void odp_relay_deinit(struct odp_relay *relay)
 {
     odp_list_remove(&relay->turn.node);
+    odp_list_remove(&relay->watched);
     for (int side = 0; side < 2; side++)
         drop_pipe(relay, &relay->flows[side]);
 }

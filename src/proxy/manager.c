@@ -205,10 +205,10 @@ void odp_manager_free(struct odp_manager *mgr)
     odp_ledger_file_free(mgr->ledger_file); // all connections are in the sums
     mgr->ledger_file = NULL;
     odp_gates_close_strays(mgr);
+    odp_relays_close(mgr->relays);
     // libuv still holds the timers until it has run their closing.
     uv_run(odp_io_loop_uv(mgr->loop), UV_RUN_NOWAIT);
     free_services(mgr);
-    odp_relays_free(mgr->relays);
     odp_config_deinit(&mgr->files);
     free(mgr);
 }

@@ -27,6 +27,7 @@ ssize_t __wrap_send(int fd, const void *buf, size_t n_bytes, int flags);
 int __wrap_shutdown(int fd, int how);
 int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_malloc_trim(size_t pad);

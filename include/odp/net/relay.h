@@ -28,6 +28,8 @@ struct odp_relay_flow {
     bool done : 1;   // nothing more will pass, and the far side knows
     bool reset : 1;  // the source ended by an error, or the far side is broken
     bool splice : 1; // reads were large lately
+    bool lifted : 1; // see odp_keepalive_look(); of the socket that this flow is sent to
+    bool gone : 1;   // that one's peer is dead
     uint64_t n_bytes;
 };
 
@@ -35,6 +37,7 @@ struct odp_relay {
     struct odp_io ends[2]; // the fds belong to the relay's owner
     struct odp_relay_flow flows[2];
     struct odp_io_turn turn;
+    struct odp_list watched; // while bytes that were sent may be unacknowledged
     struct odp_relays *relays;
     // Both directions ended; the owner closes. Where one side was reset, the sockets are prepared
     // so that close() tells the other side the same. The relay may be freed within (through
@@ -42,11 +45,13 @@ struct odp_relay {
     void (*on_end)(struct odp_relay *relay);
 };
 
-// The pool of pipes and the shared buffer. Returns 0 or -ENOMEM.
+// The pool of pipes, the shared buffer and the watch over dead peers. Returns 0 or -ENOMEM.
 int odp_relays_new(struct odp_io_loop *loop, struct odp_relays **ret);
-void odp_relays_free(struct odp_relays *relays);
 
-// Closes the pooled pipes; to be called when everything sleeps.
+// All relays are gone. Freed once libuv's loop has run the closing of its timer. NULL is fine.
+void odp_relays_close(struct odp_relays *relays);
+
+// Closes the pooled pipes, and rests; to be called when everything sleeps.
 void odp_relays_trim(struct odp_relays *relays);
 
 // The buffer is anybody's between two calls into this module: nothing in it survives one.
