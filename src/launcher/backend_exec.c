@@ -21,6 +21,15 @@ static struct exec_backend *exec_backend(struct odp_backend *b)
     return ODP_CONTAINER_OF(b, struct exec_backend, base);
 }
 
+static void take_over(struct exec_backend *b)
+{
+    b->role = odp_process_role(b->process);
+    b->is_unasked = true;
+    odp_process_limit(b->process, exec_limit_usec(b->base.settings, b->role));
+    odp_log(ODP_LOG_INFO, b->name, "its %s command runs since before; taken over",
+            exec_word(b->role));
+}
+
 // Takes over the command that an earlier launcher has run, and the output of what it has started.
 static void adopt(struct exec_backend *b)
 {
@@ -40,15 +49,30 @@ static void adopt(struct exec_backend *b)
         r = is_up;
     if (b->is_unsure)
         odp_log(ODP_LOG_ERR, b->name, "cannot tell whether a command of it runs: %s", strerror(-r));
-    if (b->process) {
-        b->role = odp_process_role(b->process);
-        b->is_unasked = true;
-        odp_process_limit(b->process, exec_limit_usec(b->base.settings, b->role));
-        odp_log(ODP_LOG_INFO, b->name, "its %s command runs since before; taken over",
-                exec_word(b->role));
-    }
+    if (b->process)
+        take_over(b);
     if (!b->is_unsure)
         exec_run_next(b);
+}
+
+void exec_found(struct exec_backend *b, enum odp_role role, unsigned number, bool is_started)
+{
+    struct odp_process_home home = exec_home(b);
+    int r = 0;
+
+    home.number = number;
+    if (number > 0)
+        r = odp_process_adopt_unit(&home, role, &b->process);
+    if (r < 0)
+        odp_log(ODP_LOG_ERR, b->name, "its command that runs is lost: %s", strerror(-r));
+    // After it: what an earlier launcher found to be up.
+    b->is_up = is_started || (number > 0 && role == ODP_ROLE_START) ||
+               odp_record_is_marked_up(b->base.host->directory, b->name) > 0;
+    if (b->process)
+        take_over(b);
+    else if (b->starts.n > 0)
+        exec_run_start(b);
+    exec_run_next(b);
 }
 
 // False where the request is answered with that state: nothing can be done.
@@ -71,7 +95,7 @@ static void exec_look(struct odp_backend *base, uint32_t id)
         odp_backend_report(base, id, ODP_PROTO_RUNNING, "is being stopped");
     } else if (b->process && b->role == ODP_ROLE_START) {
         odp_backend_report(base, id, ODP_PROTO_INACTIVE, "is being started");
-    } else if (!base->settings->status) {
+    } else if (!base->settings->status && exec_units_are_known(b)) {
         odp_backend_report(base, id, b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE, "%s", "");
     } else {
         odp_waiters_add(exec_is_under_way(b, ODP_ROLE_STATUS) ? &b->current : &b->looks, base, id);
@@ -86,11 +110,7 @@ static void exec_start(struct odp_backend *base, uint32_t id)
     if (!is_sure(b, id, ODP_PROTO_FAILED))
         return;
     odp_waiters_add(exec_is_under_way(b, ODP_ROLE_START) ? &b->current : &b->starts, base, id);
-    // Something that was slow to answer runs since an earlier start: few commands take a second one
-    // well. Where it does not run after all, it is started next.
-    if (!b->process && b->is_up && base->settings->status)
-        exec_run(b, ODP_ROLE_STATUS, &b->looks);
-    exec_run_next(b);
+    exec_run_start(b);
 }
 
 // A start under way is given up, as systemd does it, and the stop cleans up behind it.
@@ -120,7 +140,7 @@ static bool exec_is_idle(struct odp_backend *base)
 
     if (b->is_unsure)
         adopt(b);
-    return !b->process && !b->is_unsure && !(b->is_up && stops_it);
+    return !b->process && !b->is_unsure && exec_units_are_known(b) && !(b->is_up && stops_it);
 }
 
 // `start` marks its service up by itself.
@@ -139,6 +159,8 @@ static void exec_rename(struct odp_backend *base, const char *name)
     memcpy(b->name, name, strlen(name) + 1);
     if (b->process)
         odp_process_rename(b->process, name);
+    if (b->units)
+        exec_units_rename(b);
 }
 
 static void exec_free(struct odp_backend *base)
@@ -147,6 +169,7 @@ static void exec_free(struct odp_backend *base)
 
     odp_process_free(b->process);
     odp_output_free(b->output);
+    exec_units_free(b->units);
     free(b);
 }
 
@@ -172,7 +195,12 @@ int odp_backend_exec_new(struct odp_backend_host *host, const struct odp_config_
     b->base.host = host;
     b->base.settings = settings;
     memcpy(b->name, settings->name, sizeof(b->name));
-    adopt(b);
+    if (!host->uses_units)
+        adopt(b);
+    else if (exec_units_init(b) < 0) {
+        exec_free(&b->base);
+        return -ENOMEM;
+    }
     *ret = &b->base;
     return 0;
 }

@@ -37,12 +37,15 @@ uint64_t exec_limit_usec(const struct odp_config_service *s, enum odp_role role)
 
 struct odp_process_home exec_home(struct exec_backend *b)
 {
-    return (struct odp_process_home){.loop = b->base.host->loop,
-                                     .directory = b->base.host->directory,
-                                     .name = b->name,
-                                     .observer = &observer,
-                                     .userdata = b,
-                                     .output = b->output};
+    struct odp_process_home home = {.loop = b->base.host->loop,
+                                    .directory = b->base.host->directory,
+                                    .name = b->name,
+                                    .observer = &observer,
+                                    .userdata = b,
+                                    .output = b->output};
+
+    exec_units_home(b, &home);
+    return home;
 }
 
 bool exec_is_under_way(const struct exec_backend *b, enum odp_role role)
@@ -55,6 +58,8 @@ static void set_up(struct exec_backend *b, bool up)
     const char *directory = b->base.host->directory;
     int r = 0;
 
+    if (!up)
+        exec_units_release(b);
     if (b->is_up == up)
         return;
     b->is_up = up;
@@ -90,7 +95,7 @@ static int run_argv(struct exec_backend *b, char *const *argv, char *why, size_t
     struct odp_process_home home;
     int r = 0;
 
-    if (!b->output)
+    if (!b->output && !b->units)
         r = odp_output_new(host->loop, host->directory, b->name, false, &b->output);
     if (r < 0) {
         odp_reason_format(why, why_size, "cannot make a FIFO for its output in %s: %s",
@@ -115,23 +120,40 @@ void exec_run(struct exec_backend *b, enum odp_role role, struct odp_waiters *wa
         exec_answer_current(b, ODP_PROTO_FAILED, "its backend has just been changed: try again");
         return;
     }
+    exec_units_begin(b, role);
     if (run_argv(b, argv, why, sizeof(why)) == 0) {
-        b->is_up |= role == ODP_ROLE_START; // it marks that itself before it runs
+        b->is_up |= role == ODP_ROLE_START && !b->units; // it marks that itself before it runs
         odp_process_limit(b->process, exec_limit_usec(settings, role));
         return;
     }
     exec_answer_current(b, state_after_failed(b, role), why);
 }
 
+void exec_run_start(struct exec_backend *b)
+{
+    // Something that was slow to answer runs since an earlier start: few commands take a second one
+    // well. Where it does not run after all, it is started next.
+    if (!b->process && b->is_up && b->base.settings->status && exec_units_are_known(b))
+        exec_run(b, ODP_ROLE_STATUS, &b->looks);
+    exec_run_next(b);
+}
+
 void exec_run_next(struct exec_backend *b)
 {
+    if (!exec_units_are_known(b)) {
+        exec_units_hurry(b);
+        return;
+    }
     while (!b->process && b->stops.n + b->starts.n + b->looks.n > 0) {
         if (b->stops.n > 0)
             exec_run(b, ODP_ROLE_STOP, &b->stops);
         else if (b->starts.n > 0)
             exec_run(b, ODP_ROLE_START, &b->starts);
-        else
+        else if (b->base.settings->status)
             exec_run(b, ODP_ROLE_STATUS, &b->looks);
+        else
+            odp_waiters_answer(&b->looks, &b->base,
+                               b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE, "");
     }
     // What a command has left running prints on into its FIFO, and would block with no reader.
     if (b->process || b->is_up || !b->output)
@@ -151,16 +173,21 @@ static void describe(const struct exec_backend *b, const struct odp_process_end 
 
     if (end->was_late) {
         odp_span_format(exec_limit_usec(b->base.settings, b->role), span, sizeof(span));
-        odp_reason_format(ret, size, "%s: did not end within %s and was killed%s%s", word, span,
+        odp_reason_format(what, sizeof(what), "did not end within %s and was killed%s%s", span,
                           end->last_words[0] ? ", last words: " : "", end->last_words);
-        return;
+    } else {
+        odp_process_end_describe(end, what, sizeof(what));
     }
-    odp_process_end_describe(end, what, sizeof(what));
-    odp_reason_format(ret, size, "%s: %s", word, what);
+    if (b->units && !end->error[0]) // its words are in the journal
+        odp_reason_format(ret, size, "%s: %s, see odp logs %s", word, what, b->name);
+    else
+        odp_reason_format(ret, size, "%s: %s", word, what);
 }
 
 static void on_start_end(struct exec_backend *b, bool is_well, const char *why)
 {
+    if (is_well)
+        exec_units_started(b);
     // Given up for a stop, it may have started something nevertheless: the stop will tell.
     if (b->stops.n == 0)
         set_up(b, is_well);
@@ -213,6 +240,18 @@ static void on_unknown_end(struct exec_backend *b)
         exec_run(b, ODP_ROLE_STATUS, &b->looks);
 }
 
+// Of an earlier command of that role something runs on, so that its unit is still there.
+static bool run_again(struct exec_backend *b)
+{
+    char *const *argv = argv_of(b->base.settings, b->role);
+    char why[ODP_REASON_MAX + 1];
+
+    if (!argv || !exec_units_try_next(b) || run_argv(b, argv, why, sizeof(why)) < 0)
+        return false;
+    odp_process_limit(b->process, exec_limit_usec(b->base.settings, b->role));
+    return true;
+}
+
 static void on_gone(void *userdata, const struct odp_process_end *end)
 {
     struct exec_backend *b = userdata;
@@ -221,6 +260,8 @@ static void on_gone(void *userdata, const struct odp_process_end *end)
     char why[ODP_REASON_MAX + 1] = "";
 
     b->process = NULL;
+    if (end->is_taken && run_again(b))
+        return;
     if (!is_well)
         describe(b, end, why, sizeof(why));
     if (!end->status_is_known && !end->was_late && !end->error[0])
@@ -234,10 +275,14 @@ static void on_gone(void *userdata, const struct odp_process_end *end)
     exec_run_next(b);
 }
 
-// Whether the command could be run is told by its end.
+// A child marks that itself, and whether a command could be run is told by its end. That a unit was
+// made is seen by the next launcher, too.
 static void on_running(void *userdata)
 {
-    (void)userdata;
+    struct exec_backend *b = userdata;
+
+    if (b->units && b->role == ODP_ROLE_START)
+        set_up(b, true);
 }
 
 static void on_stuck(void *userdata)

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Between backend_exec.c (requests) and exec_command.c (the commands that these lead to).
+// Between backend_exec.c (requests), exec_command.c (the commands that these lead to) and
+// exec_units.c (the units of systemd that these may run in).
 
 #pragma once
 
 #include "odp/launcher/backend.h"
 #include "odp/launcher/process.h"
 #include "odp/launcher/waiters.h"
+
+struct exec_units;
 
 struct exec_backend {
     struct odp_backend base;
@@ -20,6 +23,7 @@ struct exec_backend {
     bool is_unasked;      // nobody has asked this launcher for what the command finds: odpd is told
     bool is_unsure;       // a record could not be looked at: nothing is run before it can be
     bool has_not_stopped; // the last stop failed
+    struct exec_units *units; // owned; NULL where commands are children
 };
 
 const char *exec_word(enum odp_role role);
@@ -38,3 +42,34 @@ void exec_run(struct exec_backend *b, enum odp_role role, struct odp_waiters *wa
 
 // Runs what is waited for, unless a command runs. When nothing is left its output is closed.
 void exec_run_next(struct exec_backend *b);
+
+// Begins a start: where an earlier one is up and can be asked, that is asked first.
+void exec_run_start(struct exec_backend *b);
+
+// What an earlier launcher has left: the unit of a command (number 0: none), and whether something
+// is up.
+void exec_found(struct exec_backend *b, enum odp_role role, unsigned number, bool is_started);
+
+// ---- exec_units.c ------------------------------------------------------------------------------
+
+// Joins the bus and begins to find out what there is; exec_found() follows. Returns 0 or -ENOMEM,
+// and b->units is to be freed in both cases. Whoever waits meanwhile is answered from here where
+// the bus cannot be reached.
+int exec_units_init(struct exec_backend *b);
+void exec_units_free(struct exec_units *u);
+
+// Commands can be run: they are children, or it is known what units there are.
+bool exec_units_are_known(const struct exec_backend *b);
+
+// The rest is nothing where commands are children. Somebody waits for the bus.
+void exec_units_hurry(const struct exec_backend *b);
+void exec_units_home(const struct exec_backend *b, struct odp_process_home *home);
+
+// A command is about to be run; its unit was taken, and the next name is free to try; its unit
+// holds what it has started; that is no more.
+void exec_units_begin(struct exec_backend *b, enum odp_role role);
+bool exec_units_try_next(struct exec_backend *b);
+void exec_units_started(struct exec_backend *b);
+void exec_units_release(struct exec_backend *b);
+
+void exec_units_rename(struct exec_backend *b);

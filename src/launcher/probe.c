@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Runs probe commands by the means of process.c, in a directory of their own, so that their records
+// Runs probe commands by the means of process.h, in a directory of their own, so that their records
 // are never taken for those of services. Whether a service is ready is odpd's to decide.
 
 #include "odp/launcher/probe.h"
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "odp/base/log.h"
 #include "odp/launcher/process.h"
@@ -49,12 +50,17 @@ __attribute__((format(printf, 5, 6))) static void report(struct odp_probes *p, c
 
 static struct odp_process_home home_of(struct probe *b)
 {
-    return (struct odp_process_home){.loop = b->probes->host->loop,
+    struct odp_backend_host *host = b->probes->host;
+
+    return (struct odp_process_home){.loop = host->loop,
                                      .directory = b->probes->directory,
                                      .name = b->name,
                                      .observer = &observer,
                                      .userdata = b,
-                                     .output = b->output};
+                                     .output = b->output,
+                                     .units = host->uses_units ? host : NULL,
+                                     .label = b->name,
+                                     .number = 1};
 }
 
 static struct probe *probe_new(struct odp_probes *p, const char *name, uint32_t id)
@@ -149,6 +155,36 @@ static const struct odp_process_observer observer = {
     .on_gone = on_gone,
 };
 
+// ---- the bus -----------------------------------------------------------------------------------
+
+// Stays joined, so that the connection stands when the next one is asked for.
+static void on_nothing(struct odp_systemd_client *c)
+{
+    (void)c;
+}
+
+static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
+{
+    (void)c;
+    (void)job;
+}
+
+static void on_unreachable(struct odp_systemd_client *c, const char *why)
+{
+    (void)c;
+    (void)why;
+}
+
+static void join(struct odp_probes *p)
+{
+    if (!p->host->uses_units || p->bus)
+        return;
+    p->client.on_connected = p->client.on_lost = on_nothing;
+    p->client.on_job = on_job;
+    p->client.on_unreachable = on_unreachable;
+    p->bus = odp_systemd_bus_join(p->host, geteuid() != 0, &p->client);
+}
+
 // ---- requests ----------------------------------------------------------------------------------
 
 static int run(struct probe *b, const struct odp_config_service *settings, char *why, size_t size)
@@ -174,6 +210,8 @@ static int run(struct probe *b, const struct odp_config_service *settings, char 
 
 static void begin(struct odp_probes *p, const struct odp_config_service *settings, uint32_t id)
 {
+    join(p);
+
     struct probe *b = probe_new(p, settings->name, id);
     char why[ODP_REASON_MAX + 1];
 
@@ -258,5 +296,8 @@ void odp_probes_deinit(struct odp_probes *p)
         odp_process_free(b->process);
         probe_free(b);
     }
+    if (p->bus)
+        odp_systemd_bus_leave(p->bus, &p->client);
+    p->bus = NULL;
     p->host = NULL;
 }

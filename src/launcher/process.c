@@ -55,6 +55,8 @@ void odp_process_free(struct odp_process *p)
     if (p->role == ODP_ROLE_SERVICE)
         odp_output_free(p->output);
     p->output = NULL;
+    odp_process_unit_free(p->unit);
+    p->unit = NULL;
     if (p->n_handles == 0)
         free(p);
 }
@@ -103,7 +105,7 @@ static void signal_group(const struct odp_process *p, int signal_number)
         kill(-p->pid, SIGCONT); // a stopped process acts on SIGTERM only once it goes on
 }
 
-static void finish(struct odp_process *p)
+void odp_process_finish(struct odp_process *p)
 {
     const struct odp_process_observer *observer = p->observer;
     void *userdata = p->userdata;
@@ -119,7 +121,8 @@ static void finish(struct odp_process *p)
     }
     if (p->role == ODP_ROLE_SERVICE)
         odp_output_remove(p->directory, p->name);
-    odp_record_remove(p->directory, p->name);
+    if (!p->unit)
+        odp_record_remove(p->directory, p->name);
     end = p->end;
     odp_process_free(p);
     observer->on_gone(userdata, &end);
@@ -163,7 +166,7 @@ static void on_ending_timer(uv_timer_t *timer)
     struct odp_process *p = timer->data;
 
     if (p->leader_ended && !group_lives(p)) {
-        finish(p);
+        odp_process_finish(p);
         return;
     }
     if (odp_now_usec() >= p->deadline_usec)
@@ -179,6 +182,10 @@ void odp_process_terminate(struct odp_process *p)
     if (p->state == ODP_PROCESS_ENDING)
         return;
     p->state = ODP_PROCESS_ENDING;
+    if (p->unit) {
+        odp_process_unit_terminate(p);
+        return;
+    }
     p->deadline_usec = odp_usec_add(odp_now_usec(), p->stop_timeout_usec);
     p->tick_usec = TICK_FIRST_USEC;
     signal_group(p, SIGTERM);
@@ -187,6 +194,10 @@ void odp_process_terminate(struct odp_process *p)
 
 void odp_process_kill(struct odp_process *p)
 {
+    if (p->unit) {
+        odp_process_unit_kill(p);
+        return;
+    }
     signal_group(p, SIGKILL);
 }
 
@@ -263,7 +274,7 @@ static void on_leader_ended(uv_poll_t *poll_handle, int status, int events)
     p->leader_ended = true;
     read_status(p); // before its end is told, so that it has run
     if ((leaves_a_service(p) && p->state != ODP_PROCESS_ENDING) || !group_lives(p)) {
-        finish(p);
+        odp_process_finish(p);
         return;
     }
     odp_process_terminate(p);

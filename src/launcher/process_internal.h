@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What process.c (how a process is watched and ends) and process_start.c (how one comes about)
-// share. Nobody else looks inside.
+// What process.c (how a process is watched and ends), process_start.c (how one comes about) and
+// process_unit.c (both, of a unit) share. Nobody else looks inside.
 
 #pragma once
 
@@ -19,6 +19,7 @@ struct odp_process {
     enum odp_process_state state;
     enum odp_role role;
 
+    struct odp_process_unit *unit; // owned; NULL for a child, which has what follows
     pid_t pid;
     uint64_t start_time;
     uint64_t stop_timeout_usec;
@@ -40,3 +41,19 @@ struct odp_process {
 // Watches pidfd and, unless it is -1, status_fd. What was begun when it fails is undone by
 // odp_process_free(). Returns 0 or a negative errno.
 int odp_process_watch(struct odp_process *p, uv_loop_t *loop);
+
+// Returns NULL when out of memory.
+struct odp_process *odp_process_new(const struct odp_process_home *home, enum odp_role role);
+
+// All of it has ended: tells so, and frees it.
+void odp_process_finish(struct odp_process *p);
+
+// ---- process_unit.c ----------------------------------------------------------------------------
+
+// As odp_process_start().
+int odp_process_unit_start(struct odp_process *p, const struct odp_process_home *home,
+                           char *const *argv, const struct odp_config_service *settings, char *why,
+                           size_t why_size);
+void odp_process_unit_terminate(struct odp_process *p);
+void odp_process_unit_kill(struct odp_process *p);
+void odp_process_unit_free(struct odp_process_unit *u);

@@ -21,7 +21,7 @@
 
 #define ADOPT_PATIENCE_MS 200
 
-static struct odp_process *process_new(const struct odp_process_home *home, enum odp_role role)
+struct odp_process *odp_process_new(const struct odp_process_home *home, enum odp_role role)
 {
     struct odp_process *p = calloc(1, sizeof(*p));
 
@@ -78,7 +78,7 @@ int odp_process_start(const struct odp_process_home *home, enum odp_role role, c
                       const struct odp_config_service *settings, uint64_t stop_timeout_usec,
                       struct odp_process **ret, char *why, size_t why_size)
 {
-    struct odp_process *p = process_new(home, role);
+    struct odp_process *p = odp_process_new(home, role);
     int r = 0;
 
     if (!p) {
@@ -86,13 +86,15 @@ int odp_process_start(const struct odp_process_home *home, enum odp_role role, c
         return -ENOMEM;
     }
     p->stop_timeout_usec = stop_timeout_usec;
+    if (p->output)
+        odp_output_forget(p->output);
     if (role == ODP_ROLE_SERVICE)
         r = odp_output_new(home->loop, home->directory, p->name, false, &p->output);
-    else if (p->output)
-        odp_output_forget(p->output);
     if (r < 0)
         odp_reason_format(why, why_size, "cannot make a FIFO for its output in %s: %s",
                           home->directory, strerror(-r));
+    else if (home->units)
+        r = odp_process_unit_start(p, home, argv, settings, why, why_size);
     else
         r = start_forked(p, home->loop, argv, settings, why, why_size);
     if (r < 0) {
@@ -158,7 +160,7 @@ static int adopt_recorded(struct odp_process *p, uv_loop_t *loop, bool others)
 
 int odp_process_adopt(const struct odp_process_home *home, bool others, struct odp_process **ret)
 {
-    struct odp_process *p = process_new(home, others ? ODP_ROLE_STATUS : ODP_ROLE_SERVICE);
+    struct odp_process *p = odp_process_new(home, others ? ODP_ROLE_STATUS : ODP_ROLE_SERVICE);
     int r;
 
     if (!p)

@@ -19,6 +19,7 @@
 
 #define ODP_LABEL_MAX        (ODP_NAME_MAX + 2) // NAME:2
 #define ODP_COMMAND_UNIT_MAX 127
+#define ODP_COMMAND_UNITS    9 // of one role, at most
 
 // The letters stand in the records of processes.
 enum odp_role {

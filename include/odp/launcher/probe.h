@@ -6,18 +6,22 @@
 //
 // At most one probe of a service is under way. It ends by itself, after 10 s, or when the service
 // is started or stopped; with its launcher, too, or where that was killed, with the next one's
-// start. It leaves nothing behind: its whole process group ends with it.
+// start. It leaves nothing behind: its whole process group ends with it. In a unit of systemd it is
+// the same, but for what a killed launcher leaves: that ends by itself.
 
 #pragma once
 
 #include "odp/base/list.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/backend.h"
+#include "odp/launcher/systemd_bus.h"
 
 struct odp_probes {
     struct odp_backend_host *host;                   // borrowed
     char directory[ODP_PATH_MAX + sizeof("/probe")]; // for records and FIFOs; made when needed
     struct odp_list running;                         // struct probe in probe.c
+    struct odp_systemd_client client;                // of the bus; joined by the first probe
+    struct odp_systemd_bus *bus;                     // borrowed; NULL where probes are children
 };
 
 // Ends what an earlier launcher has left running.

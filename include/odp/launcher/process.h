@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // One running command: its main process, the process group that this leads, what it prints, its
-// record. Own children and adopted processes of an earlier launcher are the same thing here.
+// record. Own children and adopted processes of an earlier launcher are the same thing here, and so
+// are commands in units of systemd that are made for them (process_unit.c): of these the unit's
+// processes are the group, and the unit itself is the record.
 //
 // A process that is the service itself, or a probe, is gone when the main process and everything
 // in its group have ended. A main process that ends by itself takes the rest of its group along, in
@@ -16,6 +18,7 @@
 
 #include "odp/core/config.h"
 #include "odp/core/proto.h"
+#include "odp/launcher/backend.h"
 #include "odp/launcher/output.h"
 #include "odp/launcher/record.h"
 
@@ -32,6 +35,7 @@ struct odp_process_end {
     int code, status;               // si_code and si_status of waitid(2)
     bool was_killed;                // it outlived the stop timeout
     bool was_late;                  // it reached its limit, and was ended for that
+    bool is_taken;                  // nothing was run: a unit of that name is there already
     char error[ODP_REASON_MAX + 1]; // why the command could not be run; "" where it ran
     char last_words[ODP_OUTPUT_LAST_WORDS_MAX + 1];
 };
@@ -59,11 +63,16 @@ struct odp_process_home {
     // Where roles other than the service's print to: the caller's, since what they leave behind
     // prints on. NULL for a service, which has its own; and for what is adopted without one.
     struct odp_output *output;
+
+    // For what runs in a unit: who has the connection, and what the unit is called. NULL: a child.
+    struct odp_backend_host *units;
+    const char *label; // copied
+    unsigned number;
 };
 
 // Starts argv as `settings` have it, which are not looked at later. `stop_timeout_usec` is for
 // odp_process_terminate(). Calls no observer before the loop runs. Returns 0, or a negative errno
-// and the reason in `why`.
+// and the reason in `why`: -ENOTCONN where a unit is wanted, and systemd is not connected.
 int odp_process_start(const struct odp_process_home *home, enum odp_role role, char *const *argv,
                       const struct odp_config_service *settings, uint64_t stop_timeout_usec,
                       struct odp_process **ret, char *why, size_t why_size);
@@ -72,6 +81,10 @@ int odp_process_start(const struct odp_process_home *home, enum odp_role role, c
 // has any other role. Returns 0, -ENOENT where nothing such runs (a record that is out of date is
 // removed), or another negative errno.
 int odp_process_adopt(const struct odp_process_home *home, bool others, struct odp_process **ret);
+
+// Takes over the unit of that role and the home's number, which is there. Returns 0 or -ENOMEM.
+int odp_process_adopt_unit(const struct odp_process_home *home, enum odp_role role,
+                           struct odp_process **ret);
 
 enum odp_process_state odp_process_state(const struct odp_process *p);
 enum odp_role odp_process_role(const struct odp_process *p);
