@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -136,6 +137,12 @@ static int open_link(struct launcher *l, int fd)
     return r;
 }
 
+// systemd.exec(5): set in whatever systemd runs.
+static bool is_a_unit(void)
+{
+    return getenv("INVOCATION_ID") != NULL;
+}
+
 static int init(struct launcher *l, const struct odp_launcher_options *o, int link_fd)
 {
     int r = open_link(l, link_fd);
@@ -156,8 +163,10 @@ static int init(struct launcher *l, const struct odp_launcher_options *o, int li
         odp_log(ODP_LOG_ERR, NULL, "cannot work in %s: %s", l->directory, strerror(-r));
         return r;
     }
-    l->host = (struct odp_backend_host){
-        .loop = &l->loop, .directory = l->directory, .on_report = on_report};
+    l->host = (struct odp_backend_host){.loop = &l->loop,
+                                        .directory = l->directory,
+                                        .on_report = on_report,
+                                        .uses_units = o->link_fd < 0 && is_a_unit()};
     r = odp_dispatch_init(&l->dispatch, &l->host, o->config);
     if (r < 0)
         odp_log(ODP_LOG_ERR, NULL, "cannot read the services: %s", strerror(-r));

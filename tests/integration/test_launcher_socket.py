@@ -37,7 +37,7 @@ class Activator:
 
     def launch(self):
         # LISTEN_PID has to be that of the program itself.
-        script = f'exec 3<&{self.socket.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+        script = f'unset INVOCATION_ID; exec 3<&{self.socket.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
         with open(self.log_path, "a", encoding="utf-8") as log:
             return subprocess.Popen(
                 ["bash", "-c", script, "bash", program("odp-launcher"), "--config",
