@@ -26,36 +26,48 @@ const struct odp_verb odp_verbs[] = {
      "Without names: every service. Asking wakes nothing and keeps nothing awake.\n"
      "  --json   the same and more, for programs\n"
      "  --watch  again every second, until Ctrl-C\n",
-     odp_cmd_status, true},
+     odp_cmd_status, true, false},
     {"why", "NAME [--json]", "why a service is awake, asleep or failed",
      "Who woke it and when, what keeps it awake, when it will sleep, why it last stopped or\n"
      "failed. Clients' addresses are shown to root and to members of group odp.\n"
      "  --json  the same, for programs\n",
-     odp_cmd_why, true},
+     odp_cmd_why, true, false},
     {"logs", "NAME [-f] [-n LINES]", "what a service has printed",
      "The lines of the service itself, and odp's own on it (`odp: ...`), with their time.\n"
      "  -f  goes on with what comes, until Ctrl-C\n"
      "  -n  the last so many lines only\n",
-     odp_cmd_logs, true},
+     odp_cmd_logs, true, false},
     {"start", "NAME... [--no-wait]", "wake services",
      "Wakes the services, all at once, and waits until each is ready or has failed.\n"
      "  --no-wait  only ask for it\n",
-     odp_cmd_start, true},
+     odp_cmd_start, true, false},
     {"stop", "NAME... [--no-wait]", "put services to sleep",
      "Stops the services, all at once, and waits until each is stopped. Connections get\n"
      "drain_timeout to end; the next visitor wakes the service again.\n"
      "  --no-wait  only ask for it\n",
-     odp_cmd_stop, true},
+     odp_cmd_stop, true, false},
+    {"enable", "NAME...", "have odp listen for services",
+     "Sets `enabled` in the files, and has the service manager listen: it reads the units anew, "
+     "and\n"
+     "odpd is restarted if it runs; connections live on. After an edit of `listen` the same moves\n"
+     "the service to its new address. Without a service manager odpd reads its files again.\n"
+     "Nothing is changed where a file has a fault, which is a line FILE:LINE: MESSAGE. For root,\n"
+     "or for a user's own odpd.\n",
+     odp_cmd_enable, false, true},
+    {"disable", "NAME...", "have odp leave services alone",
+     "Sets `enabled = no` in the files; nobody listens for the services any more. What runs is\n"
+     "left running. Also for a service whose file is gone.\n",
+     odp_cmd_disable, false, true},
     {"reload", "", "follow the files as they are now",
      "Reads the files again. Prints what was added, changed, renamed and removed; connections\n"
      "stay, whatever changes. A file with a fault leaves its service as it was, and is a line\n"
      "FILE:LINE: MESSAGE. A changed [backend] applies when the service is next stopped; a\n"
      "removed file leaves running what runs. SIGHUP to odpd does the same.\n",
-     odp_cmd_reload, true},
+     odp_cmd_reload, true, false},
     {"check", "[PATH...]", "find the faults in the files",
      "Prints FILE:LINE: MESSAGE for every fault; needs no odpd. Without paths: the files in\n"
      "services/ of the configuration directory (--config DIR).\n",
-     run_check, false},
+     run_check, false, false},
     {"generate", "DIR [--force]", "write the socket units as files",
      "Where odp is installed with its systemd generator nobody needs this: the units are made at\n"
      "boot and by odp enable. For hosts that keep their units themselves: writes odp-NAME.socket\n"
@@ -64,7 +76,7 @@ const struct odp_verb odp_verbs[] = {
      "  --user    for a user's service manager, also as root\n"
      "  --system  for the system's, also as a user\n"
      "  --force   replaces files of the same name that odp has not made\n",
-     odp_cmd_generate, false},
+     odp_cmd_generate, false, false},
     {"doctor", "[--fix] [--json]", "find what is wrong with the machine and its units",
      "Prints NAME: WHAT IS WRONG: THE COMMAND THAT MENDS IT for everything that it finds in the\n"
      "files, units, ports and sockets; needs no odpd. As root it sees most. Status 1 says that\n"
@@ -72,14 +84,14 @@ const struct odp_verb odp_verbs[] = {
      "  --fix   starts socket units of odp that have failed, and reloads the service manager\n"
      "          where unit files have changed; nothing else is changed\n"
      "  --json  the same, for programs\n",
-     odp_cmd_doctor, true},
+     odp_cmd_doctor, true, false},
     {"help", "[VERB]", "this text, or more on one verb", "Tells what a verb does.\n", odp_cmd_help,
-     false},
+     false, false},
     {0},
 };
 
 static const char *const unbuilt_verbs[] = {
-    "hold", "release", "enable", "disable", "ledger", "import", NULL,
+    "hold", "release", "ledger", "import", NULL,
 };
 
 const struct odp_verb *odp_verb_find(const char *name)
@@ -153,6 +165,26 @@ static void config_guess(struct odp_paths *paths, const struct odp_paths_env *en
         memcpy(paths->config, known.config, sizeof(paths->config));
     if (!paths->config[0])
         snprintf(paths->config, sizeof(paths->config), "/");
+}
+
+// A verb that changes something needs what is one's own, and all of it.
+static int own_paths_find(struct odp_cli *cli)
+{
+    struct odp_paths_env env = environment();
+    struct odp_paths standard = {.state = "/"};
+    char why[256];
+
+    memcpy(cli->paths.state, standard.state, sizeof("/"));
+    if (odp_paths_complete(&cli->paths, &env, why, sizeof(why)) < 0) {
+        odp_complain("%s", why);
+        return ODP_EXIT_USAGE;
+    }
+    env.runtime = NULL;
+    cli->is_standard = odp_paths_complete(&standard, &env, why, sizeof(why)) == 0 &&
+                       strcmp(standard.config, cli->paths.config) == 0 &&
+                       strcmp(standard.runtime, cli->paths.runtime) == 0;
+    snprintf(cli->socket, sizeof(cli->socket), "%s/" ODP_CONTROL_SOCKET, cli->paths.runtime);
+    return ODP_EXIT_DONE;
 }
 
 static int paths_find(struct odp_cli *cli, bool asks)
@@ -257,7 +289,9 @@ static int run_verb(struct options *o, int argc, char **argv)
         return ODP_EXIT_USAGE;
     if (o->help)
         return odp_cmd_help(&o->cli, 2, (char *[]){NULL, argv[0], NULL});
-    code = verb->run == odp_cmd_help ? ODP_EXIT_DONE : paths_find(&o->cli, verb->asks);
+    code = verb->run == odp_cmd_help ? ODP_EXIT_DONE
+           : verb->changes           ? own_paths_find(&o->cli)
+                                     : paths_find(&o->cli, verb->asks);
     return code == ODP_EXIT_DONE ? verb->run(&o->cli, argc, argv) : code;
 }
 

@@ -23,6 +23,7 @@ struct odp_cli {
     struct odp_paths paths; // "" where the command line says nothing
     bool config_named;      // by the command line
     char socket[ODP_PATH_MAX + sizeof("/" ODP_CONTROL_SOCKET)]; // "" for verbs that ask nobody
+    bool is_standard; // the directories are those of an odpd that the service manager runs
 };
 
 // argv[0] is the verb itself; global options are taken out of argv.
@@ -34,7 +35,8 @@ struct odp_verb {
     const char *summary;   // half a line
     const char *help;      // what `odp help VERB` adds
     odp_verb_run run;
-    bool asks; // needs odpd
+    bool asks;    // needs odpd
+    bool changes; // files, of one's own odpd: another one is not looked for
 };
 
 // Ends with a verb without a name.
@@ -77,6 +79,8 @@ int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_start(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_stop(const struct odp_cli *cli, int argc, char **argv);
+int odp_cmd_enable(const struct odp_cli *cli, int argc, char **argv);
+int odp_cmd_disable(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_generate(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_reload(const struct odp_cli *cli, int argc, char **argv);
 int odp_cmd_doctor(const struct odp_cli *cli, int argc, char **argv);
