@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Log lines on stderr, each with a single write so that lines of several processes never mix.
-// Keeps the one piece of global state in base: who is writing, and how loudly.
+// Log lines on stderr, each with a single write so that lines of several processes never mix; or
+// entries of the journal. Keeps the one piece of global state in base: who is writing, and how
+// loudly.
 
 #include "odp/base/log.h"
 
@@ -17,6 +18,7 @@
 
 #include "odp/base/buf.h"
 #include "odp/base/fd.h"
+#include "odp/base/journal.h"
 #include "odp/base/keep.h"
 
 #define LINE_MAX_BYTES 1024
@@ -24,6 +26,7 @@
 static const char *log_program = "odp";
 static enum odp_log_level log_level = ODP_LOG_INFO;
 static bool log_to_journal;
+static const char *service_field;  // NULL: no entries, lines alone
 static const char *keep_directory; // NULL: nothing is kept
 static bool keep_failed;           // it was said
 static bool keep_gathers;          // lines wait in keep_lines, to be written together
@@ -40,6 +43,11 @@ static bool stderr_is_journal(void)
     if (!stream || sscanf(stream, "%ju:%ju", &device, &inode) != 2)
         return false;
     return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void odp_log_fields_on(const char *field)
+{
+    service_field = log_to_journal ? field : NULL;
 }
 
 void odp_log_init(const char *program, enum odp_log_level level)
@@ -181,49 +189,93 @@ void odp_log_keep(const char *directory)
     (void)odp_mkdir_p(directory, 0750); // the first line tells
 }
 
-__attribute__((format(printf, 4, 0))) static void write_line(enum odp_log_level level,
-                                                             const char *service, const char *who,
-                                                             const char *format, va_list args)
+struct line {
+    enum odp_log_level level;
+    const char *service; // or NULL
+    bool is_output;      // of the service itself
+    const struct odp_journal_field *fields;
+    size_t n_fields;
+    char text[LINE_MAX_BYTES + 2]; // with the prefix and a newline
+    size_t n_prefix, n;
+};
+
+// What a service prints bears its name as the program's.
+static bool enter_journal(struct line *l)
 {
-    char line[LINE_MAX_BYTES + 2];
+    const char priority[] = {(char)('0' + (int)l->level), '\0'};
+    const char *message = l->text + (l->is_output ? l->n_prefix : strlen("<6>"));
+    struct odp_journal_field fields[4 + ODP_LOG_FIELDS_MAX] = {
+        {"MESSAGE", message},
+        {"PRIORITY", priority},
+        {"SYSLOG_IDENTIFIER", l->is_output ? l->service : log_program},
+        {service_field, l->service},
+    };
+
+    for (size_t i = 0; i < l->n_fields && i < ODP_LOG_FIELDS_MAX; i++)
+        fields[4 + i] = l->fields[i];
+    l->text[l->n] = '\0';
+    bool taken = odp_journal_send(fields, sizeof(fields) / sizeof(fields[0]));
+    l->text[l->n] = '\n';
+    return taken;
+}
+
+__attribute__((format(printf, 2, 0))) static void write_line(struct line *l, const char *format,
+                                                             va_list args)
+{
     int saved = errno;
-    size_t n_prefix = add_prefix(line, LINE_MAX_BYTES, level, service), n = n_prefix;
-    int more = vsnprintf(line + n, LINE_MAX_BYTES - n, format, args);
+    size_t n = l->n_prefix = add_prefix(l->text, LINE_MAX_BYTES, l->level, l->service);
+    int more = vsnprintf(l->text + n, LINE_MAX_BYTES - n, format, args);
 
     if (more > 0) {
         bool cut = (size_t)more >= LINE_MAX_BYTES - n;
-        n = cut ? end_on_character(line, LINE_MAX_BYTES - 1) : n + (size_t)more;
+        n = cut ? end_on_character(l->text, LINE_MAX_BYTES - 1) : n + (size_t)more;
     }
-    line[n] = '\0';
-    replace_controls(line);
-    line[n] = '\n';
-    line[n + 1] = '\0';
-    // Nowhere to report a log line that cannot be written.
-    while (level <= log_level && write(STDERR_FILENO, line, n + 1) < 0 && errno == EINTR) {
-    }
-    if (service)
-        keep(level, service, who, line + n_prefix);
+    l->text[n] = '\0';
+    replace_controls(l->text);
+    l->text[n] = '\n';
+    l->text[n + 1] = '\0';
+    l->n = n;
+    if (l->level <= log_level && !(service_field && enter_journal(l)))
+        while (write(STDERR_FILENO, l->text, n + 1) < 0 && errno == EINTR) {
+        } // nowhere to report a log line that cannot be written
+    if (l->service)
+        keep(l->level, l->service, l->is_output ? "" : "odp: ", l->text + l->n_prefix);
     errno = saved;
 }
 
 void odp_log(enum odp_log_level level, const char *service, const char *format, ...)
 {
+    struct line l = {.level = level, .service = service};
     va_list args;
 
     if (level > log_level)
         return;
     va_start(args, format);
-    write_line(level, service, "odp: ", format, args);
+    write_line(&l, format, args);
+    va_end(args);
+}
+
+void odp_log_event(enum odp_log_level level, const char *service,
+                   const struct odp_journal_field *fields, size_t n_fields, const char *format, ...)
+{
+    struct line l = {.level = level, .service = service, .fields = fields, .n_fields = n_fields};
+    va_list args;
+
+    if (level > log_level)
+        return;
+    va_start(args, format);
+    write_line(&l, format, args);
     va_end(args);
 }
 
 __attribute__((format(printf, 2, 3))) static void log_output(const char *service,
                                                              const char *format, ...)
 {
+    struct line l = {.level = ODP_LOG_INFO, .service = service, .is_output = true};
     va_list args;
 
     va_start(args, format);
-    write_line(ODP_LOG_INFO, service, "", format, args);
+    write_line(&l, format, args);
     va_end(args);
 }
 

@@ -14,6 +14,7 @@
 
 #include "odp/core/command.h"
 #include "odp/core/config.h"
+#include "odp/core/message.h"
 #include "odp/core/paths.h"
 
 struct words {
@@ -107,7 +108,7 @@ char **odp_journal_argv(const struct odp_journal_query *q)
         add(&w, "--lines=%zu", q->n_lines);
     else if (q->follow) // or it would show ten
         add(&w, "--lines=all");
-    add(&w, "ODP_SERVICE=%s", q->name);
+    add(&w, ODP_FIELD_SERVICE "=%s", q->name);
     add_units(&w, q);
     if (!w.failed)
         return w.items;

@@ -17,6 +17,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/base/list.h"
+#include "odp/core/message.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/admit.h"
 #include "odp/launcher/backend.h"
@@ -208,6 +209,7 @@ int odp_launcher_run(const struct odp_launcher_options *options)
     int r, link_fd, exit_code;
 
     odp_log_init("odp-launcher", options->log_level);
+    odp_log_fields_on(ODP_FIELD_SERVICE);
     if (!meet_odpd(options, &link_fd, &exit_code))
         return exit_code;
     signal(SIGPIPE, SIG_IGN); // the log's reader may go

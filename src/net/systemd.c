@@ -70,20 +70,6 @@ int odp_systemd_listen_fds(char ***ret_names)
     return r;
 }
 
-void odp_systemd_notify(const char *state)
-{
-    int (*notify)(int, const char *);
-
-    if (!getenv("NOTIFY_SOCKET"))
-        return;
-    void *library = open_library();
-    if (!library)
-        return;
-    if (odp_systemd_library_find(library, "sd_notify", &notify))
-        (void)notify(0, state);
-    dlclose(library);
-}
-
 // One line for each hierarchy, each ending in the path of the group, cgroups(7).
 bool odp_systemd_unit_is(const char *unit)
 {

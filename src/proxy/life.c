@@ -13,6 +13,7 @@
 #include "odp/proxy/link.h"
 #include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
+#include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
 // ---- coming ------------------------------------------------------------------------------------
@@ -215,6 +216,7 @@ void odp_managed_client_gone(struct odp_managed *m)
             continue;
         mgr->departed[i] = mgr->departed[--mgr->n_departed];
         odp_ledger_file_part(mgr->ledger_file, m);
+        odp_vigil_changed(mgr->vigil);
         odp_gates_close(m);
         odp_list_remove(&m->release_node);
         // Whoever noticed the last client's end may still have a word with the service.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "odp/base/log.h"
+#include "odp/core/message.h"
 #include "odp/net/direct.h"
 #include "odp/net/relay.h"
 #include "odp/proxy/control.h"
@@ -16,6 +17,7 @@
 #include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
 #include "odp/proxy/requires.h"
+#include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
 static enum odp_ledger_phase phase_of(enum odp_service_state s)
@@ -72,15 +74,29 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
     odp_probe_on_change(m, kind);
 }
 
+static void log_change(const struct odp_managed *m, enum odp_service_state from,
+                       enum odp_service_event_kind kind)
+{
+    enum odp_service_state s = m->machine.state;
+    const char *reason = m->machine.reason;
+    const struct odp_journal_field fields[] = {
+        {ODP_FIELD_STATE, odp_service_state_public(s)},
+        {ODP_FIELD_REASON, reason[0] ? reason : NULL},
+        {ODP_FIELD_MESSAGE_ID, odp_message_id(from, s, kind)},
+    };
+
+    odp_log_event(s == ODP_SERVICE_FAILED ? ODP_LOG_WARNING : ODP_LOG_INFO, m->config->name, fields,
+                  sizeof(fields) / sizeof(fields[0]), "%s: %s -> %s%s%s",
+                  odp_service_event_to_string(kind), odp_service_state_to_string(from),
+                  odp_service_state_to_string(s), reason[0] ? ": " : "", reason);
+}
+
 static void on_change(struct odp_managed *m, const struct odp_service_effects *fx,
                       enum odp_service_event_kind kind)
 {
     enum odp_service_state s = m->machine.state;
 
-    odp_log(s == ODP_SERVICE_FAILED ? ODP_LOG_WARNING : ODP_LOG_INFO, m->config->name,
-            "%s: %s -> %s%s%s", odp_service_event_to_string(kind),
-            odp_service_state_to_string(fx->from), odp_service_state_to_string(s),
-            m->machine.reason[0] ? ": " : "", m->machine.reason);
+    log_change(m, fx->from, kind);
     // Whatever ran by earlier settings, the next start goes by the present ones.
     if (m->previous &&
         (s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED || s == ODP_SERVICE_STARTING))
@@ -91,6 +107,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
     // The first look changes no sum, nor does probing, when somebody waits.
     if (fx->from != ODP_SERVICE_UNKNOWN && s != ODP_SERVICE_PROBING)
         odp_ledger_file_changed(m->manager->ledger_file);
+    odp_vigil_changed(m->manager->vigil);
     pace_tries(m, kind);
     if (m->ledger.phase != ODP_LEDGER_AWAKE)
         odp_manager_trim(m->manager);

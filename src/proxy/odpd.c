@@ -11,17 +11,20 @@
 #include <string.h>
 
 #include "odp/base/fd.h"
+#include "odp/core/message.h"
 #include "odp/net/systemd.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/handover.h"
 #include "odp/proxy/limits.h"
 #include "odp/proxy/reload.h"
+#include "odp/proxy/vigil.h"
 
 struct odpd {
     uv_loop_t uv;
     struct odp_io_loop *loop;
     struct odp_manager *manager;
     struct odp_control *control;
+    struct odp_vigil *vigil;
     uv_signal_t signals[3];
 };
 
@@ -30,7 +33,9 @@ static void reload(struct odpd *d)
     struct odp_reload done;
     char why[ODP_PATH_MAX + ODP_REASON_MAX];
 
+    odp_systemd_notify("RELOADING=1");
     (void)odp_manager_reload(d->manager, &done, why, sizeof(why)); // it is in the log
+    odp_systemd_notify("READY=1");
     odp_reload_deinit(&done);
     odp_control_resume(d->control);
 }
@@ -86,12 +91,24 @@ static int start(struct odpd *d, const struct odp_odpd_options *options)
         odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
         return r;
     }
-    odp_systemd_notify("READY=1");
-    return 0;
+    r = odp_vigil_new(d->manager, &d->vigil);
+    d->manager->vigil = d->vigil;
+    if (r == 0)
+        odp_vigil_ready(d->vigil);
+    return r;
+}
+
+// Before anything that takes time: the watchdog would not wait for it.
+static void take_leave(struct odpd *d)
+{
+    if (d->manager)
+        d->manager->vigil = NULL;
+    odp_vigil_leave(d->vigil);
 }
 
 static void finish(struct odpd *d)
 {
+    odp_vigil_free(d->vigil);
     if (d->manager)
         d->manager->control = NULL;
     odp_control_free(d->control);
@@ -111,6 +128,7 @@ int odp_odpd_run(const struct odp_odpd_options *options)
     struct odpd d = {0};
 
     odp_log_init("odpd", options->log_level);
+    odp_log_fields_on(ODP_FIELD_SERVICE);
     odp_limits_raise();
     snprintf(logs, sizeof(logs), "%s/" ODP_LOGS_DIR, options->paths.runtime);
     int r = odp_mkdir_p(options->paths.runtime, 0755);
@@ -127,6 +145,7 @@ int odp_odpd_run(const struct odp_odpd_options *options)
     r = start(&d, options);
     if (r == 0)
         r = odp_io_loop_run(d.loop);
+    take_leave(&d);
     if (r == 0)
         odp_handover_leave(d.manager);
     finish(&d);

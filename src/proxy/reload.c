@@ -17,6 +17,7 @@
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/link.h"
 #include "odp/proxy/requires.h"
+#include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
 // ---- report ------------------------------------------------------------------------------------
@@ -298,6 +299,7 @@ static int carry_out(struct reloading *r, struct odp_config *config)
     begin_all(r);
     odp_requires_refresh(mgr);
     odp_ledger_file_changed(mgr->ledger_file);
+    odp_vigil_changed(mgr->vigil);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "odp/base/log.h"
 #include "odp/proxy/control.h"
 #include "odp/proxy/ledger_file.h"
+#include "odp/proxy/vigil.h"
 #include "sim.h"
 #include "wraps.h"
 
@@ -89,6 +90,21 @@ void odp_log(enum odp_log_level level, const char *service, const char *format, 
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     sim_say(NULL, ": %s", line);
+}
+
+void odp_log_event(enum odp_log_level level, const char *service,
+                   const struct odp_journal_field *fields, size_t n_fields, const char *format, ...)
+{
+    (void)level;
+    (void)service;
+    (void)fields;
+    (void)n_fields;
+    (void)format;
+}
+
+void odp_vigil_changed(struct odp_vigil *v)
+{
+    (void)v;
 }
 
 void odp_control_on_state(struct odp_control *c, struct odp_managed *m)

@@ -3,13 +3,26 @@
 # odp's own units: odpd and its launcher as services with a sandbox, what starts them and what stops
 # them.
 
+import json
 import os
 import re
 import signal
+import subprocess
+import time
 
 from installed import SERVICES, InstalledCase
 from machine import USER, read_file, until
 from harness import read_exactly
+
+# include/odp/core/message.h
+WAKING = "63776ef48e2245378950332f56deac7f"
+READY = "811cc51b48114a958421a58d674896f9"
+QUIET = "899df4530e5e4fce8c1656d8e66f0072"
+ORDERED = "a5654ed07c9346ad9953afa73ff62c76"
+STOPPED = "abb6a742d523488c818e6c558911814d"
+ENDED = "2ffb171aa6a84393b018f93a8d8af244"
+FAILED = "088c002a276b43ca8902bfb905ee95b2"
+FOUND = "7851ef2f4d064170950272acec51bf0a"
 
 UNITS = ["odpd.service", "odp-launcher.service", "odp-launcher.socket", "odp.target"]
 EXPOSURE = {"odpd.service": 1.5, "odp-launcher.service": 1.6}
@@ -99,6 +112,130 @@ class TestService(InstalledCase):
             self.machine.systemctl("start", "odp.target")
             self.assertEqual(os.stat(self.machine.path(path)).st_mode & 0o777, mode, path)
 
+
+    # The journal
+
+    def entries(self, **fields):
+        """Not by matches of journalctl: with a cursor it would drop the first entry found."""
+        text = self.machine.journal(f"--after-cursor={self.cursor}", "--output=json")
+        return [e for e in map(json.loads, text.splitlines())
+                if all(e.get(name) == value for name, value in fields.items())]
+
+    def events(self, name):
+        """MESSAGE_ID and ODP_STATE of what odpd has entered about a service."""
+        return [(e["MESSAGE_ID"], e["ODP_STATE"])
+                for e in self.entries(ODP_SERVICE=name, _SYSTEMD_UNIT="odpd.service")
+                if "MESSAGE_ID" in e]
+
+    def test_fields_of_entries(self):
+        self.begin("echo", idle="1s")
+        self.machine.systemctl("start", "odp.target")
+        self.talk("echo").close()
+        self.await_unit("echo", "inactive")
+        self.talk("echo").close()
+        self.odp("stop", "echo")
+        self.machine.systemctl("start", "echo.service")
+        self.await_state("echo", "ready")
+        self.machine.systemctl("stop", "echo.service")
+        self.await_state("echo", "stopped")
+        self.assertEqual(self.events("echo"), [
+            (WAKING, "starting"), (READY, "ready"), (QUIET, "stopping"), (STOPPED, "stopped"),
+            (WAKING, "starting"), (READY, "ready"), (ORDERED, "stopping"), (STOPPED, "stopped"),
+            (FOUND, "starting"), (READY, "ready"), (ENDED, "stopped")])
+        quiet = self.entries(MESSAGE_ID=QUIET)[-1]
+        self.assertEqual(quiet["ODP_REASON"], "quiet for 1s")
+        self.assertEqual((quiet["SYSLOG_IDENTIFIER"], quiet["PRIORITY"]), ("odpd", "6"))
+        self.assertIn("echo: deadline: ready -> stopping", quiet["MESSAGE"])
+
+    def test_failed_start_is_explained_by_the_catalog(self):
+        self.put("echo", self.file("echo"))
+        self.unit("echo.service", "[Service]\nExecStart=/usr/bin/false\nType=oneshot")
+        self.reload()
+        self.assert_closed(self.connect(self.port("echo")))
+        self.await_state("echo", "failed")
+        self.machine.run("journalctl", "--update-catalog")
+        self.assertIn((FAILED, "failed"), self.events("echo"))
+        shown = self.machine.journal(f"--after-cursor={self.cursor}", "-x")
+        self.assertIn("Subject: Service echo could not be started", shown)
+        self.assertIn("See `odp why echo` for the reason", shown)
+
+    def test_logs_shows_the_service_and_odp(self):
+        self.begin("echo")
+        self.put("talker", self.file("talker").replace(
+            "unit = talker.service", "command = sh -c 'echo hello from within; exec sleep 1000'"))
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        self.talk("echo")
+        self.odp("start", "--no-wait", "talker")
+        until(lambda: "hello from within" in self.odp("logs", "talker").stdout,
+              "odp logs shows what the command prints")
+        self.assertNotIn("echo", self.odp("logs", "talker").stdout)
+        logs = self.odp("logs", "echo").stdout
+        self.assertIn("-> ready", logs)
+        self.assertIn("Started echo.service", logs)
+        self.assertNotIn("talker", logs)
+        self.odp("stop", "talker", check=False)
+
+    # What the service manager knows
+
+    def test_status_line(self):
+        self.begin("echo", "other", idle="1s")
+        self.machine.systemctl("start", "odp.target")
+        for line in "0 of 2 services awake", "1 of 2 services awake", "0 of 2 services awake":
+            if line[0] == "1":
+                self.talk("echo").close()
+            until(lambda line=line: self.machine.show("odpd.service", "StatusText") == line, line)
+
+    def watchdog(self, timeout):
+        self.machine.write("/etc/systemd/system/odpd.service.d/watchdog.conf",
+                           f"[Service]\nWatchdogSec={timeout}\n")
+        self.addCleanup(os.unlink, self.machine.path(
+            "/etc/systemd/system/odpd.service.d/watchdog.conf"))
+        self.machine.systemctl("daemon-reload")
+
+    def test_watchdog_only_while_something_is_awake(self):
+        self.watchdog("1s")
+        self.begin("echo")
+        self.machine.systemctl("start", "odp.target")
+        asleep = self.machine.main_pid("odpd.service")
+        os.kill(asleep, signal.SIGSTOP)
+        time.sleep(2.5)  # nothing happens in it, so there is nothing to wait for
+        self.assertEqual(self.machine.main_pid("odpd.service"), asleep)
+        os.kill(asleep, signal.SIGCONT)
+        held = self.talk("echo")
+        time.sleep(2.5)
+        self.assertEqual(self.machine.main_pid("odpd.service"), asleep)
+        os.kill(asleep, signal.SIGSTOP)
+        until(lambda: self.machine.main_pid("odpd.service") not in (None, asleep),
+              "odpd was killed and started again")
+        self.assertIn("Watchdog timeout", self.machine.journal(
+            f"--after-cursor={self.cursor}", "-u", "odpd.service"))
+        held.close()
+        self.talk("echo")
+        self.assertEqual(self.starts("echo"), 1)
+
+    def test_asleep_no_system_call(self):
+        self.begin("echo", idle="1s")
+        self.file("noise")
+        self.service("noise")
+        self.machine.systemctl("start", "odp.target")
+        self.talk("echo").close()
+        self.await_state("echo", "stopped")
+        trace = f"{self.directory()}/trace"
+        with subprocess.Popen(["strace", "-f", "-o", trace, "-p",
+                               str(self.machine.main_pid("odpd.service"))],
+                              stderr=subprocess.PIPE, text=True) as strace:
+            self.assertIn("attached", strace.stderr.readline())
+            for _ in range(5):
+                self.machine.systemctl("start", "noise.service")
+                self.machine.systemctl("stop", "noise.service")
+            time.sleep(3)
+            seen = [line for line in read_file(trace).splitlines() if "epoll" not in line]
+            n_calls = len(read_file(trace).splitlines())
+            self.talk("echo")  # the trace works
+            until(lambda: len(read_file(trace).splitlines()) > n_calls, "calls are seen")
+            strace.terminate()
+        self.assertEqual((seen, n_calls <= 1), ([], True))
 
     def test_as_a_user(self):
         self.machine.enable_user(USER)

@@ -22,6 +22,7 @@ struct odp_ledger_file;
 struct odp_link;
 struct odp_manager;
 struct odp_probe;
+struct odp_vigil;
 struct odp_visit;
 
 // One service, from the reload that finds its file to the one that does not; then on until its last
@@ -76,6 +77,7 @@ struct odp_manager {
     struct odp_link *link;
     struct odp_control *control;
     struct odp_ledger_file *ledger_file;
+    struct odp_vigil *vigil;
     struct odp_managed **services; // owned, each of them too; by name
     size_t n_services;
     struct odp_managed **departed; // likewise: their clients have not gone yet
