@@ -56,24 +56,17 @@ static bool listens_on(const char *block, const struct odp_address *address)
     return false;
 }
 
-static bool is_enabled(const char *block)
-{
-    const char *state = odp_show_value(block, "UnitFileState");
-
-    return strncmp(state, "enabled", strlen("enabled")) == 0;
-}
-
 // A socket unit that is not odp's on the address; NULL for none.
 static const char *other_socket(const struct context *x, const struct odp_address *address)
 {
-    const struct odp_show *units = &x->d->managers[x->d->is_user].units;
+    const struct odp_service_manager *m = &x->d->managers[x->d->is_user];
 
-    for (size_t i = 0; i < units->n; i++) {
-        const char *block = units->blocks[i], *id = odp_show_value(block, "Id");
+    for (size_t i = 0; i < m->units.n; i++) {
+        const char *block = m->units.blocks[i], *id = odp_show_value(block, "Id");
         const char *dot = strrchr(id, '.');
 
         if (dot && strcmp(dot, ".socket") == 0 && strncmp(id, "odp-", 4) != 0 &&
-            (odp_show_is(block, "ActiveState", "active") || is_enabled(block)) &&
+            (odp_show_is(block, "ActiveState", "active") || odp_words_have(m->at_boot, id)) &&
             listens_on(block, address))
             return id;
     }
@@ -127,11 +120,20 @@ static void add_taken(const struct context *x, const struct odp_config_listen *l
         odp_finding_command(x->f, "kill %d", h->pid);
 }
 
+static void add_unseen(const struct context *x, const struct odp_config_listen *l)
+{
+    odp_finding_add(x->f, "port-taken", x->s->name,
+                    "%s, where odp is to listen, is taken by a program of another container",
+                    l->text);
+    odp_finding_command(x->f, "ss -ltn 'sport = :%u'", l->address.port);
+}
+
 // True once it is told.
 static bool check_taken(const struct context *x, const struct odp_config_listen *l)
 {
     const char *socket = other_socket(x, &l->address);
     const struct odp_holder *other = NULL;
+    bool is_unseen = false;
 
     if (socket) {
         odp_finding_add(x->f, "old-socket", x->s->name,
@@ -146,10 +148,13 @@ static bool check_taken(const struct context *x, const struct odp_config_listen 
         if (is_odp(x, p->inode) || (h && is_manager(h) && is_odps_socket(x)))
             return false;
         other = h ? h : other;
+        is_unseen |= !h;
     }
     if (other)
         add_taken(x, l, other);
-    return other != NULL;
+    else if (is_unseen && !x->d->ports.blind)
+        add_unseen(x, l);
+    return other || is_unseen;
 }
 
 static void check_address(const struct context *x, const struct odp_config_listen *l)

@@ -80,6 +80,17 @@ static int ask(struct doctor_words *w, struct odp_service_manager *m, char **ret
     return m->error == -ENOMEM ? -ENOMEM : 0;
 }
 
+// Those that will listen after the next boot need not be loaded now.
+static void add_boot_sockets(const struct odp_service_manager *m, struct doctor_words *w)
+{
+    char unit[ODP_UNIT_NAME_MAX];
+    const char *rest = m->at_boot ? m->at_boot : "";
+
+    while (odp_words_next(&rest, unit, sizeof(unit)))
+        if (strstr(unit, ".socket"))
+            doctor_words_add(w, "%s", unit);
+}
+
 static int show(struct odp_doctor *d, bool is_user, struct odp_service_manager *m)
 {
     struct doctor_words w = {0};
@@ -89,9 +100,11 @@ static int show(struct odp_doctor *d, bool is_user, struct odp_service_manager *
     doctor_words_add(&w, "--property=" PROPERTIES);
     doctor_words_add(&w, "show");
     doctor_words_add(&w, "--");
-    if (is_user == d->is_user)
-        add_own(d, &w);
     add_units(d, is_user, &w);
+    if (is_user == d->is_user) {
+        add_own(d, &w);
+        add_boot_sockets(m, &w);
+    }
     int r = ask(&w, m, &out);
     if (r == 0 && out)
         r = odp_show_parse(out, &m->units);
@@ -182,12 +195,10 @@ static int gather(struct odp_doctor *d, bool is_user)
     if (!m->present)
         return 0;
     look_at_bus(d, is_user, m);
-    r = show(d, is_user, m);
+    r = list_boot(is_user, m);
     if (r == 0 && m->error == 0)
         r = show_manager(is_user, m);
-    if (r == 0 && m->error == 0)
-        r = list_boot(is_user, m);
-    return r;
+    return r == 0 && m->error == 0 ? show(d, is_user, m) : r;
 }
 
 int doctor_gather_managers(struct odp_doctor *d)

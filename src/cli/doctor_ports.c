@@ -125,28 +125,34 @@ static bool is_known(const struct odp_ports *p, unsigned long inode)
     return false;
 }
 
-static void read_text(const char *pid, const char *name, char *buf, size_t size)
+// NULL where it cannot be read, or memory is out.
+static char *read_proc(const char *pid, const char *name)
 {
     char path[300];
     char *text;
     size_t n_bytes;
 
-    buf[0] = '\0';
     snprintf(path, sizeof(path), "/proc/%s/%s", pid, name);
-    if (odp_file_read(path, 65536, &text, &n_bytes) < 0)
-        return;
-    snprintf(buf, size, "%s", text);
-    free(text);
-    buf[strcspn(buf, "\n")] = '\0';
+    return odp_file_read(path, 65536, &text, &n_bytes) < 0 ? NULL : text;
 }
 
-// The last part of "0::/system.slice/x.service/sub" that is a unit.
+static void read_program(const char *pid, char *program, size_t size)
+{
+    ODP_CLEANUP_FREE char *text = read_proc(pid, "comm");
+
+    snprintf(program, size, "%.*s", text ? (int)strcspn(text, "\n") : 1, text ? text : "?");
+}
+
+// The last part of "0::/system.slice/x.service/sub" that is a unit; lines before are of cgroup v1.
 static void read_unit(const char *pid, char *unit, size_t size)
 {
-    char line[1024];
+    ODP_CLEANUP_FREE char *text = read_proc(pid, "cgroup");
+    char *line = text ? strstr(text, "0::") : NULL;
 
     unit[0] = '\0';
-    read_text(pid, "cgroup", line, sizeof(line));
+    if (!line)
+        return;
+    line[strcspn(line, "\n")] = '\0';
     for (char *part = strtok(line, "/"); part; part = strtok(NULL, "/")) {
         const char *dot = strrchr(part, '.');
         if (dot && (strcmp(dot, ".service") == 0 || strcmp(dot, ".scope") == 0))
@@ -163,7 +169,7 @@ static int add_holder(struct odp_ports *p, const char *pid, unsigned long inode)
     p->holders = holders;
     struct odp_holder *h = &holders[p->n_holders++];
     *h = (struct odp_holder){.inode = inode, .pid = atoi(pid)};
-    read_text(pid, "comm", h->program, sizeof(h->program));
+    read_program(pid, h->program, sizeof(h->program));
     read_unit(pid, h->unit, sizeof(h->unit));
     return 0;
 }

@@ -117,7 +117,7 @@ static void gather_memory(struct odp_doctor *d)
     if (odp_file_read("/sys/fs/cgroup/cgroup.controllers", 4096, &text, &n_bytes) == 0)
         d->memory_controller = odp_words_have(text, "memory");
     free(text);
-    d->container = access("/run/systemd/container", F_OK) == 0 || access("/.dockerenv", F_OK) == 0;
+    d->container = access("/run/systemd/container", F_OK) == 0;
     for (size_t i = 0; i < 2 && !d->cmdline_file[0]; i++)
         if (access(files[i], F_OK) == 0)
             snprintf(d->cmdline_file, sizeof(d->cmdline_file), "%s", files[i]);
