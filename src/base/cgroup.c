@@ -4,6 +4,7 @@
 
 #include "odp/base/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -15,7 +16,9 @@
 
 #include "odp/base/fd.h"
 
-#define TEXT_MAX 4096 // of /proc/PID/cgroup and cgroup.controllers
+#define TEXT_MAX     4096 // of /proc/PID/cgroup and cgroup.controllers
+#define SEARCHED_MAX 30000
+#define DEPTH_MAX    12
 
 const char *odp_cgroup_root(void)
 {
@@ -118,6 +121,88 @@ bool odp_cgroup_exists(const char *root, const char *path)
     snprintf(whole, sizeof(whole), "%s%s", root, path);
     return stat(whole, &st) == 0 && S_ISDIR(st.st_mode);
 }
+
+// ---- looking for one ---------------------------------------------------------------------------
+
+struct search {
+    bool (*takes)(const char *name, const void *userdata);
+    const void *userdata;
+    unsigned n_left;                // groups that may still be looked at
+    char path[ODP_CGROUP_PATH_MAX]; // of the present one, root included
+};
+
+// The next group in the directory, or NULL.
+static const char *next_group(struct search *s, DIR *directory)
+{
+    const struct dirent *entry;
+
+    while (s->n_left > 0 && (entry = readdir(directory))) {
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+            continue;
+        s->n_left--;
+        return entry->d_name;
+    }
+    return NULL;
+}
+
+// Adds a component to the path, which has n bytes. Returns its length, 0 where it has no room.
+static size_t push(struct search *s, size_t n, const char *name)
+{
+    size_t n_more = strlen(name) + 1;
+
+    if (n + n_more >= sizeof(s->path))
+        return 0;
+    s->path[n] = '/';
+    memcpy(s->path + n + 1, name, n_more);
+    return n + n_more;
+}
+
+// All groups that are `depth` levels below the path of n bytes. The path is the one that was found
+// where it returns true.
+static bool search_level(struct search *s, size_t n, unsigned depth, bool *ret_more)
+{
+    DIR *directory = opendir(s->path);
+    const char *name;
+    bool is_found = false;
+
+    while (directory && !is_found && (name = next_group(s, directory))) {
+        size_t n_path = push(s, n, name);
+
+        if (n_path == 0)
+            continue;
+        *ret_more |= depth == 0;
+        is_found =
+            depth == 0 ? s->takes(name, s->userdata) : search_level(s, n_path, depth - 1, ret_more);
+        if (!is_found)
+            s->path[n] = '\0';
+    }
+    if (directory)
+        closedir(directory);
+    return is_found;
+}
+
+int odp_cgroup_find(const char *root, bool (*takes)(const char *name, const void *userdata),
+                    const void *userdata, char *ret, size_t size)
+{
+    struct search s = {.takes = takes, .userdata = userdata, .n_left = SEARCHED_MAX};
+    size_t n_root = strlen(root);
+    bool has_more = true;
+
+    if (n_root >= sizeof(s.path))
+        return -ENAMETOOLONG;
+    memcpy(s.path, root, n_root + 1);
+    for (unsigned depth = 0; has_more && depth < DEPTH_MAX; depth++) {
+        has_more = false;
+        if (!search_level(&s, n_root, depth, &has_more))
+            continue;
+        if ((size_t)snprintf(ret, size, "%s", s.path + n_root) >= size)
+            return -ENAMETOOLONG;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+// ---- numbers -----------------------------------------------------------------------------------
 
 int odp_cgroup_read(const char *root, const char *path, const char *file, uint64_t *ret)
 {

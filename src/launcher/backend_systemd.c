@@ -109,6 +109,7 @@ static void on_lost(struct odp_systemd_client *c)
 {
     struct odp_systemd_service *s = of_client(c);
 
+    odp_systemd_locate_lost(s);
     odp_systemd_action_restart(s);
     for (size_t i = 0; i < s->n_units; i++)
         odp_systemd_unit_unwatch(&s->units[i]);
@@ -202,6 +203,11 @@ static void systemd_thaw(struct odp_backend *base, uint32_t id)
     request(base, id, ODP_SYSTEMD_THAW);
 }
 
+static void systemd_locate(struct odp_backend *base, uint32_t id)
+{
+    odp_systemd_locate(systemd_service(base), id);
+}
+
 // ---- its life ----------------------------------------------------------------------------------
 
 static bool systemd_is_idle(struct odp_backend *base)
@@ -238,6 +244,7 @@ static void systemd_free(struct odp_backend *base)
     struct odp_systemd_service *s = systemd_service(base);
 
     odp_systemd_action_drop(s);
+    odp_systemd_locate_drop(s, NULL);
     units_free(s->units, s->n_units);
     units_free(s->stop_units, s->n_stop_units);
     free(s->made);
@@ -254,6 +261,7 @@ static const struct odp_backend_vtable systemd_vtable = {
     .stop = systemd_stop,
     .freeze = systemd_freeze,
     .thaw = systemd_thaw,
+    .locate = systemd_locate,
     .is_idle = systemd_is_idle,
     .free = systemd_free,
 };
@@ -271,6 +279,7 @@ static const struct odp_backend_vtable made_vtable = {
     .stop = systemd_stop,
     .freeze = systemd_freeze,
     .thaw = systemd_thaw,
+    .locate = systemd_locate,
     .is_idle = systemd_is_idle,
     .rename = made_rename,
     .free = systemd_free,

@@ -34,6 +34,8 @@ struct odp_systemd_made {
     unsigned n_refused; // starts in a row for which there was such a unit already
 };
 
+struct odp_systemd_locate;
+
 struct odp_systemd_service {
     struct odp_backend base;
     struct odp_systemd_client client;
@@ -56,6 +58,7 @@ struct odp_systemd_service {
     char job_result[16];
     char refusal[ODP_REASON_MAX + 1]; // of a stop: the first call that failed
 
+    struct odp_systemd_locate *locate; // owned; NULL: nobody asks
     struct odp_waiters looks;
     struct odp_waiters waiters[ODP_SYSTEMD_N_ACTIONS];
     enum odp_proto_state told; // what odpd knows; NO_STATE: nothing that it can go by
@@ -72,6 +75,17 @@ void odp_systemd_service_answer_looks(struct odp_systemd_service *s);
 
 // Tells what has changed by itself or by another's hand, once it is settled.
 void odp_systemd_service_observe(struct odp_systemd_service *s);
+
+// ---- systemd_locate.c --------------------------------------------------------------------------
+
+// In which control groups does it run? Answered at once or later.
+void odp_systemd_locate(struct odp_systemd_service *s, uint32_t id);
+
+// It is not to be found out any more. `why` is told to who has asked; NULL: nothing.
+void odp_systemd_locate_drop(struct odp_systemd_service *s, const char *why);
+
+// The connection is lost.
+void odp_systemd_locate_lost(struct odp_systemd_service *s);
 
 // ---- backend_systemd.c -------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ void odp_memory_report(struct odp_managed *m, const struct odp_proto_message *re
     if (!memory || report->id != memory->id || memory->is_told)
         return;
     memory->is_told = report->state != ODP_PROTO_LOCATED || report->digest == 0;
+    odp_log(ODP_LOG_DEBUG, m->config->name, "runs in %s",
+            report->state == ODP_PROTO_LOCATED ? report->reason : "no group that is known");
     if (report->state != ODP_PROTO_LOCATED)
         memcpy(memory->why, report->reason, sizeof(memory->why));
     else if (memory->n_paths < PATHS_MAX && odp_cgroup_path_is_sound(report->reason))

@@ -26,7 +26,8 @@ WRAPPER = shlex.split(os.environ.get("ODP_WRAPPER", ""))
 DEADLINE = 20.0  # seconds that anything may take before it counts as failed
 
 LOOK, START, STOP, FREEZE, THAW, REPORT, PROBE, LOAD, RENAME, FORGET = range(1, 11)
-STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT", "DONE"]
+STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT", "DONE",
+          "LOCATED", "NOWHERE"]
 PROBE_ID = 1 << 31
 HEADER = struct.Struct("<BBBBHHIIQ")
 

@@ -146,6 +146,31 @@ static void test_groups_and_controllers(void **state)
     assert_false(odp_cgroup_exists(root, "/a/c"));
 }
 
+static bool is_named(const char *name, const void *wanted)
+{
+    return strcmp(name, wanted) == 0;
+}
+
+static void test_find(void **state)
+{
+    char path[ODP_CGROUP_PATH_MAX], small[8];
+
+    (void)state;
+    put("/user.slice/deep/er/box", "x", "");
+    put("/a.slice/other", "x", "");
+    put("/m.slice/box", "box", "");
+    put("/z.slice", "file", "");
+    assert_int_equal(odp_cgroup_find(root, is_named, "box", path, sizeof(path)), 0);
+    assert_string_equal(path, "/m.slice/box");
+    assert_int_equal(odp_cgroup_find(root, is_named, "er", path, sizeof(path)), 0);
+    assert_string_equal(path, "/user.slice/deep/er");
+    assert_int_equal(odp_cgroup_find(root, is_named, "z.slice", path, sizeof(path)), 0);
+    assert_string_equal(path, "/z.slice");
+    assert_int_equal(odp_cgroup_find(root, is_named, "file", path, sizeof(path)), -ENOENT);
+    assert_int_equal(odp_cgroup_find(root, is_named, "box", small, sizeof(small)), -ENAMETOOLONG);
+    assert_int_equal(odp_cgroup_find("/nowhere", is_named, "box", path, sizeof(path)), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_within),
         cmocka_unit_test(test_of_a_process),
         cmocka_unit_test_setup_teardown(test_numbers, begin, end),
+        cmocka_unit_test_setup_teardown(test_find, begin, end),
         cmocka_unit_test_setup_teardown(test_groups_and_controllers, begin, end),
     };
 

@@ -34,6 +34,11 @@ int odp_cgroup_of(pid_t pid, char *ret, size_t size);
 // True where there is such a group.
 bool odp_cgroup_exists(const char *root, const char *path);
 
+// The first group whose own name the function takes; those nearer to the root come first. Looks at
+// some ten thousand groups at most. Returns 0, -ENOENT, or another negative errno.
+int odp_cgroup_find(const char *root, bool (*takes)(const char *name, const void *userdata),
+                    const void *userdata, char *ret, size_t size);
+
 // The number in one of a group's files. Returns 0, -EBADMSG where it is none, or another negative
 // errno; -ENOENT also where the controller is off.
 int odp_cgroup_read(const char *root, const char *path, const char *file, uint64_t *ret);

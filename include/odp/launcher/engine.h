@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What container engines, Docker and Podman, tell of the containers that a service's units run.
+// They are asked when odpd wants to know, and never by a timer.
+
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "odp/core/config.h"
+
+struct odp_engine_query;
+
+struct odp_engine_observer {
+    void (*on_group)(void *userdata, const char *path);
+    // This container has no control group now: it does not run, or there is none of that name.
+    void (*on_missing)(void *userdata, const char *why);
+    // All have been asked for; or, with one line in `why`, they cannot be. The last call; the query
+    // may be freed in it.
+    void (*on_done)(void *userdata, const char *why);
+};
+
+// For the control groups of the containers in `settings`, which may go meanwhile. Returns NULL when
+// out of memory.
+struct odp_engine_query *
+odp_engine_query_new(uv_loop_t *loop, const struct odp_config_service *settings, bool is_user,
+                     const struct odp_engine_observer *observer, void *userdata);
+
+// Asks for all containers, one after the other. on_done may be called from within.
+void odp_engine_query_begin(struct odp_engine_query *q);
+
+// Takes NULL.
+void odp_engine_query_free(struct odp_engine_query *q);
+
+// True where a control group of this name is that of the container with this whole id:
+// docker-ID.scope, libpod-ID.scope, ID. What an engine runs beside it (libpod-conmon-ID.scope,
+// ID.service) is not.
+bool odp_engine_is_group_of(const char *name, size_t n_name, const char *id);
