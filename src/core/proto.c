@@ -71,6 +71,7 @@ static bool report_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_FAILED:
     case ODP_PROTO_FROZEN:
     case ODP_PROTO_STALE:
+    case ODP_PROTO_STARTING:
     case ODP_PROTO_DONE: return true;
     case ODP_PROTO_NO_STATE: break;
     }

@@ -94,7 +94,7 @@ static void exec_look(struct odp_backend *base, uint32_t id)
     if (b->process && (b->role == ODP_ROLE_STOP || b->stops.n > 0)) {
         odp_backend_report(base, id, ODP_PROTO_RUNNING, "is being stopped");
     } else if (b->process && b->role == ODP_ROLE_START) {
-        odp_backend_report(base, id, ODP_PROTO_INACTIVE, "is being started");
+        odp_backend_report(base, id, ODP_PROTO_STARTING, "is being started");
     } else if (!base->settings->status && exec_units_are_known(b)) {
         odp_backend_report(base, id, b->is_up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE, "%s", "");
     } else {

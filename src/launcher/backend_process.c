@@ -125,7 +125,7 @@ static void process_look(struct odp_backend *base, uint32_t id)
     }
     switch (odp_process_state(b->process)) {
     case ODP_PROCESS_STARTING:
-        odp_backend_report(base, id, ODP_PROTO_INACTIVE, "is being started");
+        odp_backend_report(base, id, ODP_PROTO_STARTING, "is being started");
         return;
     case ODP_PROCESS_RUNNING: odp_backend_report(base, id, ODP_PROTO_RUNNING, "%s", ""); return;
     case ODP_PROCESS_ENDING: odp_backend_report(base, id, ODP_PROTO_RUNNING, "is ending"); return;

@@ -63,7 +63,7 @@ static enum odp_proto_state describe(const struct odp_systemd_service *s, char *
         return state_of(verdict);
     odp_reason_format(ret_reason, size, "%s is being %s", u->name,
                       is_stopping ? "stopped" : "started");
-    return is_stopping ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE;
+    return is_stopping ? ODP_PROTO_RUNNING : ODP_PROTO_STARTING;
 }
 
 void odp_systemd_service_answer_looks(struct odp_systemd_service *s)

@@ -204,6 +204,13 @@ void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, 
     step(m, &event);
 }
 
+// Before its start had ended, perhaps: some answer while their start command still runs.
+static bool has_answered(const struct odp_service *s)
+{
+    return s->state == ODP_SERVICE_READY || s->state == ODP_SERVICE_DRAINING ||
+           s->state == ODP_SERVICE_DISMISSED;
+}
+
 void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *report)
 {
     struct odp_service_event event = {.id = report->id, .reason = report->reason};
@@ -221,6 +228,11 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
         break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
+    case ODP_PROTO_STARTING:
+        if (has_answered(&m->machine))
+            return;
+        event.kind = ODP_EVENT_INACTIVE;
+        break;
     case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
     case ODP_PROTO_STALE:
         // Nothing was done and nothing is known: a start has failed by it, and who has nothing to

@@ -4,6 +4,8 @@
 # A service that odp does not hold: commands of its file start and stop a daemon.
 
 import os
+import signal
+import socket
 import unittest
 
 from harness import Backend, Case, connect, exchange, is_alive, read_file, until
@@ -37,6 +39,34 @@ class ExecTest(Case):
             self.assertFalse(os.path.exists(pid_file))
         d.await_status("web", wakes=2, backend="exec")
         until(lambda: not any(is_alive(p) for p in backend.starts()), "what was killed has ended")
+
+    def test_ready_before_its_start_ends(self):
+        # A launcher that dies meanwhile changes nothing: the next one takes the start over.
+        directory = self.directory()
+        backend = Backend(directory)
+        start = self.script(f"{directory}/start",
+                            f"echo >>{directory}/started; setsid {backend.command} >/dev/null "
+                            f"2>&1 &\nwhile ! [ -e {directory}/go ]; do sleep 0.02; done\n"
+                            f"exit $(cat {directory}/go)\n")
+        stop = self.script(f"{directory}/stop", f"kill $(cat {backend.starts_path})\n")
+        text = backend.file().replace("type = process", f"type = exec\nstop = {stop}")
+        d = self.odpd({"web": text.replace(f"command = {backend.command}", f"start = {start}")})
+        with connect(backend.listen) as s:
+            s.sendall(b"one ")
+            self.assertEqual(s.recv(4, socket.MSG_WAITALL), b"one ")
+            self.assertEqual(d.state("web"), "ready")
+            launcher = d.launcher()
+            os.kill(launcher, signal.SIGKILL)
+            until(lambda: "its start command runs since before" in d.log(), "it is taken over")
+            self.assertEqual(exchange(s, b"two"), b"twobye %d\n" % backend.starts()[0])
+        self.assertEqual(d.state("web"), "ready")
+        self.assertNotIn("-> stopped", d.log().partition("probing -> ready")[2])
+        with open(f"{directory}/go", "w", encoding="utf-8") as f:
+            f.write("0")
+        # What asks for a look is answered behind the start's end, as all requests are.
+        self.assertEqual(d.odp("stop", "web").returncode, 0)
+        self.assertEqual(read_file(f"{directory}/started"), "\n")
+        d.await_status("web", state="stopped", wakes=1, failed_wakes=0)
 
     def test_odp_stop_says_that_it_could_not_be_stopped(self):
         directory = self.directory()

@@ -27,7 +27,7 @@ DEADLINE = 20.0  # seconds that anything may take before it counts as failed
 
 LOOK, START, STOP, FREEZE, THAW, REPORT, PROBE, LOAD, RENAME, FORGET = range(1, 11)
 STATES = ["NONE", "RUNNING", "INACTIVE", "FAILED", "FROZEN", "STALE", "ANSWERS", "SILENT", "DONE",
-          "LOCATED", "NOWHERE"]
+          "LOCATED", "NOWHERE", "STARTING"]
 PROBE_ID = 1 << 31
 HEADER = struct.Struct("<BBBBHHIIQ")
 

@@ -203,7 +203,7 @@ class TestMeanwhile(ExecTest):
         self.exec_service(start=self.note("pids") + self.until_go())
         self.run_launcher()
         starts = [self.send(START, "a") for _ in range(4)]
-        self.expect(LOOK, "a", "INACTIVE", "is being started")
+        self.expect(LOOK, "a", "STARTING", "is being started")
         self.go()
         self.assertEqual([self.report(r).state for r in starts], ["RUNNING"] * 4)
         self.assertEqual(len(self.pids_of("pids")), 1)
@@ -270,7 +270,7 @@ class TestRespawn(ExecTest):
         self.exec_service(start=self.note("pids") + self.until_go() + self.note("done"))
         self.run_launcher()
         self.begin(START)
-        self.expect(LOOK, "a", "INACTIVE", "is being started")
+        self.expect(LOOK, "a", "STARTING", "is being started")
         start = self.send(START, "a")
         self.go()
         self.assertEqual(self.report(start).state, "RUNNING")
@@ -283,7 +283,7 @@ class TestRespawn(ExecTest):
         self.exec_service(start=self.note("pids") + self.until_go())
         self.run_launcher()
         self.begin(START)
-        self.expect(LOOK, "a", "INACTIVE", "is being started")  # it has been taken over
+        self.expect(LOOK, "a", "STARTING", "is being started")  # it has been taken over
         self.go()
         self.assertEqual(self.report(0).state, "RUNNING")
 
@@ -292,7 +292,7 @@ class TestRespawn(ExecTest):
                           status=f"test -e {self.path('up')}\n")
         self.run_launcher()
         self.begin(START)
-        self.expect(LOOK, "a", "INACTIVE", "is being started")  # it has been taken over
+        self.expect(LOOK, "a", "STARTING", "is being started")  # it has been taken over
         self.go()
         self.assertEqual(self.report(0).state, "INACTIVE")
         self.expect(LOOK, "a", "INACTIVE")
@@ -346,7 +346,7 @@ class TestKinds(ExecTest):
         self.kill_launcher()
         self.service("a", ("command", "/bin/sleep 1000"))
         self.run_launcher()
-        self.expect(LOOK, "a", "INACTIVE", "is being started")
+        self.expect(LOOK, "a", "STARTING", "is being started")
         self.go()
         self.assertEqual(self.report(0).state, "RUNNING")
         self.expect(LOOK, "a", "RUNNING")

@@ -117,7 +117,7 @@ static bool launcher_tells(struct fake_service *s, uint32_t id, const char *what
     } words[] = {
         {"running", ODP_PROTO_RUNNING}, {"inactive", ODP_PROTO_INACTIVE},
         {"failed", ODP_PROTO_FAILED},   {"frozen", ODP_PROTO_FROZEN},
-        {"stale", ODP_PROTO_STALE},
+        {"stale", ODP_PROTO_STALE},     {"being started", ODP_PROTO_STARTING},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

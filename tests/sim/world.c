@@ -82,7 +82,7 @@ static enum odp_proto_state seen(const struct world *w)
 {
     static const enum odp_proto_state states[] = {
         [UNIT_DOWN] = ODP_PROTO_INACTIVE,     [UNIT_BROKEN] = ODP_PROTO_FAILED,
-        [UNIT_STARTING] = ODP_PROTO_INACTIVE, [UNIT_UP] = ODP_PROTO_RUNNING,
+        [UNIT_STARTING] = ODP_PROTO_STARTING, [UNIT_UP] = ODP_PROTO_RUNNING,
         [UNIT_STOPPING] = ODP_PROTO_RUNNING,  [UNIT_FROZEN] = ODP_PROTO_FROZEN,
     };
 
@@ -176,6 +176,8 @@ static void begin_start(struct world *w)
     uint64_t takes = sim_chance(&w->rng, 5) && !world_is_calm ? ms(20000) : span(w);
 
     enter(w, UNIT_STARTING);
+    if (!world_is_calm && sim_chance(&w->rng, 15)) // answers before its start is done
+        fake_target_set(w->s, w->good);
     sim_task(odp_now_usec() + takes, on_start_done, w, w->job, sim_below(&w->rng, 100));
 }
 

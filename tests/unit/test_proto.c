@@ -97,6 +97,8 @@ static void test_round_trip(void **state)
         if (s != ODP_PROTO_ANSWERS && s != ODP_PROTO_SILENT)
             assert_round_trip(&m);
     }
+    m.state = ODP_PROTO_STARTING;
+    assert_round_trip(&m);
     assert_round_trip(&probe);
     assert_round_trip(&locate);
     assert_round_trip(&located);
@@ -173,7 +175,7 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
-    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_NOWHERE + 1));
+    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_STARTING + 1));
     REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
     REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
     REFUSE(report, m.reason[3] = '\n');

@@ -63,6 +63,9 @@ enum odp_proto_state {
     ODP_PROTO_DONE,    // LOAD, RENAME, FORGET: done
     ODP_PROTO_LOCATED, // `reason` is the path of one; `digest` counts how many are still to come
     ODP_PROTO_NOWHERE, // in none of its own that is known; `reason` says why
+    // To a look: its start is under way. What it is by then is reported when that has ended. To
+    // whom nothing is known it is as good as INACTIVE; what has answered already has not ended.
+    ODP_PROTO_STARTING,
 };
 
 struct odp_proto_message {
