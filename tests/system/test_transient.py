@@ -5,11 +5,13 @@
 
 import json
 import os
+import re
 import signal
+import unittest
 
 from installed import InstalledCase
 from machine import USER
-from harness import is_alive, read_exactly, until
+from harness import is_alive, is_sanitized, read_exactly, read_file, until
 from units import server
 
 MADE = ["odp-run-*.service", "odp-exec-*.service", "odp-probe-*.service"]
@@ -17,8 +19,12 @@ MADE = ["odp-run-*.service", "odp-exec-*.service", "odp-probe-*.service"]
 
 class TransientCase(InstalledCase):
     def setUp(self):
+        self.addCleanup(self.look_for_sanitizers)  # when all of odp has ended
         super().setUp()
         self.addCleanup(self.end_units)
+
+    def look_for_sanitizers(self):
+        self.assertNotIn("Sanitizer", self.machine.journal(f"--after-cursor={self.cursor}"))
 
     def end_units(self, user=None):
         for what in (["kill", "--signal=KILL"], ["stop"], ["reset-failed"]):
@@ -239,7 +245,7 @@ class TestExec(TransientCase):
         done = self.odp("start", "two", check=False)
         self.assertIn("within 1s", done.stderr)
         until(lambda: self.made() == [], "all of it is gone, what it had left too")
-        self.talk("three")
+        self.talk("three").close()
         done = self.odp("stop", "three", check=False)
         self.assertIn("stop: exited with status 4, see odp logs three", done.stderr)
         self.machine.run("sh", "-c", "kill $(cat /tmp/three.pid)")
@@ -301,7 +307,7 @@ class TestExec(TransientCase):
     def test_names_do_not_clash(self):
         self.begin({name: self.exec_file(name) for name in ("a", "a-start", "run-a")})
         for name in "a", "a-start", "run-a":
-            self.talk(name)
+            self.talk(name).close()
         self.assertEqual(self.made(), ["odp-exec-a-start-start.service", "odp-exec-a-start.service",
                                        "odp-exec-run-a-start.service"])
         for name in "a", "a-start", "run-a":
@@ -414,6 +420,31 @@ class TestLost(TransientCase):
         until(lambda: "odp-run-old.service" not in self.made(), "it is gone")
         self.assertEqual(self.odp("start", "new").returncode, 0)
         self.assertIn("odp-run-new.service", self.made())
+
+
+class TestMemory(TransientCase):
+    def pss_kib(self, pid):
+        rollup = read_file(f"/proc/{pid}/smaps_rollup")
+        return int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1])
+
+    def loads_systemd(self):
+        return "libsystemd" in read_file(f"/proc/{self.launcher_pid()}/maps")
+
+    @unittest.skipIf(is_sanitized(), "a sanitizer has much of its own")
+    def test_asleep(self):
+        odpd = "odpd.service"
+        self.put("proxy", self.file("proxy", backend="type = none").replace(
+            "unit = proxy.service", ""))
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        until(self.launcher_pid, "there is a launcher")
+        until(lambda: self.status("proxy")["state"] != "unknown", "it is looked at")
+        self.assertFalse(self.loads_systemd())
+        self.machine.systemctl("stop", "odp.target")
+        self.begin({f"app{i}": self.command(f"app{i}") for i in range(30)})
+        self.assertTrue(self.loads_systemd())
+        kib = self.pss_kib(self.machine.main_pid(odpd)), self.pss_kib(self.launcher_pid())
+        self.assertLessEqual(sum(kib), 2.5 * 1024, kib)
 
 
 class TestUser(TransientCase):
