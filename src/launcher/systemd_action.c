@@ -233,11 +233,7 @@ static void settle_stop(struct odp_systemd_service *s)
 
     if (up && s->refusal[0] && odp_unit_is_settled(&up->facts)) {
         odp_systemd_action_finish(s, ODP_PROTO_RUNNING, s->refusal);
-    } else if (!up && s->made && !s->units[0].is_looked_at) {
-        odp_systemd_unit_study(&s->units[0]);
-    } else if (!up) {
-        if (s->made)
-            odp_systemd_made_release(s, &reason);
+    } else if (!up && (!s->made || odp_systemd_made_release(s, &reason))) {
         odp_systemd_action_finish(s, ODP_PROTO_INACTIVE, reason);
     }
 }

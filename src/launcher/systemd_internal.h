@@ -128,9 +128,9 @@ void odp_systemd_made_call(struct odp_systemd_service *s);
 // There is such a unit already. Returns false where it is no use to try again.
 bool odp_systemd_made_retry(struct odp_systemd_service *s);
 
-// Its unit is down after a stop, and looked at: it is released, and *ret_reason is set where there
-// is something to say.
-void odp_systemd_made_release(struct odp_systemd_service *s, const char **ret_reason);
+// Its unit is down after a stop: it is released, and *ret_reason is set where there is something to
+// say. Returns false where it has to be looked at first.
+bool odp_systemd_made_release(struct odp_systemd_service *s, const char **ret_reason);
 
 void odp_systemd_made_rename(struct odp_systemd_service *s);
 

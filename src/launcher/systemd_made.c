@@ -109,16 +109,21 @@ bool odp_systemd_made_retry(struct odp_systemd_service *s)
     return true;
 }
 
-void odp_systemd_made_release(struct odp_systemd_service *s, const char **ret_reason)
+bool odp_systemd_made_release(struct odp_systemd_service *s, const char **ret_reason)
 {
-    struct odp_unit_facts *f = &s->units[0].facts;
+    struct odp_systemd_unit *u = &s->units[0];
 
-    if (f->state != ODP_UNIT_FAILED)
-        return;
-    if (strcmp(f->result, "timeout") == 0)
+    if (!u->is_looked_at) {
+        odp_systemd_unit_study(u);
+        return false;
+    }
+    if (u->facts.state != ODP_UNIT_FAILED)
+        return true;
+    if (strcmp(u->facts.result, "timeout") == 0)
         *ret_reason = "had to be killed: it did not end within stop_timeout";
-    odp_systemd_bus_tell(s->bus, "ResetFailedUnit", s->units[0].name);
-    f->state = ODP_UNIT_INACTIVE; // it was stopped, as it was to be
+    odp_systemd_bus_tell(s->bus, "ResetFailedUnit", u->name);
+    u->facts.state = ODP_UNIT_INACTIVE; // it was stopped, as it was to be
+    return true;
 }
 
 void odp_systemd_made_rename(struct odp_systemd_service *s)
