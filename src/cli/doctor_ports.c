@@ -199,20 +199,26 @@ static int add_process(struct odp_ports *p, const char *pid)
     return r;
 }
 
-int doctor_gather_ports(struct odp_doctor *d)
+int odp_ports_read(struct odp_ports *ret)
 {
     static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6", "/proc/net/unix"};
     int r = 0;
 
+    *ret = (struct odp_ports){0};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        add_table(&d->ports, tables[i], &r);
+        add_table(ret, tables[i], &r);
     DIR *dir = opendir("/proc");
     for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
         if (isdigit((unsigned char)e->d_name[0]))
-            r = add_process(&d->ports, e->d_name);
+            r = add_process(ret, e->d_name);
     if (dir)
         closedir(dir);
     return r;
+}
+
+int doctor_gather_ports(struct odp_doctor *d)
+{
+    return odp_ports_read(&d->ports);
 }
 
 void odp_ports_deinit(struct odp_ports *p)

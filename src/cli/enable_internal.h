@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "odp/cli/doctor.h"
 #include "odp/cli/services.h"
 #include "odp/cli/socket_units.h"
 
@@ -23,6 +24,13 @@ bool enable_is_by_units(struct odp_enable *e);
 
 // The socket units follow the files.
 int enable_by_units(struct odp_enable *e);
+
+// A line for each name, by what the service manager has `now`.
+int enable_units_tell(const struct odp_enable *e, const struct odp_socket_units *now);
+
+// The service manager has not the address, whatever it says: nobody listens there, or somebody
+// else.
+bool enable_is_lost(const struct odp_ports *ports, const struct odp_address *a);
 
 // odpd follows the files, and listens itself.
 int enable_by_reload(struct odp_enable *e);

@@ -7,16 +7,12 @@
 // restart would come after a moment without any of the two.
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "enable_internal.h"
-#include "odp/base/fd.h"
-#include "odp/net/sockaddr.h"
 
 #define WHY_MAX 256
 
@@ -29,6 +25,7 @@ struct words {
 struct follow {
     struct odp_enable *e;
     struct odp_socket_units now;
+    struct odp_ports ports; // as decisions are made
     struct words stop, start;
     bool odpd_runs;
 };
@@ -101,24 +98,6 @@ static bool is_named(const struct follow *f, const char *unit)
     return false;
 }
 
-// Returns 0 where nobody listens, -EADDRINUSE where somebody does. A port alone is looked at: to
-// look at a unix socket would be to connect.
-static int try_bind(const struct odp_address *a)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = odp_sockaddr_from_address(a, &sa);
-    const int on = 1;
-
-    if (a->kind == ODP_ADDRESS_UNIX)
-        return access(a->path, F_OK) == 0 ? -EADDRINUSE : 0;
-    ODP_CLEANUP_CLOSE int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
-    return bind(fd, (const struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-}
-
 // The manager has read a changed unit before, and closed what it had.
 static bool has_lost(const struct follow *f, const char *unit)
 {
@@ -129,7 +108,7 @@ static bool has_lost(const struct follow *f, const char *unit)
         if (!s || strcmp(odp_units_name(s->name, name, sizeof(name)), unit) != 0)
             continue;
         for (size_t k = 0; k < s->n_listen; k++)
-            if (try_bind(&s->listen[k].address) == 0)
+            if (enable_is_lost(&f->ports, &s->listen[k].address))
                 return true;
     }
     return false;
@@ -167,10 +146,12 @@ static int decide(struct follow *f)
     f->start.items = calloc(f->now.n + 1, sizeof(*f->start.items));
     if (!f->stop.items || !f->start.items)
         return out_of_memory();
+    int r = odp_ports_read(&f->ports);
     f->odpd_runs = runs(&f->now);
-    for (size_t i = 0; i < f->now.n; i++)
+    for (size_t i = 0; i < f->now.n && r == 0; i++)
         decide_one(f, &f->now.items[i]);
-    return ODP_EXIT_DONE;
+    odp_ports_deinit(&f->ports);
+    return r == 0 ? ODP_EXIT_DONE : out_of_memory();
 }
 
 // ---- doing it ----------------------------------------------------------------------------------
@@ -240,58 +221,7 @@ static int carry_out(const struct follow *f)
     return r < 0 ? complain(f, "start", r, why) : ODP_EXIT_DONE;
 }
 
-// ---- what came of it ---------------------------------------------------------------------------
-
-static int tell_failed(const struct follow *f, const struct odp_config_service *s,
-                       const struct odp_socket_unit *u)
-{
-    const char *option = f->e->is_user ? "--user " : "";
-
-    for (size_t i = 0; s && i < s->n_listen; i++) {
-        const struct odp_address *a = &s->listen[i].address;
-        if (a->kind == ODP_ADDRESS_UNIX || try_bind(a) != -EADDRINUSE)
-            continue;
-        odp_complain("%s: %s is taken by another program (ss -ltnp shows it): end that, or change "
-                     "listen, then odp enable %s",
-                     s->name, s->listen[i].text, s->name);
-        return ODP_EXIT_FAILED;
-    }
-    odp_complain("%s: %s is %s (%s): systemctl %sstatus %s tells why", s ? s->name : u->name,
-                 u->name, u->active, u->result, option, u->name);
-    return ODP_EXIT_FAILED;
-}
-
-static int tell_absent(const struct follow *f, const char *name, const char *unit, const char *load)
-{
-    const char *option = f->e->is_user ? " --user" : "";
-
-    if (strcmp(load, "masked") == 0)
-        odp_complain("%s: %s is masked: systemctl%s unmask %s", name, unit, option, unit);
-    else
-        odp_complain("%s: the service manager has no %s: is odp-generator installed? "
-                     "(journalctl%s -t odp-generator)",
-                     name, unit, option);
-    return ODP_EXIT_FAILED;
-}
-
-static int tell_one(const struct follow *f, const char *name)
-{
-    char unit[ODP_UNITS_NAME_MAX + 1];
-    const struct odp_socket_unit *u =
-        odp_socket_units_find(&f->now, odp_units_name(name, unit, sizeof(unit)));
-
-    if (odp_socket_unit_is_active(u) == f->e->enables)
-        return enable_tell(f->e, name);
-    if (!f->e->enables) {
-        odp_complain("%s: %s is up all the same: a unit file of that name starts it (systemctl %s"
-                     "cat %s)",
-                     name, unit, f->e->is_user ? "--user " : "", unit);
-        return ODP_EXIT_FAILED;
-    }
-    if (!u || strcmp(u->load, "loaded") != 0)
-        return tell_absent(f, name, unit, u ? u->load : "");
-    return tell_failed(f, enable_service(f->e, name), u);
-}
+// ---- all of it ---------------------------------------------------------------------------------
 
 static int ask(struct follow *f)
 {
@@ -302,17 +232,29 @@ static int ask(struct follow *f)
     return r == 0 ? ODP_EXIT_DONE : complain(f, "show", r, why);
 }
 
-static int tell_all(struct follow *f)
+// What was decided names units of the answer that `now` was.
+static void forget(struct follow *f)
 {
+    free(f->stop.items);
+    free(f->start.items);
+    f->stop = f->start = (struct words){0};
     odp_socket_units_deinit(&f->now);
-    int code = ask(f);
+}
+
+static int step(struct follow *f, bool *ret_again)
+{
+    int code = decide(f);
+
     if (code != ODP_EXIT_DONE)
         return code;
-    for (size_t i = 0; i < f->e->n_names; i++) {
-        int told = tell_one(f, f->e->names[i]);
-        code = told > code ? told : code;
-    }
-    return code;
+    size_t n_started = f->start.n;
+    bool ran = f->odpd_runs;
+    code = carry_out(f);
+    forget(f);
+    int asked = ask(f);
+    // Somebody's connection has started odpd meanwhile, and no socket after that.
+    *ret_again = asked == ODP_EXIT_DONE && n_started > 0 && !ran && runs(&f->now);
+    return code == ODP_EXIT_DONE ? asked : code;
 }
 
 int enable_by_units(struct odp_enable *e)
@@ -320,19 +262,19 @@ int enable_by_units(struct odp_enable *e)
     static const char *const words[] = {"daemon-reload", NULL};
     struct follow f = {.e = e};
     char why[WHY_MAX] = "";
+    bool again = false;
     int r = odp_systemctl(e->is_user, words, NULL, why, sizeof(why));
     int code = r == 0 ? ask(&f) : complain(&f, words[0], r, why);
+    bool is_asked = code == ODP_EXIT_DONE;
 
-    if (code == ODP_EXIT_DONE)
-        code = decide(&f);
-    if (code == ODP_EXIT_DONE) {
-        int told;
-        code = carry_out(&f);
-        told = tell_all(&f);
+    if (is_asked)
+        code = step(&f, &again);
+    if (again)
+        code = step(&f, &again);
+    if (is_asked) {
+        int told = enable_units_tell(e, &f.now);
         code = told > code ? told : code;
     }
-    free(f.stop.items);
-    free(f.start.items);
-    odp_socket_units_deinit(&f.now);
+    forget(&f);
     return code;
 }

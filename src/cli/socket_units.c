@@ -15,10 +15,11 @@
 
 #include "odp/base/fd.h"
 
-#define WORDS_MAX  4
-#define OWN_SOCKET "odp-launcher.socket" // odp's own, not a service's
-#define TEXT_MAX   (4u << 20)
-#define ERRORS_MAX 4096
+#define EVERY_SOCKET ODP_UNITS_PREFIX "*" ODP_UNITS_SUFFIX
+#define WORDS_MAX    4
+#define OWN_SOCKET   "odp-launcher.socket" // odp's own, not a service's
+#define TEXT_MAX     (4u << 20)
+#define ERRORS_MAX   4096
 
 // ---- systemctl ---------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ int odp_socket_units_ask(bool is_user, char *const *services, size_t n_services,
                          struct odp_socket_units *ret, char *why, size_t why_size)
 {
     static const char *const head[] = {"show", "--property=Id,LoadState,ActiveState,Result,Listen",
-                                       "--", ODP_UNITS_ODPD, ODP_UNITS_PREFIX "*" ODP_UNITS_SUFFIX};
+                                       "--", ODP_UNITS_ODPD, EVERY_SOCKET};
     const size_t n_head = sizeof(head) / sizeof(head[0]);
     char(*names)[ODP_UNITS_NAME_MAX + 1] = calloc(n_services + 1, sizeof(*names));
     const char **words = calloc(n_head + n_services + 1, sizeof(*words));

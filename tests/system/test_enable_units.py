@@ -3,10 +3,20 @@
 # odp enable and odp disable under systemd: one command between a file and a service that can be
 # reached, and nobody's file, port or connection harmed by it.
 
+import hashlib
 import os
+import sys
+import threading
+import time
 
 from installed import SERVICES, InstalledCase
-from machine import USER
+from machine import USER, Background, harness, until
+from units import server
+
+sys.path.insert(0, harness.SERVERS)
+# pylint: disable=wrong-import-position
+import source
+from harness import SHORT
 
 
 class EnableCase(InstalledCase):
@@ -32,6 +42,9 @@ class EnableCase(InstalledCase):
         except ConnectionRefusedError:
             return True
 
+    def connect_soon(self, port):
+        until(lambda: not self.refused(port), f"somebody listens on {port}")
+
     def text(self, name):
         return self.machine.read(f"{SERVICES}/{name}.ini")
 
@@ -51,6 +64,29 @@ class EnableCase(InstalledCase):
 
 
 class TestEnable(EnableCase):
+    def test_the_smallest_file(self):
+        """Five lines, one command, one visitor; then all that may happen to its unit."""
+        self.ports["navidrome"] = 4533
+        self.service("navidrome", "--delay", "2")
+        self.machine.write(f"{SERVICES}/navidrome.ini", f"""[service]
+listen = 4533
+target = 127.0.0.1:{self.target("navidrome")}
+
+[backend]
+unit = navidrome.service
+""")
+        self.enable("navidrome")
+        self.talk("navidrome").close()
+        self.machine.systemctl("stop", "navidrome.service")
+        self.talk("navidrome").close()
+        self.machine.systemctl("restart", "odpd.service")
+        self.talk("navidrome").close()
+        self.machine.write(f"{SERVICES}/navidrome.ini", self.text("navidrome") +
+                           "[idle]\ntimeout = 300ms\n")
+        self.enable("navidrome")
+        self.await_unit("navidrome", "inactive")
+        self.assertEqual(self.starts("navidrome"), 2)
+
     def test_a_fresh_file(self):
         self.add("echo")
         self.assertEqual(self.enable("echo").stdout, "echo: enabled\n")
@@ -103,6 +139,18 @@ class TestEnable(EnableCase):
         self.machine.systemctl("daemon-reload")
         self.assertTrue(self.is_up("odp-echo.socket"))
         self.assertTrue(self.refused(self.port("echo")))
+        self.enable("echo")
+        self.talk("echo")
+
+    def test_changed_port_that_somebody_else_has_by_now(self):
+        self.add("echo")
+        self.enable("echo")
+        self.talk("echo")
+        self.move("echo")
+        self.machine.systemctl("daemon-reload")
+        other = self.closing(self.machine.listener(self.port("echo")))
+        self.assertIn("is taken by another program", self.enable("echo", code=1).stderr)
+        other.close()
         self.enable("echo")
         self.talk("echo")
 
@@ -174,6 +222,75 @@ class TestEnable(EnableCase):
         self.assertEqual(os.listdir(self.machine.path(SERVICES)), ["echo.ini"])
 
 
+class TestNobodyIsHarmed(EnableCase):
+    MIB = 30 if SHORT else 300
+
+    def download(self, s, all_is_done):
+        """Reads to the end, and not much faster than the rest takes; returns the digest."""
+        digest, n, began = hashlib.sha256(), 0, time.monotonic()
+        while True:
+            data = s.recv(1 << 18)
+            if not data:
+                return n, digest.hexdigest()
+            digest.update(data)
+            n += len(data)
+            if not all_is_done.is_set() and n > (time.monotonic() - began) * self.MIB * 20000:
+                all_is_done.wait(0.01)
+
+    def test_a_download_while_others_come_and_move(self):
+        text = self.file("films").replace(f"listen = {self.port('films')}", "listen = 80")
+        self.put("films", text)
+        self.service("films", "--mib", str(self.MIB), program="source.py")
+        self.enable("films")
+        all_is_done = threading.Event()
+        s = self.connect(80)
+        download = Background(self.download, s, all_is_done)
+        pids = {self.odpd_pid()}
+        others = [f"other-{i}" for i in range(6)]
+        for name in others:
+            self.add(name)
+            for _ in range(2):
+                self.enable(name)
+                pids.add(self.odpd_pid())
+            self.talk(name)
+        before = self.move("other-3")
+        self.enable("other-3")
+        self.assertTrue(self.refused(before))
+        self.talk("other-3")
+        self.assertTrue(download.thread.is_alive())
+        all_is_done.set()
+        digest = hashlib.sha256()
+        for block in source.blocks(self.MIB):
+            digest.update(block)
+        self.assertEqual(download.join(), (self.MIB << 20, digest.hexdigest()))
+        self.assertEqual(self.starts("films"), 1)
+        self.assertGreaterEqual(len(pids - {0}), 6)  # odpd was another one each time
+
+    def test_a_storm_on_another_service(self):
+        """Not one of those who come during a restart is refused or lost."""
+        self.add("echo")
+        self.enable("echo")
+        self.talk("echo")
+        done = threading.Event()
+
+        def storm():
+            n = 0
+            while not done.is_set():
+                with self.machine.connect(self.port("echo")) as s:
+                    s.sendall(b"x")
+                    if s.recv(1) != b"x":
+                        raise AssertionError(f"client {n} was closed")
+                n += 1
+            return n
+
+        clients = [Background(storm) for _ in range(4)]
+        for i in range(3):
+            self.add(f"other-{i}")
+            self.enable(f"other-{i}")
+        done.set()
+        self.assertGreater(sum(c.join() for c in clients), 20)
+
+
 class TestRefused(EnableCase):
     def test_faulty_file(self):
         self.add("good")
@@ -208,13 +325,19 @@ class TestRefused(EnableCase):
     def test_taken_port(self):
         self.add("good")
         self.add("bad")
-        other = self.closing(self.machine.listener(self.port("bad")))
+        self.unit("other.service", f"""
+            [Service]
+            ExecStart={server("echo.py", self.port("bad"))}
+            """)
+        self.machine.systemctl("start", "other.service")
+        self.connect_soon(self.port("bad"))
+        pid = self.machine.show("other.service", "MainPID")
         done = self.enable("good", "bad", code=1)
         self.assertEqual(done.stdout, "good: enabled\n")
-        self.assertEqual(done.stderr, f"odp: bad: {self.port('bad')} is taken by another program "
-                         "(ss -ltnp shows it): end that, or change listen, then odp enable bad\n")
+        self.assertEqual(done.stderr, f"odp: bad: {self.port('bad')} is taken by python3 (pid {pid}, "
+                         "other.service): end that, or change listen, then odp enable bad\n")
         self.talk("good")
-        other.close()
+        self.machine.systemctl("stop", "other.service")
         self.enable("bad")
         self.talk("bad")
         self.talk("good")

@@ -103,6 +103,9 @@ struct odp_ports {
     bool blind; // some holders may not be seen: not root
 };
 
+// Who listens on this machine now. Returns 0 or -ENOMEM; *ret is to be deinitialised in both cases.
+int odp_ports_read(struct odp_ports *ret);
+
 // Appends the listening sockets of a /proc/net/tcp, tcp6 or unix. Returns 0 or -ENOMEM.
 int odp_ports_add_inet(struct odp_ports *p, const char *text, bool is_inet6);
 int odp_ports_add_unix(struct odp_ports *p, const char *text);
