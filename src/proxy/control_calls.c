@@ -92,6 +92,18 @@ static void call_why(struct control_client *client, const cJSON *parameters)
         control_reply_error(client, ODP_VARLINK_E_NO_SUCH_SERVICE, one_string("name", name));
 }
 
+static void reply_unserved(struct control_client *client, const char *name)
+{
+    const struct odp_manager *mgr = client->control->manager;
+    bool is_invalid = control_is_invalid(mgr, name);
+    cJSON *o = one_string("name", name);
+
+    if (is_invalid)
+        control_add_fault(o, mgr, name);
+    control_reply_error(client,
+                        is_invalid ? ODP_VARLINK_E_NOT_POSSIBLE : ODP_VARLINK_E_NO_SUCH_SERVICE, o);
+}
+
 // Finds the service that a changing call names and checks that the call is allowed and possible.
 // NULL: the error was answered.
 static struct odp_managed *service_to_change(struct control_client *client, const cJSON *parameters)
@@ -108,7 +120,7 @@ static struct odp_managed *service_to_change(struct control_client *client, cons
     }
     struct odp_managed *m = odp_manager_find(client->control->manager, name);
     if (!m) {
-        control_reply_error(client, ODP_VARLINK_E_NO_SUCH_SERVICE, one_string("name", name));
+        reply_unserved(client, name);
         return NULL;
     }
     if (!m->active) {

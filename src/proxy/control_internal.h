@@ -80,6 +80,8 @@ void control_add_memory(cJSON *o, const struct odp_managed *m, const struct odp_
 
 // True where a file of that name gave no service; control_why_invalid() tells its first fault.
 bool control_is_invalid(const struct odp_manager *mgr, const char *name);
+// Adds that fault as `reason`.
+void control_add_fault(cJSON *o, const struct odp_manager *mgr, const char *name);
 cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name);
 
 // The parameters of a Reload reply.

@@ -126,8 +126,7 @@ static cJSON *status_of(const struct odp_managed *m)
     return o;
 }
 
-// The first fault of the file of that name, as its reason.
-static void add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
+void control_add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
 {
     char stem[ODP_NAME_MAX + sizeof(ODP_CONFIG_SUFFIX) + 1];
 
@@ -167,7 +166,7 @@ static cJSON *status_of_invalid(const struct odp_manager *mgr, const char *name)
     cJSON_AddStringToObject(o, "name", name);
     cJSON_AddStringToObject(o, "description", name);
     cJSON_AddStringToObject(o, "state", "invalid");
-    add_fault(o, mgr, name);
+    control_add_fault(o, mgr, name);
     cJSON_AddArrayToObject(o, "listen");
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddStringToObject(o, "backend", "");
@@ -223,7 +222,7 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 
     cJSON_AddStringToObject(o, "name", name);
     cJSON_AddStringToObject(o, "state", "invalid");
-    add_fault(o, mgr, name);
+    control_add_fault(o, mgr, name);
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddArrayToObject(o, "clients");
     cJSON_AddArrayToObject(o, "requires");

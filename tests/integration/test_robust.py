@@ -384,6 +384,16 @@ class ControlTest(Case):
         self.assertLess(private_dirty(self.d.pid) - before, 16 << 20)
 
 
+class FaultyFileTest(Case):
+    def test_start_and_stop_say_what_is_wrong_with_it(self):
+        d = self.odpd({"web": "[service]\nlisten = 80\n"})
+        for verb in "start", "stop":
+            done = d.odp(verb, "web")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertEqual(done.stderr, "odp: web: line 1: [service] has no target: write for "
+                                          "instance `target = 127.0.0.1:18080`\n")
+
+
 class AskingTest(Case):
     def test_asking_neither_wakes_nor_keeps_awake(self):
         backend = Backend(self.directory())
