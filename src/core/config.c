@@ -86,8 +86,8 @@ static int parse(struct odp_config_parse *p, const char *text, size_t n_bytes)
     return p->out_of_memory || p->faults->failed ? -ENOMEM : r;
 }
 
-int odp_config_service_parse(const char *name, const char *file, const char *text, size_t n_bytes,
-                             struct odp_config_service **ret, struct odp_config_faults *faults)
+int odp_config_service_read(const char *name, const char *file, const char *text, size_t n_bytes,
+                            struct odp_config_service **ret, struct odp_config_faults *faults)
 {
     struct odp_config_parse p = {
         .name = name,
@@ -100,11 +100,19 @@ int odp_config_service_parse(const char *name, const char *file, const char *tex
 
     if (r == 0 && odp_config_is_faulty(&p))
         r = ODP_CONFIG_E_FAULTY;
-    if (r != 0) {
-        odp_config_service_free(p.service);
-        p.service = NULL;
-    }
     *ret = p.service;
+    return r;
+}
+
+int odp_config_service_parse(const char *name, const char *file, const char *text, size_t n_bytes,
+                             struct odp_config_service **ret, struct odp_config_faults *faults)
+{
+    int r = odp_config_service_read(name, file, text, n_bytes, ret, faults);
+
+    if (r != 0) {
+        odp_config_service_free(*ret);
+        *ret = NULL;
+    }
     return r;
 }
 

@@ -101,6 +101,11 @@ void odp_config_parse_fault(struct odp_config_parse *p, unsigned line, const cha
     __attribute__((format(printf, 3, 4)));
 bool odp_config_is_faulty(const struct odp_config_parse *p);
 
+// As odp_config_service_parse(), but *ret is also what could be read of a faulty file; NULL only
+// where there was no memory at all.
+int odp_config_service_read(const char *name, const char *file, const char *text, size_t n_bytes,
+                            struct odp_config_service **ret, struct odp_config_faults *faults);
+
 // config_whole.c: keys of one file that are missing or do not go together.
 void odp_config_check_whole(struct odp_config_parse *p);
 

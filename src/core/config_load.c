@@ -51,6 +51,33 @@ static void refuse_file(const struct odp_file *f, struct odp_config_faults *faul
     }
 }
 
+// What a faulty file listens on still tells whose file it was before it was renamed.
+static int add_claims(const struct odp_file *f, const struct odp_config_service *s,
+                      struct odp_config *c)
+{
+    for (size_t i = 0; i < s->n_listen; i++) {
+        struct odp_config_claim *claims = reallocarray(c->claims, c->n_claims + 1, sizeof(*claims));
+        if (!claims)
+            return -ENOMEM;
+        c->claims = claims;
+        struct odp_config_claim *it = &claims[c->n_claims++];
+        *it = (struct odp_config_claim){
+            .name = strdup(f->stem), .file = strdup(f->path), .address = s->listen[i].address};
+        if (!it->name || !it->file)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_invalid(const struct odp_file *f, const struct odp_config_service *s,
+                       struct odp_config *c)
+{
+    int r = odp_config_strv_add(&c->invalid, strdup(f->stem));
+
+    c->n_invalid += r == 0;
+    return r == 0 && s ? add_claims(f, s, c) : r;
+}
+
 static int load_file(const struct odp_file *f, struct odp_config *c)
 {
     struct odp_config_service *s = NULL;
@@ -59,13 +86,14 @@ static int load_file(const struct odp_file *f, struct odp_config *c)
     if (f->error)
         refuse_file(f, &c->faults);
     else
-        r = odp_config_service_parse(f->stem, f->path, f->text, f->n_bytes, &s, &c->faults);
+        r = odp_config_service_read(f->stem, f->path, f->text, f->n_bytes, &s, &c->faults);
     if (r == 0) {
         c->services[c->n_services++] = s;
-    } else if (r == ODP_CONFIG_E_FAULTY) {
-        r = odp_config_strv_add(&c->invalid, strdup(f->stem));
-        c->n_invalid += r == 0;
+        return 0;
     }
+    if (r == ODP_CONFIG_E_FAULTY)
+        r = add_invalid(f, s, c);
+    odp_config_service_free(s);
     return r;
 }
 
@@ -125,6 +153,11 @@ void odp_config_deinit(struct odp_config *c)
     for (size_t i = 0; i < c->n_services; i++)
         odp_config_service_free(c->services[i]);
     free(c->services);
+    for (size_t i = 0; i < c->n_claims; i++) {
+        free(c->claims[i].name);
+        free(c->claims[i].file);
+    }
+    free(c->claims);
     odp_config_strv_free(c->invalid);
     odp_config_strv_free(c->names);
     odp_config_faults_deinit(&c->faults);

@@ -112,6 +112,39 @@ static bool is_faulty(const struct odp_config *c, const char *name)
     return false;
 }
 
+static bool is_any_named(struct odp_config_service *const *before, size_t n_before,
+                         const char *name)
+{
+    for (size_t i = 0; i < n_before; i++)
+        if (strcmp(before[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool listens_on(const struct odp_config_service *s, const struct odp_address *a)
+{
+    for (size_t i = 0; i < s->n_listen; i++)
+        if (odp_address_equal(&s->listen[i].address, a))
+            return true;
+    return false;
+}
+
+// A service without a file: was it renamed to one that is faulty?
+static void match_claims(struct odp_config_service *const *before, size_t n_before,
+                         const struct odp_config *c, struct odp_plan_item *it)
+{
+    if (it->after || it->action == ODP_PLAN_FAULTY)
+        return;
+    for (size_t i = 0; i < c->n_claims; i++) {
+        const struct odp_config_claim *claim = &c->claims[i];
+        if (!listens_on(it->before, &claim->address) || is_any_named(before, n_before, claim->name))
+            continue;
+        it->action = ODP_PLAN_FAULTY;
+        it->faulty_file = claim->file;
+        return;
+    }
+}
+
 static void judge(struct odp_plan_item *it)
 {
     if (!it->after)
@@ -132,8 +165,10 @@ void odp_plan_match(struct odp_config_service *const *before, size_t n_before,
             .before = before[i]};
     for (size_t i = 0; i < N_SIGNS; i++)
         match_by(signs[i], n_before, config->services, n_files, ret);
-    for (size_t i = 0; i < n_before; i++)
+    for (size_t i = 0; i < n_before; i++) {
+        match_claims(before, n_before, config, &ret->items[i]);
         judge(&ret->items[i]);
+    }
     ret->n_items = n_before;
     for (size_t i = 0; i < n_files; i++)
         if (config->services[i])

@@ -161,7 +161,9 @@ static void note_fault(struct reloading *r, size_t item)
 {
     const struct odp_config_faults *faults = &r->mgr->files.faults;
     const struct odp_plan_item *it = &r->plan.items[item];
-    const char *file = it->after ? it->after->file : it->before->file;
+    const char *file = it->faulty_file ? it->faulty_file
+                       : it->after     ? it->after->file
+                                       : it->before->file;
     const char *slash = strrchr(file, '/');
     char text[2 * ODP_REASON_MAX];
 

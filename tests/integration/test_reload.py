@@ -360,6 +360,30 @@ class TestFaulty(ReloadCase):
         self.reload("changed  a")
         self.assertIsNone(self.d.status("a")["note"])
 
+    def test_renamed_and_made_faulty_at_once(self):
+        b = self.begin("a", idle="1h")
+        s = self.visit(b.listen)
+        self.edit("a", "timeout = 1h", "timeout = 1x")
+        os.rename(self.path("a"), self.path("b"))
+        fault = ("[idle] timeout = 1x is not a time span: write for instance `10min`, `1h 30s` or "
+                 "`250ms`")
+        self.reload(f"b.ini:14: {fault}", code=1)
+        self.assert_alive(s)
+        self.assertEqual({t["name"]: t["state"] for t in self.d.all_status()},
+                         {"a": "ready", "b": "invalid"})
+        self.assertEqual(self.d.status("a")["note"],
+                         f"b.ini has a fault, so it stays as it was: line 14: {fault}")
+        # Meanwhile it can be stopped and started, also by a launcher that has not seen its file.
+        self.assertEqual(self.d.odp("stop", "a").returncode, 0)
+        os.kill(self.d.launcher(), signal.SIGKILL)
+        pid = self.bye(b.listen)
+        self.assertTrue(is_alive(pid))
+        with connect(b.listen) as s:
+            self.edit("b", "timeout = 1x", "timeout = 2h")
+            self.reload("changed  b", "renamed  a -> b")
+            self.assertEqual([t["name"] for t in self.d.all_status()], ["b"])
+            self.assertEqual(exchange(s, b"x"), b"xbye %d\n" % pid)
+
     def test_under_traffic(self):
         b = self.begin("a")
         size = (4 if is_sanitized() else 64) << 20

@@ -107,6 +107,13 @@ static void test_one_file(void **state)
     expect("a 80>1", "a 80>1 none off", "change a", NULL);
     expect("a 80>1 none off", "a 80>1", "change a", NULL);
     expect("a 80>1", "b 80>1", "keep a->b", NULL);
+    // Renamed and made faulty at once.
+    expect("a 80>1", "b 80>1 none !", "faulty a", "b.ini:4: unknown key `nonsense` in [service]");
+    expect("a 80>1", "b 81>1 none !", "remove a", "b.ini:4: unknown key `nonsense` in [service]");
+    expect("a 80>1", "a 80>2\nb 80>1 none !", "change a",
+           "b.ini:4: unknown key `nonsense` in [service]");
+    expect("a 80>1\nb 81>2", "b 80>1 none !", "remove a, faulty b",
+           "b.ini:4: unknown key `nonsense` in [service]");
     expect("a 80>1 x", "b 80>1 y", "change a->b", NULL);
     expect("a 80>1", "b 80>2", "change a->b", NULL);
     expect("a 80>1", "b 81>1", "remove a, add b", NULL);

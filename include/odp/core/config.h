@@ -154,12 +154,20 @@ struct odp_config_faults {
     bool failed; // out of memory: the list is not whole
 };
 
+// A listen address that a faulty file asks for.
+struct odp_config_claim {
+    char *name, *file; // owned; the file's
+    struct odp_address address;
+};
+
 struct odp_config {
     struct odp_config_service **services; // owned, sorted by name, sound ones only
     size_t n_services;
     // The names of files that gave no service, for `odp status` (state `invalid`); owned strings.
     char **invalid;
     size_t n_invalid;
+    struct odp_config_claim *claims; // owned; of files that are faulty by themselves
+    size_t n_claims;
     char **names; // of all files, sound or not; owned strings, NULL terminated, sorted
     size_t n_names;
     struct odp_config_faults faults; // sorted by file and line

@@ -7,9 +7,10 @@
 // was renamed. Failing that, where the name is. So both a renamed file and two files that exchanged
 // their names or their addresses are told apart from new ones.
 //
-// A file with a fault leaves its service as it was, and so does one that asks for what another
-// service has: whoever had an address, a target or a unit keeps it, and among those that had it not
-// the first one by name gets it.
+// A file with a fault leaves its service as it was, also one that was renamed in the same edit
+// (where no other file belongs to the service, and a listen address is the same), and so does one
+// that asks for what another service has: whoever had an address, a target or a unit keeps it, and
+// among those that had it not the first one by name gets it.
 
 #pragma once
 
@@ -33,6 +34,8 @@ struct odp_plan_item {
     // Owned; NULL for REMOVE, and for a file that is faulty by itself. Of another faulty one it is
     // what was refused.
     struct odp_config_service *after;
+    const char
+        *faulty_file; // borrowed from the config; FAULTY by a file of another name, else NULL
 };
 
 struct odp_plan {
