@@ -82,8 +82,11 @@ bool odp_handover_resume(struct odp_handover *h, struct odp_managed *m)
             continue;
         resume_story(&m->story, &left->service);
         m->ledger.wake_since_usec = left->service.wake_since_usec;
-        odp_managed_resume(m, &left->service.machine, left->config);
-        left->config = NULL;
+        // Without a target it is nothing that could be connected to.
+        bool is_whole = left->config->target.kind != ODP_ADDRESS_NONE;
+        odp_managed_resume(m, &left->service.machine, is_whole ? left->config : NULL);
+        if (is_whole)
+            left->config = NULL;
         return true;
     }
     return false;

@@ -117,7 +117,8 @@ void odp_managed_resume(struct odp_managed *m, const struct odp_service *machine
 
     m->active = true;
     m->machine = *machine;
-    keep_previous(m, before);
+    if (before)
+        keep_previous(m, before);
     const struct odp_service_settings settings = settings_of(m);
     odp_service_resume(&m->machine, &settings, m->config->idle_timeout_usec, odp_now_usec(), &fx);
     odp_managed_keep_ledger(m);

@@ -15,7 +15,8 @@ CARRIER = "odp-carrier"
 PASS = """
 import fcntl, os, sys
 fds, names, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
-fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 1000) for fd in fds.split(",") if fd]
+fds = fds.split(",")
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 3 + len(fds)) for fd in fds]
 for i, fd in enumerate(fds):
     os.dup2(fd, 3 + i)
     os.close(fd)

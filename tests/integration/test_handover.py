@@ -4,52 +4,16 @@
 # odpd is restarted over a descriptor store: connections live on, not a byte lost or doubled. The
 # store is the test's own; tests/system/test_restart.py has systemd's.
 
-import hashlib
+import os
 import random
+import select
 import socket
-import threading
-import time
 import unittest
 
-from harness import (DEADLINE, HOST, Background, Case, free_port, listener, plain_file, read_all,
-                     read_exactly, reset, until)
+from harness import (DEADLINE, HOST, SHORT, Case, free_port, listener, plain_file,
+                     raise_descriptor_limit, read_all, read_exactly, reset, until)
+from pairs import Flood, Pair, stuff
 from store import Manager
-
-
-class Pair:
-    """A client and its service's end, both the test's own."""
-
-    def __init__(self, case, port, upstream):
-        self.client = case.connect(port)
-        self.client.sendall(b"?")
-        while True:  # bare probes say nothing
-            self.service = case.closing(upstream.accept()[0])
-            self.service.settimeout(DEADLINE)
-            if self.service.recv(1) == b"?":
-                break
-        self.service.sendall(b"!")
-        case.assertEqual(self.client.recv(1), b"!")
-        self.ports = self.client.getsockname(), self.service.getpeername()
-
-    def check(self, case):
-        case.assertEqual((self.client.getsockname(), self.service.getpeername()), self.ports)
-
-
-def stuff(sock):
-    """Sends until nothing more is taken for a while; returns what was sent."""
-    chunk = random.Random(7).randbytes(1 << 16)
-    sent, full_since = bytearray(), None
-    sock.setblocking(False)
-    while full_since is None or time.monotonic() - full_since < 0.2:
-        try:
-            n = sock.send(chunk)
-            sent += chunk[:n]
-            full_since = None
-        except BlockingIOError:
-            full_since = full_since or time.monotonic()
-            time.sleep(0.004)
-    sock.settimeout(DEADLINE)
-    return bytes(sent)
 
 
 class HandoverTest(Case):
@@ -63,7 +27,7 @@ class HandoverTest(Case):
         return manager
 
     def pair(self):
-        return Pair(self, self.port, self.upstream)
+        return Pair(self, self.connect(self.port), self.upstream)
 
     def test_idle_and_talking(self):
         manager = self.plain()
@@ -148,40 +112,15 @@ class HandoverTest(Case):
     def test_bulk_both_ways(self):
         manager = self.plain()
         pairs = [self.pair() for _ in range(4)]
-        enough = threading.Event()
-        chunk = random.Random(3).randbytes(300007)
-
-        def send(s):  # for as long as odpd is restarted
-            total, sent = hashlib.sha256(), 0
-            while not enough.is_set():
-                data = chunk[sent % 1000:]
-                s.sendall(data)
-                total.update(data)
-                sent += len(data)
-            s.shutdown(socket.SHUT_WR)
-            return total.hexdigest(), sent
-
-        def receive(s):
-            total, n = hashlib.sha256(), 0
-            while data := s.recv(1 << 18):
-                total.update(data)
-                n += len(data)
-            return total.hexdigest(), n
-
-        ends = [s for p in pairs for s in (p.client, p.service)]
-        others = [s for p in pairs for s in (p.service, p.client)]
-        senders = [Background(send, s) for s in ends]
-        receivers = [Background(receive, s) for s in others]
+        flood = Flood(pairs)
         for _ in range(3):
             manager.restart()
             before = manager.odpd.status("web")["bytes_in"]
             until(lambda: manager.odpd.status("web")["bytes_in"] > before, "bytes go on")
-        enough.set()
-        sums = [task.join() for task in senders]
-        self.assertEqual([task.join() for task in receivers], sums)
+        n_up, n_down = flood.end(self)
         status = manager.odpd.await_status("web", connections=0)
-        self.assertEqual(status["bytes_in"], 4 + sum(n for _, n in sums[::2]))
-        self.assertEqual(status["bytes_out"], 4 + sum(n for _, n in sums[1::2]))
+        self.assertEqual(status["bytes_in"], 4 + n_up)
+        self.assertEqual(status["bytes_out"], 4 + n_down)
 
     def test_held(self):
         port, target = free_port(), free_port()
@@ -217,6 +156,237 @@ class HandoverTest(Case):
         manager.odpd.await_status("web", waiting=1)
         stays.close()
         manager.odpd.await_status("web", waiting=0)
+
+    # Files that have changed meanwhile
+
+    def held_and_relayed(self):
+        """One connection is relayed; one is held, since the service has ceased to listen."""
+        manager = self.plain()
+        pair = self.pair()
+        self.upstream.close()
+        held = self.connect(self.port)
+        held.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+        manager.odpd.await_status("web", connections=1, waiting=1)
+        return manager, pair, held
+
+    def await_request(self):
+        """The held client reaches the service, which listens again."""
+        host, _, port = self.target.rpartition(":")
+        upstream = self.closing(listener((host, int(port))))
+        upstream.settimeout(DEADLINE)
+        while True:
+            service = self.closing(upstream.accept()[0])
+            service.settimeout(DEADLINE)
+            if service.recv(5) == b"GET /":
+                return service
+
+    def check_relayed(self, pair):
+        pair.client.sendall(b"question")
+        self.assertEqual(read_exactly(pair.service, 8), b"question")
+        pair.service.sendall(b"answer")
+        pair.service.close()
+        self.assertEqual(read_all(pair.client), b"answer")
+
+    def check_gone(self, change, reason):
+        manager, pair, held = self.held_and_relayed()
+        manager.restart(lambda: change(manager))
+        page = read_all(held)
+        self.assertIn(b"HTTP/1.1 503", page)
+        self.assertIn(reason, page)
+        self.check_relayed(pair)
+        until(lambda: manager.odpd.sockets() < 14, "nothing is left of them")
+        return manager
+
+    def test_removed(self):
+        def remove(manager):
+            os.unlink(os.path.join(manager.odpd.config, "services", "web.ini"))
+        self.check_gone(remove, b"its file was removed")
+
+    def test_disabled(self):
+        def disable(manager):
+            manager.odpd.write_service("web", plain_file(f"{HOST}:{self.port}", self.target,
+                                                         "enabled = no"))
+        manager = self.check_gone(disable, b"it was disabled")
+        self.assertEqual(manager.odpd.state("web"), "disabled")
+
+    def test_faulty(self):
+        def spoil(manager):
+            manager.odpd.write_service("web", "nonsense")
+        manager = self.check_gone(spoil, b"its file has a fault")
+        self.assertEqual(manager.odpd.state("web"), "invalid")
+
+    def test_renamed(self):
+        manager, pair, held = self.held_and_relayed()
+
+        def rename():
+            services = os.path.join(manager.odpd.config, "services")
+            os.rename(os.path.join(services, "web.ini"), os.path.join(services, "wiki.ini"))
+
+        manager.restart(rename)
+        status = manager.odpd.status("wiki")
+        self.assertEqual((status["connections"], status["waiting"]), (1, 1))
+        self.check_relayed(pair)
+        self.await_request().sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        self.assertIn(b"204", held.recv(100))
+
+    def test_places(self):
+        """Of two that waited one has the only place; the other one gets it later."""
+        port, target = free_port(), free_port()
+        text = plain_file(f"{HOST}:{port}", f"{HOST}:{target}", "[client]\nmax_connections = 1")
+        manager = Manager(self, {"web": text}, {"web": (HOST, port)})
+        clients = [self.connect(port), self.connect(port)]
+        for client in clients:
+            client.sendall(b"?")
+        manager.odpd.await_status("web", waiting=2)
+        upstream = self.closing(listener((HOST, target)))
+        upstream.settimeout(DEADLINE)
+        services = [self.first_word(upstream)]
+        services[0].sendall(b"!")
+        manager.odpd.await_status("web", connections=1, waiting=1)
+        for _ in range(2):
+            manager.restart()
+            status = manager.odpd.status("web")
+            self.assertEqual((status["connections"], status["waiting"]), (1, 1))
+        served = select.select(clients, [], [], DEADLINE)[0][0]
+        self.assertEqual(served.recv(1), b"!")
+        served.close()
+        services[0].close()
+        services.append(self.first_word(upstream))
+        services[1].sendall(b"!")
+        clients.remove(served)
+        self.assertEqual(clients[0].recv(1), b"!")
+
+    def first_word(self, upstream):
+        while True:
+            service = self.closing(upstream.accept()[0])
+            service.settimeout(DEADLINE)
+            if service.recv(1) == b"?":
+                return service
+
+    # What does not cross
+
+    def check_ends(self, manager, pair, words):
+        self.assertEqual(manager.store.stored, [])
+        until(lambda: words in manager.odpd.log(), words)
+        with self.assertRaises((ConnectionResetError, BrokenPipeError, EOFError)):
+            pair.client.sendall(b"x")
+            if pair.client.recv(1) == b"":
+                raise EOFError
+        Pair(self, self.connect(self.port), self.upstream)
+
+    def test_without_a_store(self):
+        manager = self.plain(keeps=False)
+        pair = self.pair()
+        manager.restart()
+        self.check_ends(manager, pair, "FileDescriptorStoreMax=")
+
+    def test_another_version(self):
+        manager = self.plain()
+        pair = self.pair()
+        manager.restart(lambda: manager.change(
+            lambda text: text.replace(b"odp-handover 1\n", b"odp-handover 2\n")))
+        self.check_ends(manager, pair, "is of version 2, this one reads 1")
+
+    def test_garbled(self):
+        manager = self.plain()
+        pair = self.pair()
+        manager.restart(lambda: manager.change(lambda text: bytes(b ^ 0x55 for b in text)))
+        self.check_ends(manager, pair, "cannot be read")
+
+    def test_later_fields_are_passed_over(self):
+        manager = self.plain()
+        pair = self.pair()
+        manager.restart(lambda: manager.change(
+            lambda text: text.replace(b"visit ", b"colour red=yes\nvisit new=1 ")))
+        self.check_relayed(pair)
+
+    def test_cut(self):
+        """What arrived whole is used."""
+        manager = self.plain()
+        pairs = [self.pair() for _ in range(200)]
+
+        def cut(text):
+            lines = text.splitlines(keepends=True)
+            return b"".join(lines[:-2]) + lines[-2][:10]
+
+        manager.restart(lambda: manager.change(cut, n_dropped=1))
+        self.assertIn("is not whole", manager.odpd.log())
+        n = manager.odpd.status("web")["connections"]
+        self.assertEqual(n, 126)  # one message of 253: the text, and 126 pairs of sockets
+        n_alive = 0
+        for pair in pairs:
+            try:
+                pair.client.sendall(b"x")
+                pair.service.settimeout(DEADLINE)
+                n_alive += pair.service.recv(1) == b"x"
+            except OSError:
+                pass
+        self.assertEqual(n_alive, n)
+
+    def test_damaged_lines(self):
+        """Whatever stands in the text, odpd starts and serves."""
+        for seed in range(18, 20 if SHORT else 23):
+            with self.subTest(seed=seed):
+                self.check_damaged(random.Random(seed))
+
+    def check_damaged(self, chance):
+        manager = self.plain()
+        pairs = [self.pair() for _ in range(5)]
+        stuff(pairs[0].client)
+
+        def damage(text):
+            text = bytearray(text)
+            for _ in range(30):
+                at = chance.randrange(len(b"odp-handover 1\n"), len(text))
+                text[at] = chance.choice(b"0123456789abc=- \n%")
+            return bytes(text)
+
+        manager.restart(lambda: manager.change(damage))
+        for pair in pairs:
+            pair.client.close()
+            pair.service.close()
+        Pair(self, self.connect(self.port), self.upstream)
+        self.assertEqual(manager.odpd.finish(), "")
+
+    # How much
+
+    def test_few_descriptors(self):
+        """Clients take all there are: what can cross does, and the rest is closed and counted."""
+        manager = self.plain(limit=120)
+        pairs = []
+        while len(pairs) < 30:
+            pairs.append(self.pair())
+        for _ in range(3):
+            manager.restart()
+            self.assertEqual(manager.odpd.status("web")["connections"], 30)
+        manager.limit = 60
+        manager.restart()
+        n = manager.odpd.status("web")["connections"]
+        self.assertTrue(10 < n < 30, n)
+        self.assertIn("not all that the odpd before has left", manager.odpd.log())
+
+    def test_many(self):
+        n = 300 if SHORT else 3000
+        raise_descriptor_limit(3 * n)
+        manager = self.plain("\n[client]\nmax_connections = 10000\n")
+        pairs = [self.pair() for _ in range(n)]
+        manager.restart()
+        self.assertEqual(manager.odpd.status("web")["connections"], n)
+        for pair in pairs:
+            pair.client.sendall(b"x")
+        for pair in pairs:
+            self.assertEqual(pair.service.recv(1), b"x")
+
+    def test_ten_restarts_leak_nothing(self):
+        manager = self.plain()
+        pairs = [self.pair() for _ in range(10)]
+        manager.restart()
+        kinds = manager.odpd.descriptors()
+        for _ in range(10):
+            manager.restart()
+        self.assertEqual(manager.odpd.descriptors(), kinds)
+        for pair in pairs:
+            self.check_relayed(pair)
 
 
 if __name__ == "__main__":

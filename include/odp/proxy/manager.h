@@ -163,7 +163,7 @@ void odp_managed_begin(struct odp_managed *m);
 
 // The same for one that another odpd has left: goes on from its machine. `before`, by which what
 // runs was started, is taken over; of it name, target, backend, backend_digest and stop_timeout
-// suffice.
+// suffice. NULL: nothing is known of that.
 void odp_managed_resume(struct odp_managed *m, const struct odp_service *machine,
                         struct odp_config_service *before);
 
