@@ -21,9 +21,6 @@ class UnitCase(machine.Case):
         self.ports = {}
 
     def file(self, name, idle="5min", backend="", ready="", units=None):
-        if name not in self.ports:
-            self.next_port[0] += 2
-            self.ports[name] = self.next_port[0]
         lines = "\n".join(f"unit = {u}" for u in units or [f"{name}.service"])
         return f"""
             [service]
@@ -39,10 +36,13 @@ class UnitCase(machine.Case):
             """
 
     def port(self, name):
+        if name not in self.ports:
+            self.next_port[0] += 2
+            self.ports[name] = self.next_port[0]
         return self.ports[name]
 
     def target(self, name):
-        return self.ports[name] + 1
+        return self.port(name) + 1
 
     def service(self, name, *options, unit="", text="", program="echo.py", user=None):
         """Writes NAME.service, which records its starts in /tmp/NAME.starts."""
