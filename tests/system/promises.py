@@ -66,9 +66,10 @@ class PromiseCase(InstalledCase):
         """The answer to a browser's request, head and all."""
         return self.exchange(name, REQUEST).decode()
 
-    def log(self, *args):
-        """The journal of this test."""
-        return self.machine.journal(f"--after-cursor={self.cursor}", *args)
+    def log(self):
+        """The journal of this test. All of it: after a cursor journalctl skips the first that
+        matches."""
+        return self.machine.journal(f"--after-cursor={self.cursor}")
 
     def stays(self, name, state, seconds):
         """Looked at again and again, it does not leave the state."""
