@@ -167,22 +167,30 @@ static void config_guess(struct odp_paths *paths, const struct odp_paths_env *en
         snprintf(paths->config, sizeof(paths->config), "/");
 }
 
+// Those of an odpd that the service manager runs, whatever the environment says.
+static bool are_standard(const struct odp_paths *paths, struct odp_paths_env env)
+{
+    struct odp_paths standard = {.state = "/"};
+    char why[256];
+
+    env.runtime = NULL;
+    return odp_paths_complete(&standard, &env, why, sizeof(why)) == 0 &&
+           strcmp(standard.config, paths->config) == 0 &&
+           strcmp(standard.runtime, paths->runtime) == 0;
+}
+
 // A verb that changes something needs what is one's own, and all of it.
 static int own_paths_find(struct odp_cli *cli)
 {
     struct odp_paths_env env = environment();
-    struct odp_paths standard = {.state = "/"};
     char why[256];
 
-    memcpy(cli->paths.state, standard.state, sizeof("/"));
+    snprintf(cli->paths.state, sizeof(cli->paths.state), "/");
     if (odp_paths_complete(&cli->paths, &env, why, sizeof(why)) < 0) {
         odp_complain("%s", why);
         return ODP_EXIT_USAGE;
     }
-    env.runtime = NULL;
-    cli->is_standard = odp_paths_complete(&standard, &env, why, sizeof(why)) == 0 &&
-                       strcmp(standard.config, cli->paths.config) == 0 &&
-                       strcmp(standard.runtime, cli->paths.runtime) == 0;
+    cli->is_standard = are_standard(&cli->paths, env);
     snprintf(cli->socket, sizeof(cli->socket), "%s/" ODP_CONTROL_SOCKET, cli->paths.runtime);
     return ODP_EXIT_DONE;
 }
@@ -211,6 +219,7 @@ static int paths_find(struct odp_cli *cli, bool asks)
         memset(&paths, 0, sizeof(paths));
     cli->paths = paths;
     cli->config_named = config_named;
+    cli->is_standard = asks && are_standard(&paths, env);
     if (asks)
         socket_find(cli, named, config_named);
     return ODP_EXIT_DONE;

@@ -100,7 +100,7 @@ static bool is_safe(const char *kind)
            strcmp(kind, "unit-changed") == 0;
 }
 
-static int run_one(const char *command)
+static void run_one(const char *command, FILE *told)
 {
     struct doctor_words w = {0};
     const char *rest = command;
@@ -109,22 +109,22 @@ static int run_one(const char *command)
 
     while (odp_words_next(&rest, word, sizeof(word)))
         doctor_words_add(&w, "%s", word);
-    int r = w.failed || w.n == 0 ? -ENOMEM : doctor_run(w.items, &out, &err);
+    int r =
+        w.failed || w.n == 0 ? -ENOMEM : doctor_run(w.items, DOCTOR_FIX_PATIENCE_SEC, &out, &err);
     if (r != 0) {
         if (err)
             err[strcspn(err, "\n")] = '\0';
         odp_complain("%s: %s", command, err ? err : r < 0 ? strerror(-r) : "failed");
     } else {
-        printf("did %s\n", command);
+        fprintf(told, "did %s\n", command);
     }
     doctor_words_deinit(&w);
     free(out);
     free(err);
-    return r;
 }
 
 // Commands of these kinds are words with blanks between, one after the other with `; `.
-static void run_all(const char *commands)
+static void run_all(const char *commands, FILE *told)
 {
     while (*commands) {
         size_t n = strcspn(commands, ";");
@@ -132,14 +132,14 @@ static void run_all(const char *commands)
 
         if (!one)
             return;
-        (void)run_one(one + strspn(one, " "));
+        run_one(one + strspn(one, " "), told);
         commands += n + (commands[n] == ';');
     }
 }
 
 // systemd forgets the socket of an address that has changed when it reads the units anew: that is
 // for odp enable to do, which has a new one opened at once.
-static void fix(const struct odp_findings *findings)
+static void fix(const struct odp_findings *findings, FILE *told)
 {
     bool may_reload = !odp_findings_has(findings, "socket-stale");
 
@@ -153,9 +153,9 @@ static void fix(const struct odp_findings *findings)
             is_done = findings->items[k].command && is_safe(findings->items[k].kind) &&
                       strcmp(findings->items[k].command, finding->command) == 0;
         if (!is_done)
-            run_all(finding->command);
+            run_all(finding->command, told);
     }
-    fflush(stdout);
+    fflush(told);
 }
 
 // ---- the verb -----------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ int odp_cmd_doctor(const struct odp_cli *cli, int argc, char **argv)
     }
     int r = examine(cli, &d, &findings);
     if (r == 0 && fixes && findings.n > 0) {
-        fix(&findings);
+        fix(&findings, json ? stderr : stdout);
         odp_findings_deinit(&findings);
         odp_doctor_deinit(&d);
         r = examine(cli, &d, &findings);

@@ -57,7 +57,8 @@ int odp_doctor_gather(const struct odp_cli *cli, struct odp_doctor *ret)
 {
     int r;
 
-    *ret = (struct odp_doctor){.is_user = is_user(cli),
+    *ret = (struct odp_doctor){.is_standard = cli->is_standard,
+                               .is_user = is_user(cli),
                                .is_root = geteuid() == 0,
                                .uid = geteuid(),
                                .now_usec = odp_now_usec()};
@@ -108,7 +109,9 @@ void odp_doctor_check(const struct odp_doctor *d, struct odp_findings *ret)
     };
 
     doctor_check_system(d, ret);
+    doctor_check_generator(d, ret);
     doctor_check_odpd(d, ret);
+    doctor_check_strays(d, ret);
     doctor_check_files(d, ret);
     for (size_t i = 0; i < d->config.n_services; i++)
         for (size_t k = 0; k < sizeof(checks) / sizeof(checks[0]); k++)

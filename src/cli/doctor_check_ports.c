@@ -9,6 +9,7 @@
 
 #include "doctor_internal.h"
 #include "odp/base/time.h"
+#include "odp/core/units.h"
 
 struct context {
     const struct odp_doctor *d;
@@ -33,7 +34,7 @@ static bool has_wildcard(const struct odp_address *a)
 // ---- the socket units that systemd listens for --------------------------------------------------
 
 // "[::]:80 (Stream)", "/run/x.sock (Stream)"
-static bool read_listen(const char *value, struct odp_address *ret)
+bool doctor_read_listen(const char *value, struct odp_address *ret)
 {
     char text[ODP_ADDRESS_TEXT_MAX + 8], why[256];
     const char *end = strstr(value, " (Stream)");
@@ -49,7 +50,7 @@ static bool listens_on(const char *block, const struct odp_address *address)
     for (const char *v = NULL; (v = odp_show_next(block, "Listen", v));) {
         struct odp_address own;
 
-        if (read_listen(v, &own) &&
+        if (doctor_read_listen(v, &own) &&
             (odp_address_covers(&own, address) || odp_address_covers(address, &own)))
             return true;
     }
@@ -78,7 +79,7 @@ static const char *other_socket(const struct context *x, const struct odp_addres
 static bool is_odp(const struct context *x, unsigned long inode)
 {
     for (const struct odp_holder *h = NULL; (h = odp_ports_holder(&x->d->ports, inode, h));)
-        if (strcmp(h->program, "odpd") == 0)
+        if (strcmp(h->program, "odpd") == 0 || strcmp(h->unit, ODP_UNITS_ODPD) == 0)
             return true;
     return false;
 }
@@ -96,11 +97,10 @@ static const struct odp_holder *holder_of(const struct context *x, unsigned long
 
 static bool is_odps_socket(const struct context *x)
 {
-    char unit[ODP_UNIT_NAME_MAX];
+    char unit[ODP_UNITS_NAME_MAX + 1];
 
-    snprintf(unit, sizeof(unit), "odp-%s.socket", x->s->name);
-    return odp_show_is(odp_show_find(&x->d->managers[x->d->is_user].units, unit), "ActiveState",
-                       "active");
+    odp_units_name(x->s->name, unit, sizeof(unit));
+    return odp_show_is(odp_doctor_unit(x->d, unit), "ActiveState", "active");
 }
 
 static void add_taken(const struct context *x, const struct odp_config_listen *l,
@@ -147,6 +147,9 @@ static bool check_taken(const struct context *x, const struct odp_config_listen 
 
         if (is_odp(x, p->inode) || (h && is_manager(h) && is_odps_socket(x)))
             return false;
+        // A socket unit that systemd has not read anew: the checks on sockets tell.
+        if (h && is_manager(h))
+            continue;
         other = h ? h : other;
         is_unseen |= !h;
     }

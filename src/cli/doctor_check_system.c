@@ -9,23 +9,13 @@
 
 #include "doctor_internal.h"
 #include "odp/base/time.h"
+#include "odp/core/units.h"
 
 #define DESCRIPTORS_KEPT 64 // of odpd's, for listeners, services' connections in the making, itself
 
 static const struct odp_service_manager *own_manager(const struct odp_doctor *d)
 {
     return &d->managers[d->is_user];
-}
-
-static const char *own_unit(const struct odp_doctor *d, const char *name)
-{
-    return odp_show_find(&own_manager(d)->units, name);
-}
-
-// odpd is a service of this manager, or is to be one.
-static bool is_installed(const struct odp_doctor *d)
-{
-    return odp_show_is(own_unit(d, "odpd.service"), "LoadState", "loaded");
 }
 
 static bool is_active(const char *block)
@@ -50,7 +40,7 @@ static void check_accounts(const struct odp_doctor *d, struct odp_findings *f)
 {
     if (d->is_user)
         return;
-    if (is_installed(d) && (!d->has_group || !d->has_user)) {
+    if (odp_doctor_is_installed(d) && (!d->has_group || !d->has_user)) {
         odp_finding_add(f, "no-account", ODP_DOCTOR_ALL, "there is no %s odp, as which odpd runs",
                         d->has_group ? "user" : "group");
         odp_finding_command(f, "systemd-sysusers odp.conf");
@@ -64,7 +54,7 @@ static void check_accounts(const struct odp_doctor *d, struct odp_findings *f)
 
 static void check_linger(const struct odp_doctor *d, struct odp_findings *f)
 {
-    if (!d->is_user || !own_manager(d)->present || !is_installed(d) || d->lingers)
+    if (!d->is_user || !own_manager(d)->present || !odp_doctor_is_installed(d) || d->lingers)
         return;
     odp_finding_add(f, "no-linger", ODP_DOCTOR_ALL,
                     "your services are only there while you are logged in");
@@ -150,43 +140,59 @@ static void check_manager(const struct odp_doctor *d, bool is_user, struct odp_f
 
 static bool has_active_socket(const struct odp_doctor *d)
 {
-    const struct odp_show *units = &own_manager(d)->units;
+    char unit[ODP_UNITS_NAME_MAX + 1];
 
-    for (size_t i = 0; i < units->n; i++) {
-        const char *id = odp_show_value(units->blocks[i], "Id");
-        if (strncmp(id, "odp-", 4) == 0 && strcmp(id, "odp-launcher.socket") != 0 &&
-            strstr(id, ".socket") && is_active(units->blocks[i]))
+    for (size_t i = 0; i < d->config.n_services; i++)
+        if (is_active(odp_doctor_unit(
+                d, odp_units_name(d->config.services[i]->name, unit, sizeof(unit)))))
             return true;
-    }
     return false;
+}
+
+// Its states alternate while Restart= is at work.
+static bool is_looping(const char *block)
+{
+    return odp_show_value(block, "NRestarts")[0] && !odp_show_is(block, "NRestarts", "0") &&
+           !odp_show_is(block, "ActiveState", "inactive");
+}
+
+static bool has_failed(const char *block)
+{
+    return odp_show_is(block, "ActiveState", "failed") ||
+           odp_show_is(block, "SubState", "auto-restart") || is_looping(block);
 }
 
 static void add_failed(const struct odp_doctor *d, const char *unit, struct odp_findings *f)
 {
     const char *option = odp_doctor_option(d->is_user);
+    const char *block = odp_doctor_unit(d, unit);
 
-    odp_finding_add(f, "odpd-failed", ODP_DOCTOR_ALL, "%s has failed (%s)", unit,
-                    odp_show_value(own_unit(d, unit), "Result"));
+    if (odp_show_is(block, "ActiveState", "failed"))
+        odp_finding_add(f, "odpd-failed", ODP_DOCTOR_ALL, "%s has failed (%s)", unit,
+                        odp_show_value(block, "Result"));
+    else
+        odp_finding_add(f, "odpd-failed", ODP_DOCTOR_ALL,
+                        "%s ends and is started again, over and over", unit);
     odp_finding_command(f,
-                        "systemctl %sreset-failed %s; systemctl %srestart %s; journalctl %s-n 20 "
-                        "-u %s",
+                        "systemctl %sreset-failed %s; systemctl %srestart %s; "
+                        "journalctl %s-n 20 -u %s",
                         option, unit, option, unit, option, unit);
 }
 
 // odpd is a service of the manager, and does not answer.
 static void check_silent_service(const struct odp_doctor *d, struct odp_findings *f)
 {
-    const char *odpd = own_unit(d, "odpd.service");
+    const char *odpd = odp_doctor_unit(d, "odpd.service");
     const char *option = odp_doctor_option(d->is_user);
 
-    if (odp_show_is(odpd, "ActiveState", "failed") ||
-        odp_show_is(odpd, "SubState", "auto-restart")) {
+    if (has_failed(odpd)) {
         add_failed(d, "odpd.service", f);
     } else if (is_active(odpd) && d->odpd.error != -EACCES) {
         odp_finding_add(f, "odpd-silent", ODP_DOCTOR_ALL, "odpd runs, but does not answer: %s",
                         strerror(-d->odpd.error));
         odp_finding_command(f, "systemctl %srestart odpd.service", option);
-    } else if (!is_active(odpd) && !has_active_socket(d) && d->config.n_services > 0) {
+    } else if (!is_active(odpd) && !has_active_socket(d) && d->config.n_services > 0 &&
+               !odp_findings_has(f, "no-generator")) {
         odp_finding_add(f, "odpd-off", ODP_DOCTOR_ALL,
                         "odp is off: nobody listens for any service");
         odp_finding_command(f, "systemctl %senable --now odp.target", option);
@@ -197,9 +203,9 @@ static void check_odpd_answers(const struct odp_doctor *d, struct odp_findings *
 {
     if (d->odpd.error == 0)
         return;
-    if (is_installed(d)) {
+    if (odp_doctor_is_installed(d)) {
         check_silent_service(d, f);
-    } else if (odp_show_is(own_unit(d, "odpd.service"), "LoadState", "masked")) {
+    } else if (odp_show_is(odp_doctor_unit(d, "odpd.service"), "LoadState", "masked")) {
         odp_finding_add(f, "odpd-off", ODP_DOCTOR_ALL, "odpd.service is masked");
         odp_finding_command(f, "systemctl %sunmask odpd.service", odp_doctor_option(d->is_user));
     } else {
@@ -211,7 +217,7 @@ static void check_odpd_answers(const struct odp_doctor *d, struct odp_findings *
 
 static void check_launcher(const struct odp_doctor *d, struct odp_findings *f)
 {
-    const char *socket = own_unit(d, "odp-launcher.socket");
+    const char *socket = odp_doctor_unit(d, "odp-launcher.socket");
     const char *option = odp_doctor_option(d->is_user);
 
     if (odp_show_is(socket, "LoadState", "masked")) {
@@ -221,10 +227,12 @@ static void check_launcher(const struct odp_doctor *d, struct odp_findings *f)
                             "systemctl %sunmask odp-launcher.socket && systemctl %sstart "
                             "odp-launcher.socket",
                             option, option);
-    } else if (odp_show_is(own_unit(d, "odp-launcher.service"), "ActiveState", "failed")) {
+    } else if (odp_show_is(odp_doctor_unit(d, "odp-launcher.service"), "ActiveState", "failed") ||
+               odp_show_is(odp_doctor_unit(d, "odp-launcher.service"), "SubState",
+                           "auto-restart")) {
         add_failed(d, "odp-launcher.service", f);
     } else if (odp_show_is(socket, "LoadState", "loaded") && !is_active(socket) &&
-               is_active(own_unit(d, "odpd.service"))) {
+               is_active(odp_doctor_unit(d, "odpd.service"))) {
         odp_finding_add(f, "launcher-off", ODP_DOCTOR_ALL,
                         "odp-launcher.socket is %s: nothing can be started",
                         odp_show_value(socket, "ActiveState"));
@@ -265,8 +273,10 @@ static void check_descriptors(const struct odp_doctor *d, struct odp_findings *f
         odp_finding_add(f, "few-descriptors", s->name,
                         "max_connections = %u takes %s descriptors, but odpd has %llu",
                         s->max_connections, limit, (unsigned long long)d->odpd.n_files_max);
-        if (is_installed(d))
-            doctor_command_dropin(f, d->is_user, "odpd.service", "Service", "LimitNOFILE", limit);
+        if (odp_doctor_is_installed(d))
+            doctor_command_dropin(f, d->is_user, ODP_UNITS_ODPD, "Service", "LimitNOFILE", limit,
+                                  d->is_user ? " && systemctl --user restart " ODP_UNITS_ODPD
+                                             : " && systemctl restart " ODP_UNITS_ODPD);
         else
             odp_finding_command(f, "ulimit -n %s (where odpd is started)", limit);
     }

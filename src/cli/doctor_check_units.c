@@ -131,7 +131,7 @@ static void check_fights(const struct context *x, const char *unit, const char *
                         "%s has StopWhenUnneeded=yes, by which systemd stops it at once when odp "
                         "starts it",
                         unit);
-        doctor_command_dropin(x->f, x->is_user, unit, "Unit", "StopWhenUnneeded", "no");
+        doctor_command_dropin(x->f, x->is_user, unit, "Unit", "StopWhenUnneeded", "no", "");
     }
     if (odp_words_next(&list, by, sizeof(by))) {
         odp_finding_add(x->f, "unit-upheld", x->s->name,
@@ -144,7 +144,7 @@ static void check_fights(const struct context *x, const char *unit, const char *
                         "%s is of Type=oneshot: once it has run it is inactive, and counts as "
                         "asleep",
                         unit);
-        doctor_command_dropin(x->f, x->is_user, unit, "Service", "RemainAfterExit", "yes");
+        doctor_command_dropin(x->f, x->is_user, unit, "Service", "RemainAfterExit", "yes", "");
     }
 }
 
@@ -240,7 +240,8 @@ static void check_stop(const struct context *x)
         odp_finding_add(x->f, "stop-unit", x->s->name,
                         "stopping %s leaves %s running: it is not PartOf= it",
                         x->s->stop_units[0].text, unit);
-        doctor_command_dropin(x->f, x->is_user, unit, "Unit", "PartOf", x->s->stop_units[0].text);
+        doctor_command_dropin(x->f, x->is_user, unit, "Unit", "PartOf", x->s->stop_units[0].text,
+                              "");
     }
 }
 

@@ -50,15 +50,16 @@ void odp_finding_command(struct odp_findings *f, const char *command, ...)
 }
 
 void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
-                           const char *section, const char *key, const char *value)
+                           const char *section, const char *key, const char *value,
+                           const char *then)
 {
     const char *directory = is_user ? "~/.config/systemd/user" : "/etc/systemd/system";
 
     odp_finding_command(f,
                         "mkdir -p %s/%s.d && printf '[%s]\\n%s=%s\\n' >%s/%s.d/odp-%s.conf && "
-                        "systemctl %sdaemon-reload",
+                        "systemctl %sdaemon-reload%s",
                         directory, unit, section, key, value, directory, unit, key,
-                        odp_doctor_option(is_user));
+                        odp_doctor_option(is_user), then);
 }
 
 bool odp_findings_about(const struct odp_findings *f, const char *name)

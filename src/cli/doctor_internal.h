@@ -6,12 +6,13 @@
 
 #include "odp/cli/doctor.h"
 
-#define DOCTOR_PATIENCE_SEC 10 // that a command, or a look at a disk, may take
+#define DOCTOR_PATIENCE_SEC     10 // that a question, or a look at a disk, may take
+#define DOCTOR_FIX_PATIENCE_SEC 60 // that a command of --fix may take
 
 // doctor_run.c: runs a command to its end, without a shell. Returns its exit status (128 + n for
 // signal n) or a negative errno, -ETIMEDOUT when it took too long. Either text may be NULL for
 // nothing; both are the caller's.
-int doctor_run(char *const argv[], char **ret_out, char **ret_err);
+int doctor_run(char *const argv[], unsigned timeout_sec, char **ret_out, char **ret_err);
 
 // Words of a command line; NULL terminated. A failed allocation is remembered.
 struct doctor_words {
@@ -32,14 +33,21 @@ int doctor_gather_ports(struct odp_doctor *d);
 int doctor_gather_places(struct odp_doctor *d);
 int doctor_gather_system(struct odp_doctor *d);
 
-// Gives the last finding the command that adds KEY=VALUE to a unit, in a file of its own.
+// Gives the last finding the command that adds KEY=VALUE to a unit, in a file of its own, and goes
+// on with `then` ("" or " && ...").
 void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
-                           const char *section, const char *key, const char *value);
+                           const char *section, const char *key, const char *value,
+                           const char *then);
+
+// Reads the value of a socket unit's Listen=. False for what is no stream.
+bool doctor_read_listen(const char *value, struct odp_address *ret);
 
 // The checks, in files by what they look at.
 void doctor_check_files(const struct odp_doctor *d, struct odp_findings *f);
 void doctor_check_system(const struct odp_doctor *d, struct odp_findings *f);
 void doctor_check_odpd(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_generator(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_strays(const struct odp_doctor *d, struct odp_findings *f);
 void doctor_check_sockets(const struct odp_doctor *d, const struct odp_config_service *s,
                           struct odp_findings *f);
 void doctor_check_units(const struct odp_doctor *d, const struct odp_config_service *s,

@@ -12,13 +12,14 @@
 #include "doctor_internal.h"
 #include "odp/base/fd.h"
 #include "odp/base/time.h"
+#include "odp/core/units.h"
 
 #define PROPERTIES                                                                                 \
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,FragmentPath,SourcePath,"        \
     "NeedDaemonReload,Restart,RemainAfterExit,Type,StopWhenUnneeded,ExecStart,TimeoutStopUSec,"    \
     "ActiveEnterTimestampMonotonic,UpheldBy,ConsistsOf,RequiredBy,BoundBy,PropagatesStopTo,"       \
     "PartOf,Requires,BindsTo,Requisite,StopPropagatedFrom,"                                        \
-    "WantedBy,Listen,TriggeredBy,ExecMainStatus"
+    "WantedBy,Listen,TriggeredBy,NRestarts"
 
 static bool is_of(const struct odp_doctor *d, const struct odp_config_service *s, bool is_user)
 {
@@ -40,14 +41,14 @@ static void add_units(const struct odp_doctor *d, bool is_user, struct doctor_wo
 // Of odpd's own manager: what odp has installed there, and who else listens.
 static void add_own(const struct odp_doctor *d, struct doctor_words *w)
 {
-    static const char *const own[] = {"odpd.service", "odp-launcher.service", "odp-launcher.socket",
+    static const char *const own[] = {ODP_UNITS_ODPD, "odp-launcher.service", "odp-launcher.socket",
                                       "odp.target"};
+    char unit[ODP_UNITS_NAME_MAX + 1];
 
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         doctor_words_add(w, "%s", own[i]);
-    for (char **name = d->config.names; name && *name; name++)
-        if (odp_name_is_valid(*name))
-            doctor_words_add(w, "odp-%s.socket", *name);
+    for (size_t i = 0; i < d->config.n_services; i++)
+        doctor_words_add(w, "%s", odp_units_name(d->config.services[i]->name, unit, sizeof(unit)));
     doctor_words_add(w, "*.socket");
 }
 
@@ -65,7 +66,7 @@ static int ask(struct doctor_words *w, struct odp_service_manager *m, char **ret
     char *err = NULL;
 
     *ret_out = NULL;
-    m->error = w->failed ? -ENOMEM : doctor_run(w->items, ret_out, &err);
+    m->error = w->failed ? -ENOMEM : doctor_run(w->items, DOCTOR_PATIENCE_SEC, ret_out, &err);
     doctor_words_deinit(w);
     if (m->error == 0) {
         free(err);
@@ -206,6 +207,16 @@ int doctor_gather_managers(struct odp_doctor *d)
     int r = gather(d, false);
 
     return r == 0 ? gather(d, true) : r;
+}
+
+const char *odp_doctor_unit(const struct odp_doctor *d, const char *name)
+{
+    return d->is_standard ? odp_show_find(&d->managers[d->is_user].units, name) : NULL;
+}
+
+bool odp_doctor_is_installed(const struct odp_doctor *d)
+{
+    return odp_show_is(odp_doctor_unit(d, ODP_UNITS_ODPD), "LoadState", "loaded");
 }
 
 bool odp_doctor_is_user_scope(const struct odp_doctor *d, const struct odp_config_service *s)

@@ -138,11 +138,11 @@ static int reap(pid_t pid, bool kills)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run(char *const argv[], struct reader readers[2])
+static int run(char *const argv[], unsigned timeout_sec, struct reader readers[2])
 {
-    uint64_t deadline_usec = odp_now_usec() + DOCTOR_PATIENCE_SEC * ODP_USEC_PER_SEC;
+    uint64_t deadline_usec = odp_usec_add(odp_now_usec(), timeout_sec * ODP_USEC_PER_SEC);
     int out[2], err[2];
-    pid_t pid;
+    pid_t pid = -1;
 
     if (pipe2(out, O_CLOEXEC) < 0)
         return -errno;
@@ -156,17 +156,17 @@ static int run(char *const argv[], struct reader readers[2])
     int r = spawn(argv, out[1], err[1], &pid);
     odp_close(out[1]);
     odp_close(err[1]);
-    if (r < 0)
+    if (r < 0 || pid < 0)
         return r;
     r = read_all(readers, deadline_usec);
     int status = reap(pid, r < 0);
     return r < 0 ? r : status;
 }
 
-int doctor_run(char *const argv[], char **ret_out, char **ret_err)
+int doctor_run(char *const argv[], unsigned timeout_sec, char **ret_out, char **ret_err)
 {
     struct reader readers[2] = {{.fd = -1}, {.fd = -1}};
-    int r = run(argv, readers);
+    int r = run(argv, timeout_sec, readers);
 
     for (int i = 0; i < 2; i++) {
         odp_close(readers[i].fd);

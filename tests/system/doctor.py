@@ -5,40 +5,56 @@
 
 import json
 
+from installed import ODP, InstalledCase
 from units import UnitCase
 
 
-class DoctorCase(UnitCase):
-    def doctor(self, d, *options):
-        """Its findings. The plain lines and the status must agree with them."""
-        done = d.odp("doctor", "--json", *options)
+class Doctor:
+    """What both kinds of tests do. `d` is an odpd with directories of its own, None the one that is
+    installed."""
+
+    def run_odp(self, d, *args, user=None):
+        if d:
+            return d.odp(*args)
+        return self.machine.run(ODP, *args, user=user, check=False)
+
+    def doctor(self, d=None, *options, user=None):
+        done = self.run_odp(d, "doctor", "--json", *options, user=user)
         found = json.loads(done.stdout)["findings"]
         self.assertEqual(done.returncode, 1 if found else 0, done.stderr)
         return found
 
-    def assert_healthy(self, d):
-        done = d.odp("doctor")
+    def assert_healthy(self, d=None, user=None):
+        done = self.run_odp(d, "doctor", user=user)
         self.assertEqual((done.stdout, done.returncode), ("nothing found\n", 0), done.stderr)
 
-    def find(self, d, kind, name, *needles):
-        """The command of the one finding of that kind; nothing else may be found."""
-        found = self.doctor(d)
+    def find(self, d, kind, name, *needles, user=None):
+        """The command of the one finding of that kind; nothing else may be found. The plain line
+        must agree."""
+        found = self.doctor(d, user=user)
         self.assertEqual([(f["kind"], f["name"]) for f in found], [(kind, name)], found)
         for needle in needles:
             self.assertIn(needle, found[0]["what"])
         line = "{name}: {what}: {command}\n".format(**found[0])
-        self.assertEqual(d.odp("doctor").stdout, line)
+        self.assertEqual(self.run_odp(d, "doctor", user=user).stdout, line)
         return found[0]["command"]
 
     def mend(self, d, command, user=None):
         """Runs it as it was printed, where `odp` is the one that is tested."""
-        odp = f"/odp/build/odp --runtime {d.inside}/run"
-        script = f"odp() {{ {odp} \"$@\"; }}; {command}"
-        self.machine.run("bash", "-c", script, user=user)
-        self.assert_healthy(d)
+        odp = f"/odp/build/odp --runtime {d.inside}/run" if d else ODP
+        self.machine.run("bash", "-c", f"odp() {{ {odp} \"$@\"; }}; {command}", user=user)
+        self.assert_healthy(d, user=user)
 
-    def find_and_mend(self, d, kind, name, *needles, command=None):
-        found = self.find(d, kind, name, *needles)
+    def find_and_mend(self, d, kind, name, *needles, command=None, user=None):
+        found = self.find(d, kind, name, *needles, user=user)
         if command:
             self.assertEqual(found, command)
-        self.mend(d, found)
+        self.mend(d, found, user=user)
+
+
+class DoctorCase(Doctor, UnitCase):
+    pass
+
+
+class InstalledDoctorCase(Doctor, InstalledCase):
+    pass

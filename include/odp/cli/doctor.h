@@ -157,6 +157,7 @@ struct odp_daemon {
 // ---- all of them ----------------------------------------------------------------------------
 
 struct odp_doctor {
+    bool is_standard;   // this is about what the service manager runs as odpd.service
     bool is_user;       // of a user's odpd, not of the system's
     bool is_root;       // may see everything
     uid_t uid;          // whose doctor this is
@@ -194,6 +195,10 @@ struct odp_doctor {
 int odp_doctor_gather(const struct odp_cli *cli, struct odp_doctor *ret);
 void odp_doctor_deinit(struct odp_doctor *d);
 
+// What the manager knows of one of odp's own units; NULL where it runs no odpd, or not this one.
+const char *odp_doctor_unit(const struct odp_doctor *d, const char *name);
+// odpd is a service of the manager, running or not.
+bool odp_doctor_is_installed(const struct odp_doctor *d);
 // The manager of the service's units.
 const struct odp_service_manager *odp_doctor_manager(const struct odp_doctor *d,
                                                      const struct odp_config_service *s);
