@@ -45,6 +45,12 @@ static const char *telling_key(enum odp_backend_type type)
     return "type";
 }
 
+// Beside any backend a probe command is run, too, and by these keys.
+static bool is_for_probe(const struct odp_config_parse *p, size_t key)
+{
+    return backend_keys[key].types == RUN && odp_config_seen(p, "ready", "command");
+}
+
 static void check_keys_of_type(struct odp_config_parse *p, unsigned type_line)
 {
     enum odp_backend_type type = p->service->backend;
@@ -53,7 +59,7 @@ static void check_keys_of_type(struct odp_config_parse *p, unsigned type_line)
 
     for (size_t i = 0; i < N_BACKEND_KEYS; i++) {
         unsigned line = odp_config_seen(p, "backend", backend_keys[i].key);
-        if (!line || (backend_keys[i].types & 1U << type))
+        if (!line || (backend_keys[i].types & 1U << type) || is_for_probe(p, i))
             continue;
         if (type_line)
             odp_config_parse_fault(p, line,

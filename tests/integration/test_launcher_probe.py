@@ -82,6 +82,16 @@ class ProbeTest(test_launcher.LauncherTest):
         self.run_launcher()
         self.expect(PROBE, "a", "SILENT", "exit status 1: nobody")
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_as_a_user_where_nothing_is_run_but_the_probe(self):
+        more = ("user", "nobody"), ("directory", "/usr"), ("environment", "WHO=me")
+        text = "echo $(id -un) as $WHO in $(pwd); exit 1\n"
+        self.probed(text, ("type", "none"), *more)
+        self.probed(text, ("unit", "nothing.service"), *more, name="b")
+        self.run_launcher()
+        for name in "a", "b":
+            self.expect(PROBE, name, "SILENT", "exit status 1: nobody as me in /usr")
+
     def test_late(self):
         self.probed(f"trap '' TERM\n{self.note()}echo waiting\nwhile :; do sleep 1; done\n")
         self.probed("exit 0\n", name="b")

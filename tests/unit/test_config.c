@@ -144,6 +144,10 @@ static void test_probes(void **state)
     assert_int_equal(s->ready_expect[1].last, 599);
     assert_int_equal(s->ready_interval_usec, ODP_USEC_PER_SEC);
     odp_config_service_free(s);
+    s = parse(SERVICE "[backend]\nunit = pg.service\nuser = postgres\n"
+                      "[ready]\ncommand = pg_isready -p 81\n");
+    assert_string_equal(s->user, "postgres"); // the probe's
+    odp_config_service_free(s);
     s = parse(SOUND "[ready]\nprobe = exec\ncommand = pg_isready -p 81\n");
     assert_int_equal(s->probe, ODP_PROBE_EXEC);
     odp_config_service_free(s);
