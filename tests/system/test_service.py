@@ -9,10 +9,12 @@ import re
 import signal
 import subprocess
 import time
+import unittest
 
 from installed import SERVICES, InstalledCase
 from machine import USER, read_file, until
-from harness import read_exactly
+from harness import Background, is_sanitized, program, read_exactly
+from units import server
 
 # include/odp/core/message.h
 WAKING = "63776ef48e2245378950332f56deac7f"
@@ -74,7 +76,7 @@ class TestService(InstalledCase):
         self.assertEqual((self.starts("echo"), self.starts("other")), (1, 1))
 
     def await_state(self, name, state):
-        until(lambda: f'"{state}"' in self.odp("status", name, "--json").stdout,
+        until(lambda: self.status(name)["state"] == state,
               f"{name} is {state}")
 
     def test_target_is_the_off_switch(self):
@@ -236,6 +238,115 @@ class TestService(InstalledCase):
             until(lambda: len(read_file(trace).splitlines()) > n_calls, "calls are seen")
             strace.terminate()
         self.assertEqual((seen, n_calls <= 1), ([], True))
+
+    # What the sandbox must not hide
+
+    def test_required_paths_and_mounts_are_seen_as_they_are(self):
+        """In homes, in /tmp, in what belongs to others; and as they come and go."""
+        self.machine.enable_user(USER)
+        paths = [f"/home/{USER}/private/p", "/root/p", "/tmp/p", "/var/lib/others/p", "/srv/disk"]
+        for path in paths[:-1]:
+            directory = os.path.dirname(path)
+            self.machine.run("mkdir", "-p", directory)
+            if path != "/tmp/p":
+                self.machine.run("chown", USER, directory)
+                self.machine.run("chmod", "0700", directory)
+        self.machine.run("mkdir", "-p", paths[-1])
+        self.addCleanup(self.machine.run, "chown", "root", "/root")
+        text = self.file("echo")
+        self.put("echo", text + "[requires]\n" + "\n".join(
+            [f"path = {p}" for p in paths[:-1]] + [f"mount = {paths[-1]}"]))
+        self.service("echo")
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        for path in paths[-1:] + paths[:-1]:  # mounts are looked at first
+            done = self.odp("start", "echo", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(path, done.stderr)
+            if path == paths[-1]:
+                self.machine.run("mount", "-t", "tmpfs", "disk", path)
+            else:
+                self.machine.run("touch", path)
+                self.addCleanup(self.machine.run, "rm", path)
+            until(lambda: self.status("echo")["state"] == "failed", "it may be tried again")
+        self.odp("start", "echo")
+        self.odp("stop", "echo")
+        self.machine.run("umount", paths[-1])
+        done = self.odp("start", "echo", check=False)
+        self.assertIn(paths[-1], done.stderr)
+        self.assertEqual(self.starts("echo"), 1)
+
+    def status(self, name):
+        return json.loads(self.odp("status", name, "--json").stdout)["services"][0]
+
+    def test_everything_works_in_the_sandbox(self):
+        """A bulk transfer by splice, others' connections counted by the kernel's socket table, a
+        command as a unit, memory from control groups, no capability anywhere."""
+        self.put("echo", self.file("echo", idle="1s"))
+        self.service("echo")
+        self.put("page", self.file("page").replace(
+            "unit = page.service", f"command = {server('http.py', self.target('page'))}"))
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        s = self.talk("echo")
+        data = os.urandom(1 << 20)
+        thread = Background(s.sendall, data)
+        self.assertEqual(read_exactly(s, len(data)), data)
+        thread.join()
+        direct = self.connect(self.target("echo"))
+        s.close()
+        until(lambda: "direct" in self.odp("why", "echo").stdout, "direct connections are counted")
+        self.assertEqual(self.status("echo")["state"], "ready")
+        direct.close()
+        self.await_unit("echo", "inactive")
+        s = self.connect(self.port("page"))
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertIn(b"200 OK", s.recv(4096))
+        s.close()
+        self.odp("stop", "page")
+        refused = [line for line in self.machine.journal(
+            f"--after-cursor={self.cursor}", "-p", "warning").splitlines() if "odp" in line]
+        self.assertEqual(refused, [])
+
+    # What it costs
+
+    def memory(self, unit):
+        """Private dirty memory and PSS of the unit's process, in KiB."""
+        text = read_file(f"/proc/{self.machine.main_pid(unit)}/smaps_rollup")
+        return [int(re.search(rf"^{name}: +(\d+) kB", text, re.M)[1])
+                for name in ("Private_Dirty", "Pss")]
+
+    def bind_programs(self):
+        """Of files in memory, as the machine's are, each page counts as dirty: those of the build
+        are seen in their place."""
+        for name in "odpd", "odp-launcher":
+            with open(program(name), "rb") as f:
+                os.fsync(f.fileno())
+            self.machine.run("mount", "--bind", f"/odp/build/{name}", f"/usr/local/bin/{name}")
+            self.addCleanup(self.machine.run, "umount", "-l", f"/usr/local/bin/{name}")
+
+    @unittest.skipIf(is_sanitized(), "sanitizers need memory of their own")
+    def test_thirty_services_asleep(self):
+        self.bind_programs()
+        names = [f"s{i}" for i in range(30)]
+        for name in names:
+            self.put(name, self.file(name, idle="1s"))
+            self.machine.write(f"/etc/systemd/system/{name}.service",
+                               "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+            self.units.append((f"{name}.service", None))
+        self.units.pop(0)
+        self.service("s0")
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        self.talk("s0").close()
+        until(lambda: self.odp("status", "--json").stdout.count('"stopped"') == len(names),
+              "all sleep")
+        dirty, pss = self.memory("odpd.service")
+        launcher = self.memory("odp-launcher.service")[1]
+        print(f"odpd: private dirty {dirty} KiB, PSS {pss} KiB; launcher: PSS {launcher} KiB")
+        self.assertLessEqual(dirty, 400)
+        self.assertLessEqual(pss, 1024)
+        self.assertLessEqual(pss + launcher, 2560)
 
     def test_as_a_user(self):
         self.machine.enable_user(USER)
