@@ -55,6 +55,26 @@ class TestService(InstalledCase):
         self.assertIn('"ready"', self.machine.run("/usr/local/bin/odp", "status", "--json",
                                                   user=USER).stdout)
 
+    def test_two_commands_after_the_installation(self):
+        """As README.md and docs/SYSTEMD.md name them, where no account was made yet."""
+        self.machine.run("userdel", "odp")
+        for path in "/etc/odp", "/var/lib/odp":
+            self.machine.run("rm", "-rf", path)
+        self.addCleanup(self.machine.systemctl, "disable", "odp.target")
+        self.machine.systemctl("daemon-reload")
+        self.machine.systemctl("enable", "--now", "odp.target")
+        for unit in "odpd.service", "odp-launcher.socket":
+            self.assertTrue(self.is_up(unit))
+        text = self.file("wiki")
+        self.service("wiki", "--delay", "1")
+        self.machine.write(f"{SERVICES}/wiki.ini",
+                           "\n".join(s.strip() for s in text.splitlines()) + "\n")
+        self.odp("enable", "wiki")
+        self.talk("wiki")
+        owner = os.stat(self.machine.path(SERVICES))
+        group = self.machine.run("id", "-g", "odp").stdout.strip()
+        self.assertEqual((owner.st_uid, str(owner.st_gid)), (0, group))
+
     def test_verify_and_security(self):
         self.machine.run("systemd-analyze", "verify", "--man=no", *UNITS)
         for unit, bound in EXPOSURE.items():
