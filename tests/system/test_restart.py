@@ -5,11 +5,13 @@
 # waits or comes meanwhile notices.
 
 import json
+import os
 import socket
+import threading
 import unittest
 
 from installed import InstalledCase
-from machine import Background, until
+from machine import SERVERS, Background, harness, until
 from pairs import Flood, Pair, stuff
 from harness import HOST, read_all, read_exactly
 
@@ -38,6 +40,9 @@ class RestartTest(InstalledCase):
 
     def status(self, name):
         return json.loads(self.odp("status", name, "--json").stdout)["services"][0]
+
+    def why(self, name):
+        return json.loads(self.odp("why", name, "--json").stdout)
 
     def await_status(self, name, **wanted):
         def look():
@@ -120,6 +125,152 @@ class RestartTest(InstalledCase):
         self.assertEqual(heard, {b"first words of %d" % n for n in range(50)})
         for client in held:
             self.assertEqual(read_exactly(client, 7), b"welcome")
+
+    # Units behind it
+
+    def unit_service(self, command="", stop="", timeout="5min", extra=""):
+        """A unit that echoes, for a service `wiki`; returns the file that counts its starts."""
+        starts = f"/tmp/{self.id()}.starts"
+        self.unit("wiki-server.service", f"""
+            [Service]
+            {command}
+            ExecStart=/usr/bin/python3 -IBS {SERVERS}/echo.py --listen {HOST}:{TARGET} {stop} --starts {starts}
+            TimeoutStopSec=20
+            """)
+        self.put("wiki", f"""[service]
+                            listen = {PORT}
+                            target = {HOST}:{TARGET}
+                            [backend]
+                            unit = wiki-server.service
+                            [idle]
+                            timeout = {timeout}
+                            {extra}""")
+        self.begin()
+        return starts
+
+    def n_starts(self, starts):
+        return len(self.machine.read(starts).split())
+
+    def exchange(self, client, text):
+        client.sendall(text)
+        self.assertEqual(read_exactly(client, len(text)), text)
+
+    def test_while_it_starts(self):
+        starts = self.unit_service(command="ExecStartPre=/bin/sleep 2")
+        clients = self.clients(5)
+        for client in clients:
+            client.sendall(b"hello")
+        self.await_status("wiki", state="starting", waiting=5)
+        self.restart()
+        self.restart()
+        for client in clients:
+            self.assertEqual(read_exactly(client, 5), b"hello")
+        self.assertEqual(self.n_starts(starts), 1)
+        status = self.await_status("wiki", state="ready")
+        self.assertEqual((status["wakes"], status["failed_wakes"]), (1, 0))
+        self.assertEqual(self.why("wiki")["woken_by"], "a client")
+
+    def test_while_it_stops(self):
+        starts = self.unit_service(stop="--stop-delay 2")
+        client, = self.clients(1)
+        self.exchange(client, b"hello")
+        client.close()
+        self.odp("stop", "--no-wait", "wiki")
+        self.await_status("wiki", state="stopping")
+        visitor, = self.clients(1)
+        self.await_status("wiki", waiting=1)
+        self.restart()
+        self.exchange(visitor, b"welcome")
+        self.assertEqual(self.n_starts(starts), 2)
+
+    def test_while_it_drains(self):
+        self.unit_service(extra="drain_timeout = 3s")
+        client, = self.clients(1)
+        self.exchange(client, b"hello")
+        self.odp("stop", "--no-wait", "wiki")
+        self.await_status("wiki", state="draining")
+        self.restart()
+        self.exchange(client, b"still here")
+        self.await_status("wiki", state="stopped")
+        self.assertFalse(self.is_up("wiki-server.service"))
+
+    def test_asleep(self):
+        """Nothing runs and nobody is connected: what is known of the past stays known."""
+        self.unit_service(timeout="1s")
+        client, = self.clients(1)
+        self.exchange(client, b"hello")
+        client.close()
+        self.await_status("wiki", state="stopped")
+        before = self.why("wiki")
+        self.assertEqual(before["stopped_reason"], "quiet for 1s")
+        self.restart()
+        after = self.why("wiki")
+        for key in "state", "reason", "stopped_at", "stopped_reason", "woken_at", "woken_by":
+            self.assertEqual(after[key], before[key], key)
+        self.assertEqual(self.status("wiki")["wakes"], 1)
+
+    def test_killed(self):
+        starts = self.unit_service(timeout="3s")
+        client, = self.clients(1)
+        self.exchange(client, b"hello")
+        direct = self.connect((HOST, TARGET))
+        self.exchange(direct, b"direct")
+        before = self.machine.main_pid("odpd.service")
+        self.machine.systemctl("kill", "--signal=KILL", "odpd.service")
+        until(lambda: self.machine.main_pid("odpd.service") not in (None, before), "it is back")
+        until(lambda: self.odp("status", check=False).returncode == 0, "it can be asked")
+        self.assert_closed(client)
+        self.await_status("wiki", state="ready")
+        until(lambda: self.why("wiki")["direct_connections"] == 1, "its window has ended once")
+        self.exchange(direct, b"still here")
+        visitor, = self.clients(1)
+        self.exchange(visitor, b"hello")
+        self.assertEqual(self.n_starts(starts), 1)
+
+    def test_storm(self):
+        """64 clients make one connection after the other: none is refused or lost."""
+        self.unit_service()
+        enough = threading.Event()
+
+        def visit():
+            n = 0
+            while not enough.is_set():
+                with harness.connect((HOST, PORT)) as client:
+                    client.sendall(b"%09d" % n)
+                    self.assertEqual(read_exactly(client, 9), b"%09d" % n)
+                n += 1
+            return n
+
+        visitors = [Background(self.machine.in_network, visit) for _ in range(64)]
+        for _ in range(3):
+            self.restart()
+            target = self.status("wiki")["bytes_in"] + 64 * 9
+            until(lambda: self.status("wiki")["bytes_in"] > target, "the storm goes on")
+        enough.set()
+        counts = [visitor.join() for visitor in visitors]
+        self.assertGreater(min(counts), 0)
+        status = self.await_status("wiki", connections=0)
+        self.assertEqual(status["bytes_in"], 9 * sum(counts))
+
+    def test_ten_restarts_leak_nothing(self):
+        self.plain()
+        self.upstream = self.listen()
+        self.begin()
+        pairs = self.pairs(10)
+        self.restart()
+
+        def descriptors():
+            return len(os.listdir(f"/proc/{self.machine.main_pid('odpd.service')}/fd"))
+
+        n = descriptors()
+        for _ in range(10):
+            self.restart()
+        self.assertEqual(descriptors(), n)
+        for pair in pairs:
+            pair.check(self)
+            pair.client.close()
+            pair.service.close()
+        self.await_status("web", connections=0)
 
 
 if __name__ == "__main__":
