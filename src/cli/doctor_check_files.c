@@ -40,7 +40,7 @@ static void stem(const char *file, char *name)
 static void check_faults(const struct odp_doctor *d, struct odp_findings *f)
 {
     const struct odp_config_faults *faults = &d->config.faults;
-    char name[ODP_NAME_MAX + 1], more[32];
+    char name[ODP_NAME_MAX + 1], more[40];
 
     for (size_t i = 0, next; i < faults->n; i = next) {
         const struct odp_config_fault *fault = &faults->items[i];
@@ -51,7 +51,9 @@ static void check_faults(const struct odp_doctor *d, struct odp_findings *f)
         // What only others may read is theirs to check.
         if (!d->is_root && strstr(fault->message, strerror(EACCES)))
             continue;
-        snprintf(more, sizeof(more), next > i + 1 ? " (and %zu more)" : "", next - i - 1);
+        more[0] = '\0';
+        if (next > i + 1)
+            snprintf(more, sizeof(more), " (and %zu more)", next - i - 1);
         stem(fault->file, name);
         odp_finding_add(f, "file-faulty", name, "%s:%u: %s%s", fault->file, fault->line,
                         fault->message, more);
