@@ -136,6 +136,9 @@ struct block {
     char id[256];
 };
 
+// What a live socket does not follow.
+static const char *const listen_keys[] = {"Listen=", "SocketMode=", "SocketUser=", "SocketGroup="};
+
 static void take_line(struct block *b, const char *line, size_t n)
 {
     struct odp_socket_unit *u = &b->unit;
@@ -153,9 +156,9 @@ static void take_line(struct block *b, const char *line, size_t n)
         if (n >= n_key && memcmp(line, keys[i].key, n_key) == 0)
             snprintf(keys[i].value, keys[i].size, "%.*s", (int)(n - n_key), line + n_key);
     }
-    if (n >= strlen("Listen=") && memcmp(line, "Listen=", strlen("Listen=")) == 0)
-        odp_buf_printf(&u->listen, "%.*s\n", (int)(n - strlen("Listen=")),
-                       line + strlen("Listen="));
+    for (size_t i = 0; i < sizeof(listen_keys) / sizeof(listen_keys[0]); i++)
+        if (n > strlen(listen_keys[i]) && memcmp(line, listen_keys[i], strlen(listen_keys[i])) == 0)
+            odp_buf_printf(&u->listen, "%.*s\n", (int)n, line);
 }
 
 static int add_block(struct odp_socket_units *all, struct block *b)
@@ -205,7 +208,9 @@ int odp_socket_units_parse(const char *text, struct odp_socket_units *ret)
 int odp_socket_units_ask(bool is_user, char *const *services, size_t n_services,
                          struct odp_socket_units *ret, char *why, size_t why_size)
 {
-    static const char *const head[] = {"show", "--property=Id,LoadState,ActiveState,Result,Listen",
+    static const char *const head[] = {"show",
+                                       "--property=Id,LoadState,ActiveState,Result,Listen,"
+                                       "SocketMode,SocketUser,SocketGroup",
                                        "--", ODP_UNITS_ODPD, EVERY_SOCKET};
     const size_t n_head = sizeof(head) / sizeof(head[0]);
     char(*names)[ODP_UNITS_NAME_MAX + 1] = calloc(n_services + 1, sizeof(*names));

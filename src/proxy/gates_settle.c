@@ -48,6 +48,9 @@ static void make_gate(struct settling *s, struct wish *w)
 
 static void hand_over(struct settling *s, struct wish *w)
 {
+    // Its unit was made from the file as it was when odpd started.
+    if (w->gate->is_passed && !w->from)
+        remember_access(w->gate, w->m->config);
     gate_take(w->gate, s->mgr, w->from);
     int r = gate_give(w->gate, w->m, &w->listen->address);
     if (r < 0) {
@@ -103,9 +106,13 @@ static void set_access(struct odp_managed *m, struct odp_gate *gate)
     const char *before = gate->socket_owner, *after = config->socket_owner;
     bool is_same = before && after ? strcmp(before, after) == 0 : before == after;
 
-    if (gate->is_passed || gate->address.kind != ODP_ADDRESS_UNIX ||
+    if (gate->address.kind != ODP_ADDRESS_UNIX ||
         (gate->socket_mode == config->socket_mode && is_same))
         return;
+    if (gate->is_passed) {
+        m->is_stuck = true;
+        return;
+    }
     remember_access(gate, config);
     if (odp_listen_set_access(gate->address.path, config->socket_mode, config->socket_owner,
                               m->fault, sizeof(m->fault)) < 0)
@@ -128,15 +135,13 @@ static void tell(struct odp_managed *m, bool in_other_hands)
 
 static void conclude(struct odp_managed *m)
 {
-    bool in_other_hands = m->is_stuck && m->fault[0] == '\0';
-
     for (size_t i = 0; i < m->n_gates; i++)
         if (m->gates[i]->listener.keepalive_usec != m->config->keepalive_usec)
             odp_listener_tune(&m->gates[i]->listener, m->config->keepalive_usec);
     for (size_t i = 0; i < m->n_gates && !m->is_stuck; i++)
         set_access(m, m->gates[i]);
     if (m->is_stuck)
-        tell(m, in_other_hands);
+        tell(m, m->fault[0] == '\0');
 }
 
 int odp_gates_settle(struct odp_manager *mgr)

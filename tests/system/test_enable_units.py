@@ -154,6 +154,25 @@ unit = navidrome.service
         self.enable("echo")
         self.talk("echo")
 
+    def test_who_may_connect(self):
+        """A live socket has the mode it was made with."""
+        self.put("echo", self.file("echo").replace(f"listen = {self.port('echo')}", """listen = /run/e.sock
+            socket_mode = 0600"""))
+        self.service("echo")
+        self.enable("echo")
+        path = self.machine.path("/run/e.sock")
+        self.connect(path).sendall(b"x")
+        until(lambda: self.starts("echo") == 1, "odpd has woken it")
+        self.edit("echo", "socket_mode = 0600", "socket_mode = 0666")
+        self.assertIn("echo: listen changed: run odp enable echo\n", self.odp("reload").stdout)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.enable("echo")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o666)
+        s = self.connect(path)
+        s.sendall(b"x")
+        self.assertEqual(s.recv(1), b"x")
+        self.assertNotIn("run odp", self.odp("status").stdout)
+
     def test_reload_leaves_it_to_enable(self):
         self.add("one")
         self.enable("one")

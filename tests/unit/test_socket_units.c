@@ -39,7 +39,8 @@ static void test_all_of_it(void **state)
     assert_string_equal(u.items[0].name, "odp-a.b-c.socket");
     assert_string_equal(u.items[0].active, "failed");
     assert_string_equal(u.items[0].result, "resources");
-    assert_string_equal(u.items[0].listen.s, "[::]:80 (Stream)\n/run/x.sock (Stream)\n");
+    assert_string_equal(u.items[0].listen.s,
+                        "Listen=[::]:80 (Stream)\nListen=/run/x.sock (Stream)\n");
     assert_false(odp_socket_unit_is_active(&u.items[0]));
     assert_ptr_equal(odp_socket_units_find(&u, "odp-gone.socket"), &u.items[1]);
     assert_string_equal(u.items[1].load, "not-found");

@@ -10,7 +10,7 @@
 struct odp_socket_unit {
     char name[ODP_UNITS_NAME_MAX + 1];
     char load[24], active[24], result[32]; // as LoadState=, ActiveState= and Result= have it
-    struct odp_buf listen;                 // its addresses, a line each
+    struct odp_buf listen;                 // its addresses, and who may connect, a line each
 };
 
 struct odp_socket_units {

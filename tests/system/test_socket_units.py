@@ -42,6 +42,10 @@ class TestGenerator(InstalledCase):
         s = self.connect(80)
         s.sendall(b"x")
         self.assertEqual(s.recv(1), b"x")
+        pid = self.machine.main_pid("odpd.service")
+        status = self.machine.read(f"/proc/{self.machine.show('odpd.service', 'MainPID')}/status")
+        self.assertEqual(re.search(r"^CapEff:\s*(\S+)", status, re.M)[1], "0" * 16)
+        self.assertNotEqual(os.stat(f"/proc/{pid}").st_uid, 0)
 
     def test_a_faulty_file_costs_its_own_socket_alone(self):
         self.put("bad", self.file("bad") + "\n[nonsense]\n")
@@ -83,10 +87,28 @@ class TestGenerator(InstalledCase):
     def test_boot(self):
         """No cycle, and all of it up, when everything is pulled in at once."""
         self.put("echo", self.file("echo").replace("[service]", "[service]\nlisten = /srv/x.sock"))
-        self.machine.systemctl("daemon-reload")
-        done = self.machine.run("systemd-analyze", "verify",
-                                "/run/systemd/generator/odp-echo.socket", check=False)
-        self.assertEqual(done.stderr, "")
+        self.put("far", self.file("far").replace("[service]", "[service]\nlisten = /mnt/far/x.sock"))
+        # As fstab-generator makes it of a network mount: it comes after the network, and that after
+        # all sockets.
+        self.unit("mnt-far.mount", """
+            [Unit]
+            DefaultDependencies=no
+            Wants=network-online.target
+            After=network-online.target late.service
+            Requires=late.service
+            [Mount]
+            What=tmpfs
+            Where=/mnt/far
+            Type=tmpfs
+            """)
+        self.unit("late.service", "[Service]\nType=oneshot\nExecStart=/bin/true")
+        done = self.machine.run("systemd-analyze", "--generators=yes", "verify",
+                                "multi-user.target", check=False)
+        self.assertNotIn("cycle", done.stderr)
+        for name in "echo", "far":
+            done = self.machine.run("systemd-analyze", "verify",
+                                    f"/run/systemd/generator/odp-{name}.socket", check=False)
+            self.assertEqual(done.stderr, "")
         self.machine.systemctl("start", "--job-mode=isolate", "multi-user.target")
         self.assertTrue(self.is_up("odp-echo.socket"))
         self.assertNotIn("cycle", self.machine.journal(f"--after-cursor={self.cursor}"))
