@@ -57,6 +57,15 @@ class TestGenerate(harness.Case):
         self.assertEqual(self.generate().stdout, f"written  {path}\n")
         self.assertIn("ListenStream=2\n", read_file(path))
 
+    def test_the_example(self):
+        """What stands in units/example is what comes of the file beside it."""
+        example = os.path.join(os.path.dirname(harness.SERVERS), "../../units/example")
+        self.put("navidrome", 0, read_file(f"{example}/navidrome.ini").replace("{", "{{"))
+        self.generate(self.out, "--system")
+        self.assertEqual(read_file(f"{self.out}/odp-navidrome.socket").replace(
+            os.path.realpath(self.config), "/etc/odp"),
+            read_file(f"{example}/odp-navidrome.socket"))
+
     def test_removed_with_its_file(self):
         self.put("a", 1)
         self.put("b", 2)
