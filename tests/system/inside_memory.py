@@ -46,8 +46,10 @@ target = 127.0.0.1:7003
 unit = box.service
 container = box
 engine = podman
+start_timeout = 3min
 [ready]
 probe = http
+timeout = 3min
 [wait]
 timeout = 5min
 """,
@@ -72,7 +74,7 @@ def call(*argv):
                           check=False)
 
 
-def await_true(condition, what, limit=60):
+def await_true(condition, what, limit=150):
     end = time.monotonic() + limit
     while time.monotonic() < end:
         value = condition()
