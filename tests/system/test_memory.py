@@ -3,10 +3,15 @@
 # In which control groups services run, as real service managers and engines tell it, and what
 # becomes of their memory where the kernel does not count it here.
 
+import json
+
 import engines
+import installed
 import machine
+import units
 from harness import until
 
+UNTOLD = "it is not known yet where it runs"
 OFF = "the kernel's memory controller is off: boot with cgroup_enable=memory"
 
 
@@ -21,8 +26,7 @@ class MemoryCase(engines.EngineCase):
 
     def await_told(self, d, name):
         """The service's status once it is told where it runs."""
-        unknown = "it is not known yet where it runs"
-        return until(lambda: (s := d.status(name))["memory_reason"] != unknown and s,
+        return until(lambda: (s := d.status(name))["memory_reason"] != UNTOLD and s,
                      f"it is told where {name} runs")
 
     def assert_memory(self, status):
@@ -170,3 +174,39 @@ class TestContainers(MemoryCase):
                          rf"^cannot ask docker at {e.socket}: (connection refused|no such file)")
         self.assertEqual(d.log().count("its memory is not known: cannot ask docker"), 1)
         self.assertNotIn("-> failed", d.log())
+
+
+class TestInstalled(installed.InstalledCase, MemoryCase):
+    """Through both sandboxes: the launcher may ask, and odpd may read."""
+
+    def status(self, name):
+        return json.loads(self.odp("status", name, "--json").stdout)["services"][0]
+
+    def await_memory(self, name):
+        until(lambda: (s := self.status(name))["state"] == "ready" and
+              s["memory_reason"] != UNTOLD, f"it is told where {name} runs")
+        self.assert_memory(self.status(name))
+
+    def test_unit_command_and_container(self):
+        self.engine("docker")
+        self.put("app", self.file("app"))
+        self.put("wiki", self.file("wiki", units=["docker-wiki.service"], ready="probe = http",
+                                   backend="container = wiki"))
+        text = self.file("cmd")
+        command = units.server("echo.py", self.target("cmd"))
+        self.put("cmd", text.replace("unit = cmd.service", f"command = {command}"))
+        self.service("app")
+        self.docker_unit("wiki", [f"127.0.0.1:{self.target('wiki')}:80"])
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        self.talk("app").close()
+        self.talk("cmd").close()
+        self.assertEqual(self.get(self.port("wiki")), (200, engines.PAGE))
+        for name in ("app", "cmd", "wiki"):
+            self.await_memory(name)
+        # The next odpd asks anew.
+        self.machine.systemctl("restart", "odpd.service")
+        for name in ("app", "cmd", "wiki"):
+            self.await_memory(name)
+        for name in ("app", "cmd", "wiki"):
+            self.odp("stop", name)
