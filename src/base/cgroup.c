@@ -85,6 +85,7 @@ static int read_text(const char *path, char *ret, size_t size)
     ODP_CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t n_bytes = 0;
 
+    ret[0] = '\0';
     if (fd < 0)
         return -errno;
     for (;;) {
