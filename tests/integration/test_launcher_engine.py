@@ -157,6 +157,13 @@ class TestEngine(test_launcher.LauncherTest):
                          ("NOWHERE", f"cannot ask podman at {self.path('podman/podman.sock')}: "
                                      "no such file or directory"))
 
+    @unittest.skipIf(os.path.exists("/run/docker.sock"), "Docker is there")
+    def test_podman_where_there_is_no_docker(self):
+        engine = self.engine(body("", b"HTTP/1.1 404 No\r\n"), name="podman")
+        self.service("a", ("unit", "a.service"), ("scope", "user"), ("container", "x"))
+        self.assertEqual(self.locate(), ("NOWHERE", "podman has no container x"))
+        self.assertEqual(len(engine.requests), 1)
+
     def test_asked_anew_while_it_is_silent(self):
         engine = self.engine(None, body(container("false")))
         first, second = self.next_id | LOCATE_ID, (self.next_id + 1) | LOCATE_ID
