@@ -67,11 +67,15 @@ class TestEngine(test_launcher.LauncherTest):
         self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if old is None
                         else os.environ.update(XDG_RUNTIME_DIR=old))
 
-    def engine(self, *answers, containers=("wiki",), name="docker"):
+    def serve(self, name, *answers):
         os.makedirs(self.path("podman"), exist_ok=True)
         where = self.path("docker.sock" if name == "docker" else "podman/podman.sock")
         engine = Engine(where, answers)
         self.addCleanup(engine.end)
+        return engine
+
+    def engine(self, *answers, containers=("wiki",), name="docker"):
+        engine = self.serve(name, *answers)
         self.service("a", ("unit", "a.service"), ("scope", "user"), ("engine", name),
                      *(("container", c) for c in containers))
         self.run_launcher()
@@ -157,12 +161,13 @@ class TestEngine(test_launcher.LauncherTest):
                          ("NOWHERE", f"cannot ask podman at {self.path('podman/podman.sock')}: "
                                      "no such file or directory"))
 
-    @unittest.skipIf(os.path.exists("/run/docker.sock"), "Docker is there")
-    def test_podman_where_there_is_no_docker(self):
-        engine = self.engine(body("", b"HTTP/1.1 404 No\r\n"), name="podman")
+    def test_docker_comes_first(self):
+        engines = [self.serve(name, body("", b"HTTP/1.1 404 No\r\n"))
+                   for name in ("podman", "docker")]
         self.service("a", ("unit", "a.service"), ("scope", "user"), ("container", "x"))
-        self.assertEqual(self.locate(), ("NOWHERE", "podman has no container x"))
-        self.assertEqual(len(engine.requests), 1)
+        self.run_launcher()
+        self.assertEqual(self.locate(), ("NOWHERE", "docker has no container x"))
+        self.assertEqual([len(e.requests) for e in engines], [0, 1])
 
     def test_asked_anew_while_it_is_silent(self):
         engine = self.engine(None, body(container("false")))

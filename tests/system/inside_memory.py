@@ -45,7 +45,6 @@ target = 127.0.0.1:7003
 [backend]
 unit = box.service
 container = box
-engine = podman
 start_timeout = 3min
 [ready]
 probe = http
