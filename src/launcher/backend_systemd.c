@@ -132,15 +132,20 @@ static void on_unreachable(struct odp_systemd_client *c, const char *why)
     odp_waiters_answer(&s->waiters[ODP_SYSTEMD_FREEZE], &s->base, ODP_PROTO_RUNNING, why);
 }
 
-// Returns false where the request is answered: out of memory.
-static bool join(struct odp_systemd_service *s, uint32_t id)
+static bool join(struct odp_systemd_service *s)
 {
     if (!s->bus) {
         s->bus = odp_systemd_bus_join(s->base.host, s->is_user, &s->client);
         if (s->bus && odp_systemd_bus_is_connected(s->bus))
             on_connected(&s->client);
     }
-    if (s->bus)
+    return s->bus;
+}
+
+// Returns false where the request is answered: out of memory.
+static bool join_for(struct odp_systemd_service *s, uint32_t id)
+{
+    if (join(s))
         odp_systemd_bus_hurry(s->bus);
     else
         odp_backend_report(&s->base, id, ODP_PROTO_FAILED, "the launcher is out of memory");
@@ -153,7 +158,7 @@ static void systemd_look(struct odp_backend *base, uint32_t id)
 {
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join(s, id))
+    if (!join_for(s, id))
         return;
     odp_waiters_add(&s->looks, base, id);
     for (size_t i = 0; i < s->n_units; i++)
@@ -164,7 +169,7 @@ static void request(struct odp_backend *base, uint32_t id, enum odp_systemd_acti
 {
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join(s, id))
+    if (!join_for(s, id))
         return;
     odp_waiters_add(&s->waiters[action], base, id);
     odp_systemd_service_step(s);
@@ -181,7 +186,7 @@ static void systemd_stop(struct odp_backend *base, uint32_t id)
     static const char reason[] = "was to be stopped before it had started";
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join(s, id))
+    if (!join_for(s, id))
         return;
     if (s->action != ODP_SYSTEMD_STOP)
         odp_systemd_action_drop(s);
@@ -212,7 +217,7 @@ static void systemd_locate(struct odp_backend *base, uint32_t id)
 
 static bool systemd_is_idle(struct odp_backend *base)
 {
-    const struct odp_systemd_service *s = (const void *)base; // its first member
+    struct odp_systemd_service *s = systemd_service(base);
     unsigned n_waiting = s->looks.n;
 
     for (size_t i = 0; i < ODP_SYSTEMD_N_ACTIONS; i++)
@@ -220,8 +225,10 @@ static bool systemd_is_idle(struct odp_backend *base)
     for (size_t i = 0; i < s->n_units; i++)
         if (!odp_unit_is_down(&s->units[i].facts))
             return false;
-    if (s->made && !s->is_known)
-        return false; // an earlier launcher may have made it
+    if (s->made && !s->is_known) { // an earlier launcher may have made it
+        (void)join(s);
+        return false;
+    }
     return s->action == ODP_SYSTEMD_NOTHING && n_waiting == 0;
 }
 

@@ -140,7 +140,7 @@ static void put_output(struct writer *w, const struct odp_transient *t)
     close_property(w);
 }
 
-// Asked again and again, these would fill the journal with `Starting` and `Failed`.
+// What it answers is no failure of the unit.
 static void put_question(struct writer *w)
 {
     int32_t statuses[STATUS_MAX];
@@ -155,7 +155,6 @@ static void put_question(struct writer *w)
     PUT(w, message_append, "ai", 0);
     close_container(w);
     close_property(w);
-    PUT(w, message_append, "(sv)", "LogLevelMax", "i", LOG_LEVEL_WARNING);
 }
 
 static const char *what_it_does(enum odp_role role)
@@ -191,6 +190,9 @@ static void put_kind(struct writer *w, const struct odp_transient *t)
     put_text(w, "CollectMode", "inactive");
     if (t->role == ODP_ROLE_STATUS || t->role == ODP_ROLE_PROBE)
         put_question(w);
+    // Four times a second systemd would say that it starts and has ended.
+    if (t->role == ODP_ROLE_PROBE)
+        PUT(w, message_append, "(sv)", "LogLevelMax", "i", LOG_LEVEL_WARNING);
 }
 
 static void put_all(struct writer *w, const struct odp_transient *t)

@@ -11,7 +11,7 @@ import unittest
 
 from installed import InstalledCase
 from machine import USER
-from harness import is_alive, is_sanitized, read_exactly, read_file, until
+from harness import cpu_seconds, is_alive, is_sanitized, read_exactly, read_file, until
 from units import server
 
 MADE = ["odp-run-*.service", "odp-exec-*.service", "odp-probe-*.service"]
@@ -69,6 +69,28 @@ class TransientCase(InstalledCase):
         text = self.file(name, idle, "COMMAND\n" + backend, ready)
         line = server(program, self.target(name), "--starts", starts, *options)
         return text.replace(f"unit = {name}.service", "").replace("COMMAND", f"command = {line}")
+
+
+    def scripts(self, name, start="", stop="", status="", limits=""):
+        """A service NAME that its start command leaves running, as /tmp/NAME.pid tells."""
+        self.machine.write(f"/tmp/{name}.starts", "", 0o666)
+        line = server("echo.py", self.port(name) + 1, "--starts", f"/tmp/{name}.starts")
+        texts = {
+            "start": start or f"{line} & echo $! > /tmp/{name}.pid",
+            "stop": stop or f"kill $(cat /tmp/{name}.pid)",
+            "status": status,
+        }
+        lines = []
+        for what, text in texts.items():
+            if text:
+                self.machine.write(f"/tmp/{name}.{what}", f"#!/bin/sh\n{text}\n", 0o755)
+                lines.append(f"{what} = /tmp/{name}.{what}")
+        return "\n".join([*lines, limits])
+
+    def exec_file(self, name, idle="5min", **options):
+        text = self.file(name, idle, "COMMANDS")
+        return text.replace(f"unit = {name}.service", "").replace(
+            "COMMANDS", self.scripts(name, **options))
 
 
 class TestProcess(TransientCase):
@@ -196,27 +218,6 @@ class TestProcess(TransientCase):
 
 
 class TestExec(TransientCase):
-    def scripts(self, name, start="", stop="", status="", limits=""):
-        """A service NAME that its start command leaves running, as /tmp/NAME.pid tells."""
-        self.machine.write(f"/tmp/{name}.starts", "", 0o666)
-        line = server("echo.py", self.port(name) + 1, "--starts", f"/tmp/{name}.starts")
-        texts = {
-            "start": start or f"{line} & echo $! > /tmp/{name}.pid",
-            "stop": stop or f"kill $(cat /tmp/{name}.pid)",
-            "status": status,
-        }
-        lines = []
-        for what, text in texts.items():
-            if text:
-                self.machine.write(f"/tmp/{name}.{what}", f"#!/bin/sh\n{text}\n", 0o755)
-                lines.append(f"{what} = /tmp/{name}.{what}")
-        return "\n".join([*lines, limits])
-
-    def exec_file(self, name, idle="5min", **options):
-        text = self.file(name, idle, "COMMANDS")
-        return text.replace(f"unit = {name}.service", "").replace(
-            "COMMANDS", self.scripts(name, **options))
-
     def test_what_start_leaves_lives_on(self):
         self.begin({"echo": self.exec_file("echo", idle="700ms")})
         s = self.talk("echo")
@@ -267,7 +268,7 @@ class TestExec(TransientCase):
         self.talk("echo")
         self.assertEqual(self.starts("echo"), 2)
         until(lambda: self.made() == ["odp-exec-echo-start.service"], "no question is left")
-        self.assertNotIn("status", self.machine.journal("-u", "odp-exec-echo-status.service"))
+        self.assertNotIn("ailed", self.machine.journal("-u", "odp-exec-echo-status.service"))
 
     def test_started_twice_beside_what_it_has_left(self):
         # The first start is too slow for its visitor, and nothing can be asked: it is run again.
@@ -388,6 +389,33 @@ class TestLost(TransientCase):
         self.await_active("odp-run-echo.service", "inactive")
         self.await_state("echo", "stopped")
 
+    def test_f9_the_bus_is_gone(self):
+        self.begin({"run": self.command("run", idle="700ms"), "late": self.command("late"),
+                    "cmd": self.exec_file("cmd")})
+        s = self.talk("run")
+        self.machine.systemctl("stop", "dbus.socket", "dbus.service")
+        self.addCleanup(self.machine.systemctl, "start", "dbus.socket", check=False)
+        waiting = [self.connect(self.port(name)) for name in ("late", "cmd")]
+        for one in waiting:
+            one.sendall(b"x")
+        for name in "late", "cmd":
+            self.await_state(name, "failed")
+            self.assertIn("D-Bus", self.status(name)["reason"])
+            self.assertEqual(self.starts(name), 0)
+        s.sendall(b"y")
+        self.assertEqual(read_exactly(s, 1), b"y")
+        launcher = self.launcher_pid()
+        before = cpu_seconds(launcher)
+        s.close()
+        until(lambda: "cannot reach" in self.machine.journal(
+            f"--after-cursor={self.cursor}", "ODP_SERVICE=run"), "its stop was tried")
+        self.assertLess(cpu_seconds(launcher) - before, 0.5)
+        self.machine.systemctl("start", "dbus.socket")
+        self.await_active("odp-run-run.service", "inactive")
+        for name in "late", "cmd":
+            self.talk(name).close()
+            self.assertEqual(self.starts(name), 1)
+
     def test_systemd_itself_is_executed_anew_and_reloaded(self):
         self.begin({"echo": self.command("echo", "--delay", "1")})
         for what in ("daemon-reexec", "daemon-reload"):
@@ -445,6 +473,11 @@ class TestMemory(TransientCase):
         self.assertTrue(self.loads_systemd())
         kib = self.pss_kib(self.machine.main_pid(odpd)), self.pss_kib(self.launcher_pid())
         self.assertLessEqual(sum(kib), 2.5 * 1024, kib)
+        # What is asleep needs no launcher; the next one finds what the last one has left.
+        self.await_active("odp-launcher.service", "inactive")
+        s = self.talk("app7")
+        self.assertEqual(self.made(), ["odp-run-app7.service"])
+        s.close()
 
 
 class TestUser(TransientCase):
