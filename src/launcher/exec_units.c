@@ -111,7 +111,7 @@ static int on_found(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         odp_log(ODP_LOG_ERR, b->name, "cannot tell whether a command of it runs: %s",
                 error ? error->message : "systemd's answer cannot be read");
     u->is_known = true;
-    u->number = 1;
+    u->number = best.number > 0 ? best.number : 1;
     exec_found(b, best.role, best.number, u->started != 0);
     return 0;
 }
