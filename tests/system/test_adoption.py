@@ -71,6 +71,7 @@ class TestFound(AdoptionCase):
         s = self.direct("echo")
         before = self.kill("odpd.service")
         until(lambda: self.machine.main_pid("odpd.service") not in (None, before), "the next odpd")
+        until(lambda: self.odp("status", check=False).returncode == 0, "it can be asked")
         self.await_state("echo", "ready")
         until(lambda: "direct" in self.odp("why", "echo").stdout, "odp knows who is there")
         self.echo(s)
