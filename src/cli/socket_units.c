@@ -180,7 +180,7 @@ static int add_block(struct odp_socket_units *all, struct block *b)
         odp_buf_deinit(&b->unit.listen);
         return -ENOMEM;
     }
-    snprintf(b->unit.name, sizeof(b->unit.name), "%s", b->id);
+    memcpy(b->unit.name, b->id, strlen(b->id) + 1); // its length was looked at
     all->items = items;
     all->items[all->n++] = b->unit;
     return 0;

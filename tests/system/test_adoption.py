@@ -28,7 +28,12 @@ class AdoptionCase(InstalledCase):
 
     def direct(self, name):
         """A connection to the service that odp does not see."""
-        s = self.connect(self.target(name))
+        def connect():
+            try:
+                return self.connect(self.target(name))
+            except ConnectionRefusedError:
+                return None  # it does not listen yet
+        s = until(connect, f"{name} listens")
         self.echo(s)
         return s
 
