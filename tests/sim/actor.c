@@ -27,7 +27,10 @@ static void random_settings(struct sim_rng *r, bool always_up, struct odp_buf *b
         odp_buf_printf(b, "[backend]\ntype = none\n");
     odp_buf_printf(b, "start_timeout = %s\n", PICK(r, "300ms", "1s", "2s", "10s"));
     odp_buf_printf(b, "stop_timeout = %s\n", PICK(r, "200ms", "1s", "5s"));
-    odp_buf_printf(b, "[ready]\nprobe = %s\n", PICK(r, "tcp", "tcp", "tcp", "tcp", "none"));
+    const char *probe = PICK(r, "tcp", "tcp", "tcp", "tcp", "none", "http", "exec");
+    odp_buf_printf(b, "[ready]\nprobe = %s\n", probe);
+    if (strcmp(probe, "exec") == 0)
+        odp_buf_printf(b, "command = /bin/true\n");
     odp_buf_printf(b, "timeout = %s\n", PICK(r, "300ms", "1s", "2s"));
     odp_buf_printf(b, "interval = %s\n", PICK(r, "4ms", "50ms", "200ms"));
     odp_buf_printf(b, "[wait]\nmode = %s\n", PICK(r, "hold", "hold", "page"));

@@ -36,6 +36,13 @@ void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum o
     (void)link;
     if (!fake_launcher.alive)
         return;
+    if (op == ODP_PROTO_PROBE) {
+        s->probe_id = id;
+        sim_say(s, ": its probe command is to be run");
+        if (fake_launcher.on_request)
+            fake_launcher.on_request(s, op, id);
+        return;
+    }
     if (id == 0 || id == s->request_ids[0])
         sim_fail("requests", "%s: the id %u is no new one", s->name, id);
     sim_check_request(s, op);

@@ -58,6 +58,7 @@ struct fake_conn *fake_conn_new(enum fake_kind kind, struct fake_service *s)
     c->service = s;
     c->number = 0;
     c->n_in = c->n_read = c->n_out = c->n_answered = c->pages = 0;
+    c->is_http_probe = false;
     c->connected = c->refused = c->resets = c->fin = c->closed = c->reset = false;
     c->remote = c->http = c->linger_zero = c->shut = c->served = c->was_ready = false;
     return c;
@@ -207,6 +208,15 @@ void odp_spare_note(int fd)
     (void)fd;
 }
 
+// Clients are connected in other states.
+static bool is_http_probe(const struct odp_managed *m)
+{
+    enum odp_service_state state = m->machine.state;
+
+    return m->config->probe == ODP_PROBE_HTTP &&
+           (state == ODP_SERVICE_STARTING || state == ODP_SERVICE_PROBING);
+}
+
 int odp_connect(const struct odp_address *a, int *ret_fd)
 {
     struct fake_service *s = target_of(a);
@@ -217,6 +227,7 @@ int odp_connect(const struct odp_address *a, int *ret_fd)
         return -ECONNREFUSED;
     struct fake_conn *c = fake_conn_new(FAKE_UPSTREAM, s);
     *ret_fd = give_fd(c);
+    c->is_http_probe = is_http_probe(s->managed);
     fake_target_meet(c);
     return 0;
 }
@@ -286,7 +297,12 @@ ssize_t __wrap_send(int fd, const void *buf, size_t n_bytes, int flags)
         errno = EPIPE;
         return -1;
     }
-    sim_check_sent(c, buf, n_bytes);
+    if (c->is_http_probe)
+        sim_say(c->service, ": the probe asks \"%.*s\"",
+                (int)((const char *)memchr(buf, '\r', n_bytes) - (const char *)buf),
+                (const char *)buf);
+    else
+        sim_check_sent(c, buf, n_bytes);
     if (n_bytes > sizeof(c->out) - c->n_out)
         sim_fail("simulation", "more was sent than fits");
     memcpy(c->out + c->n_out, buf, n_bytes);
@@ -312,19 +328,21 @@ int __wrap_shutdown(int fd, int how)
     return 0;
 }
 
-// The relay asks for it before a close that is to be a reset.
-// As of sockets that are not TCP: everything sent has arrived.
+// Nobody is TCP: of what was sent everything has arrived.
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    (void)fd;
-    (void)level;
-    (void)name;
-    (void)value;
+    const struct fake_conn *c = conn_of_fd(fd);
+
     (void)len;
-    errno = EOPNOTSUPP;
-    return -1;
+    if (level != SOL_SOCKET || name != SO_ERROR) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    *(int *)value = c->refused ? ECONNREFUSED : c->reset ? ECONNRESET : 0;
+    return 0;
 }
 
+// The relay asks for it before a close that is to be a reset.
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     (void)value;

@@ -74,7 +74,7 @@ void fake_target_meet(struct fake_conn *c)
     c->connected = c->service->target != FAKE_REFUSES && c->service->target != FAKE_HANGS;
     c->refused = c->service->target == FAKE_REFUSES;
     c->resets = c->service->target == FAKE_RESETS;
-    if (c->service->target == FAKE_GREETS)
+    if (c->service->target == FAKE_GREETS && !c->is_http_probe)
         put(c, "220 hello\n");
 }
 
@@ -88,7 +88,7 @@ void fake_target_react(struct fake_conn *c)
         return;
     if (c->n_out > c->n_answered) {
         c->n_answered = c->n_out;
-        put(c, "ok\n");
+        put(c, c->is_http_probe ? "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" : "ok\n");
     }
     if (c->shut)
         fake_conn_finish(c);

@@ -58,6 +58,7 @@ struct fake_service {
     unsigned n_direct;       // connections to its target that did not come through odp
     uint32_t request_ids[2]; // the latest, and the one before
     uint32_t stop_id;        // of the latest stop
+    uint32_t probe_id;       // of the latest request for its probe command
     bool stop_runs;          // as far as the launcher has told
     uint64_t digest;         // of everything that its machine and its clients saw
 };
@@ -93,6 +94,7 @@ struct fake_conn {
     unsigned n_in, n_read;
     bool connected, refused; // upstream
     bool resets;             // upstream: will be reset after its first event
+    bool is_http_probe;      // upstream: odpd itself asks
     bool fin, closed, reset; // ended its sending side, closed altogether, by a reset
     bool remote, http, linger_zero;
 

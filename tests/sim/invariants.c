@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "odp/proxy/probe.h"
 #include "sim.h"
 
 #define EARLY_SLACK_USEC (ODP_CONN_STOOD_USEC + 2 * ODP_USEC_PER_MS)
@@ -309,7 +310,8 @@ static void check_timer(const struct odp_managed *m)
     uint64_t due_usec = odp_usec_min(m->machine.deadline_usec, odp_visits_deadline(m));
     uint64_t set_usec = fake_timer_due(&m->timer);
 
-    if (odp_visits_want_try(m))
+    due_usec = odp_usec_min(due_usec, odp_probe_deadline(m));
+    if (odp_visits_want_try(m) || odp_probe_is_wanted(m))
         due_usec = odp_usec_min(due_usec, m->tries.next_usec);
     if (due_usec != ODP_NEVER && (set_usec == ODP_NEVER || set_usec > due_usec + ODP_USEC_PER_MS))
         sim_fail("no state without a deadline", "%s: %s: due in %lld ms, and the timer is not set",

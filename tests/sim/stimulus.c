@@ -132,6 +132,13 @@ static bool launcher_tells(struct fake_service *s, uint32_t id, const char *what
 
 static bool launcher_does(struct fake_service *s, const char *what)
 {
+    bool passes = strcmp(what, "probe passes") == 0;
+
+    if (passes || strncmp(what, "probe says ", 11) == 0) {
+        fake_launcher_say(s, s->probe_id, passes ? ODP_PROTO_ANSWERS : ODP_PROTO_SILENT,
+                          passes ? "" : what + 11);
+        return true;
+    }
     if (strncmp(what, "says late ", 10) == 0)
         return launcher_tells(s, s->request_ids[1], what + 10);
     if (strncmp(what, "says ", 5) == 0)

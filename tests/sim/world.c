@@ -240,6 +240,14 @@ static void on_stop_request(struct world *w, uint32_t id)
         begin_stop(w, true);
 }
 
+// What a probe command finds.
+static bool answers(const struct world *w)
+{
+    enum fake_target target = w->s->target;
+
+    return target == FAKE_ECHOES || target == FAKE_GREETS || target == FAKE_SILENT;
+}
+
 static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id)
 {
     struct world *w = &worlds[s->index];
@@ -264,8 +272,8 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
         break;
     case ODP_PROTO_LOOK:
     case ODP_PROTO_REPORT: say(w, id, seen(w)); break;
-    case ODP_PROTO_PROBE: break; // no service of the simulation has a command to probe it
-    case ODP_PROTO_LOAD:         // nor are its files ever changed
+    case ODP_PROTO_PROBE: say(w, id, answers(w) ? ODP_PROTO_ANSWERS : ODP_PROTO_SILENT); break;
+    case ODP_PROTO_LOAD: // files are not changed
     case ODP_PROTO_RENAME:
     case ODP_PROTO_FORGET:
     case ODP_PROTO_LEAVE:
