@@ -19,13 +19,17 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
                      uint64_t idle_timeout_usec, uint64_t now_usec)
 {
     const struct odp_service_settings before = s->settings;
+    bool is_same_window =
+        before.can_stop == settings->can_stop && s->idle.timeout_usec == idle_timeout_usec;
     uint64_t *deadline = &s->deadline_usec;
 
     s->settings = *settings;
     s->idle.timeout_usec = idle_timeout_usec;
     switch (s->state) {
     case ODP_SERVICE_READY:
-        *deadline = settings->can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
+        // Direct connections may have put it off.
+        if (!is_same_window)
+            *deadline = settings->can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
         break;
     case ODP_SERVICE_STARTING:
         *deadline =

@@ -98,8 +98,7 @@ __attribute__((format(printf, 2, 3))) static void fail(struct odp_probe *p, cons
     odp_tries_pause(&m->tries, odp_now_usec());
     if (m->machine.state == ODP_SERVICE_FAILED)
         odp_probe_end(m); // the next demand asks again
-    else
-        odp_managed_arm(m);
+    odp_managed_arm(m);
     odp_manager_descriptor_freed(m->manager);
 }
 

@@ -54,6 +54,22 @@ static void random_requires(struct sim_rng *r, unsigned index, bool plain, struc
     odp_buf_printf(b, "[requires]\nservice = %s\n", names[sim_below(r, index)]);
 }
 
+// Somebody edits its file, now and then with a fault, and reloads.
+static void edit(struct world *w, bool plain)
+{
+    bool is_faulty = sim_chance(&w->rng, 30);
+    struct odp_buf b = {0};
+
+    random_settings(&w->rng, w->always_up, &b);
+    random_requires(&w->rng, w->s->index, plain, &b);
+    if (is_faulty)
+        odp_buf_printf(&b, "[idle]\nnonsense = 1\n");
+    sim_say(w->s, " < its file is edited%s", is_faulty ? ", with a fault" : "");
+    fake_service_write(w->s, b.s);
+    odp_buf_deinit(&b);
+    sim_reload();
+}
+
 struct world *world_add(uint64_t seed, unsigned index, bool plain)
 {
     static const enum fake_target goods[] = {FAKE_ECHOES, FAKE_ECHOES, FAKE_GREETS, FAKE_SILENT};
@@ -193,7 +209,9 @@ void actor_act(struct world *w, bool plain)
 {
     unsigned r = sim_below(&w->rng, 100);
 
-    if (r < 30)
+    if (r < 3)
+        edit(w, plain);
+    else if (r < 30)
         connect_one(w);
     else if (r < 36)
         connect_many(w, 2 + sim_below(&w->rng, 6));

@@ -56,6 +56,26 @@ void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum o
         fake_launcher.on_request(s, op, id);
 }
 
+// It goes by the same files.
+void odp_link_load(struct odp_link *link, const struct odp_managed *m)
+{
+    (void)link;
+    (void)m;
+}
+
+void odp_link_forget(struct odp_link *link, const char *name)
+{
+    (void)link;
+    (void)name;
+}
+
+void odp_link_rename(struct odp_link *link, const struct odp_link_rename *renames, size_t n)
+{
+    (void)link;
+    (void)renames;
+    (void)n;
+}
+
 // What its memory is changes nothing.
 void odp_link_locate(struct odp_link *link, const struct odp_managed *m, uint32_t id)
 {

@@ -30,22 +30,29 @@ void fake_services_reset(void)
 struct fake_service *fake_service_add(const char *name, const char *settings, bool unix_target)
 {
     struct fake_service *s = &fake_services[fake_n_services];
+
+    *s = (struct fake_service){.index = fake_n_services++, .unix_target = unix_target};
+    odp_list_init(&s->conns);
+    snprintf(s->name, sizeof(s->name), "%s", name);
+    fake_service_write(s, settings);
+    return s;
+}
+
+void fake_service_write(struct fake_service *s, const char *settings)
+{
     bool has_backend = strstr(settings, "type =") != NULL;
     struct odp_buf b = {0};
 
-    *s = (struct fake_service){.index = fake_n_services++};
-    odp_list_init(&s->conns);
-    snprintf(s->name, sizeof(s->name), "%s", name);
     odp_buf_printf(&b, "[service]\nlisten = 127.0.0.1:%u\n", 1000 + s->index);
-    if (unix_target)
-        odp_buf_printf(&b, "target = /sim/%s.sock\n", name);
+    if (s->unix_target)
+        odp_buf_printf(&b, "target = /sim/%s.sock\n", s->name);
     else
         odp_buf_printf(&b, "target = 127.0.0.1:%u\n", 2000 + s->index);
     if (!has_backend)
-        odp_buf_printf(&b, "[backend]\ncommand = /bin/%s\n", name);
+        odp_buf_printf(&b, "[backend]\ncommand = /bin/%s\n", s->name);
     odp_buf_printf(&b, "%s", settings);
+    free(s->text);
     s->text = b.s;
-    return s;
 }
 
 struct fake_service *fake_service_find(const char *name)
@@ -138,6 +145,12 @@ void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m)
 }
 
 void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m)
+{
+    (void)f;
+    (void)m;
+}
+
+void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed *m)
 {
     (void)f;
     (void)m;

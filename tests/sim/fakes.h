@@ -48,6 +48,7 @@ enum sim_way {
 struct fake_service {
     char name[ODP_NAME_MAX + 1];
     char *text; // owned; its file
+    bool unix_target;
     unsigned index;
     struct odp_managed *managed; // the manager's
     struct odp_list conns;       // in the order in which they came
@@ -55,7 +56,8 @@ struct fake_service {
     enum sim_way way;
     uint64_t stop_after_usec; // SIM_BY_SETTINGS: it is frozen, and stopped after this
     unsigned n_clients;
-    unsigned n_direct;       // connections to its target that did not come through odp
+    unsigned n_excused; // a reload found so many places taken: they may be more than there are now
+    unsigned n_direct;  // connections to its target that did not come through odp
     uint32_t request_ids[2]; // the latest, and the one before
     uint32_t stop_id;        // of the latest stop
     uint32_t probe_id;       // of the latest request for its probe command
@@ -69,6 +71,8 @@ void fake_services_reset(void);
 // `settings` are lines of an INI file, to which what every file needs is added.
 struct fake_service *fake_service_add(const char *name, const char *settings, bool unix_target);
 struct fake_service *fake_service_find(const char *name);
+// Another text for its file.
+void fake_service_write(struct fake_service *s, const char *settings);
 extern struct fake_service fake_services[FAKE_SERVICES_MAX];
 extern unsigned fake_n_services;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/proxy/reload.h"
 #include "sim.h"
 
 #define TASKS_MAX  4096
@@ -130,6 +131,18 @@ void sim_begin(void)
     sim.began = true;
 }
 
+void sim_reload(void)
+{
+    struct odp_reload done;
+    char why[256];
+
+    for (unsigned i = 0; i < fake_n_services; i++)
+        fake_services[i].n_excused = fake_services[i].managed->n_taken;
+    if (odp_manager_reload(sim.manager, &done, why, sizeof(why)) < 0)
+        sim_fail("simulation", "%s", why);
+    odp_reload_deinit(&done);
+}
+
 void sim_settle(void)
 {
     for (unsigned n = 0; fake_io_round(); n++)
@@ -165,6 +178,7 @@ void sim_drain_by_hand(struct fake_service *s)
     machine->state = ODP_SERVICE_DRAINING;
     machine->deadline_usec = odp_usec_add(odp_now_usec(), machine->settings.drain_timeout_usec);
     odp_managed_arm(s->managed);
+    odp_visits_pace(s->managed); // as with every change
 }
 
 void sim_end(void)

@@ -34,6 +34,8 @@ void sim_pass(uint64_t until_usec);
 // The window of a ready service ends with connections that do not count: no setting leads there
 // yet.
 void sim_drain_by_hand(struct fake_service *s);
+// `odp reload`: the files as they are now.
+void sim_reload(void);
 // Ends the manager, and checks that nothing is left behind.
 void sim_end(void);
 

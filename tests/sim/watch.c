@@ -135,6 +135,20 @@ int __wrap_odp_service_step(struct odp_service *s, const struct odp_service_even
     return r;
 }
 
+// What no key of the files says yet, no reload takes away.
+void __wrap_odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
+                            uint64_t idle_timeout_usec, uint64_t now_usec)
+{
+    const struct fake_service *f = sim_service_of(ODP_CONTAINER_OF(s, struct odp_managed, machine));
+    struct odp_service_settings more = *settings;
+
+    if (f->way == SIM_BY_SETTINGS) {
+        more.freeze = true;
+        more.stop_after_usec = f->stop_after_usec;
+    }
+    __real_odp_service_set(s, &more, idle_timeout_usec, now_usec);
+}
+
 // ---- the connection's machine ------------------------------------------------------------------
 
 static void tell_conn(const struct odp_visit *v, enum odp_conn_state from,

@@ -36,5 +36,9 @@ int __wrap_odp_service_step(struct odp_service *s, const struct odp_service_even
                             struct odp_service_effects *ret);
 int __real_odp_service_step(struct odp_service *s, const struct odp_service_event *event,
                             struct odp_service_effects *ret);
+void __wrap_odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
+                            uint64_t idle_timeout_usec, uint64_t now_usec);
+void __real_odp_service_set(struct odp_service *s, const struct odp_service_settings *settings,
+                            uint64_t idle_timeout_usec, uint64_t now_usec);
 unsigned __wrap_odp_conn_step(enum odp_conn_state *state, enum odp_conn_event event);
 unsigned __real_odp_conn_step(enum odp_conn_state *state, enum odp_conn_event event);

@@ -56,6 +56,16 @@ static uint64_t deadline_after(enum odp_service_state state, uint64_t deadline_u
     return s.deadline_usec;
 }
 
+static void test_same_settings(void **state)
+{
+    // Connections that are not odp's have put its window's end off.
+    struct odp_service s = service_in(ODP_SERVICE_READY, NOW + SEC);
+
+    (void)state;
+    odp_service_set(&s, &before, 600 * SEC, NOW);
+    assert_true(s.deadline_usec == NOW + SEC);
+}
+
 static void test_every_state(void **state)
 {
     static const struct {
@@ -140,11 +150,9 @@ static void test_from_and_to_never(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_state),
-        cmocka_unit_test(test_nothing_changed),
-        cmocka_unit_test(test_shorter_is_due_at_once),
-        cmocka_unit_test(test_window),
-        cmocka_unit_test(test_from_and_to_never),
+        cmocka_unit_test(test_same_settings),   cmocka_unit_test(test_every_state),
+        cmocka_unit_test(test_nothing_changed), cmocka_unit_test(test_shorter_is_due_at_once),
+        cmocka_unit_test(test_window),          cmocka_unit_test(test_from_and_to_never),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
