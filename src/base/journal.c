@@ -30,8 +30,8 @@ static void add(struct entry *e, const struct odp_journal_field *f)
     n += n_name;
     e->bytes[n++] = '=';
     for (const char *s = f->value; *s && n < sizeof(e->bytes) - 1; s++) {
-        unsigned char c = (unsigned char)*s;
-        e->bytes[n++] = c < 0x20 || c == 0x7f ? '?' : *s;
+        bool is_control = (unsigned char)*s < 0x20 || *s == 0x7f;
+        e->bytes[n++] = (char)(is_control ? '?' : *s);
     }
     e->bytes[n++] = '\n';
     e->n = n;

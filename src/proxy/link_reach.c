@@ -172,21 +172,23 @@ static int spawn(struct odp_link *link)
 
 static int open_connection(const char *path)
 {
-    ODP_CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     size_t n_path = strlen(path);
-    int ret = fd;
+    int fd;
 
-    if (fd < 0)
-        return -errno;
     if (n_path >= sizeof(sa.sun_path))
         return -ENAMETOOLONG;
     memcpy(sa.sun_path, path, n_path);
-    // With a full queue, EAGAIN: more odpds than one.
-    if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
         return -errno;
-    fd = -1;
-    return ret;
+    // With a full queue, EAGAIN: more odpds than one.
+    if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
+        int r = -errno;
+        odp_close(fd);
+        return r;
+    }
+    return fd;
 }
 
 static int join(struct odp_link *link)

@@ -376,6 +376,7 @@ class TestService(InstalledCase):
         self.machine.write(path, "\n".join(s.strip() for s in text.splitlines()) + "\n")
         self.addCleanup(os.unlink, self.machine.path(path))
         self.service("echo", user=USER)
+        self.machine.run("systemd-analyze", "--user", "verify", "--man=no", *UNITS, user=USER)
         for _ in range(2):
             self.machine.systemctl("daemon-reload", user=USER)
             self.machine.systemctl("enable", "--now", "odp.target", user=USER)
