@@ -1006,12 +1006,24 @@ class TestReload(ReloadCase):
         manager.bind(path)
         manager.settimeout(DEADLINE)
         self.d.start(env={**os.environ, "NOTIFY_SOCKET": path})
-        self.assertEqual(manager.recv(4096), b"READY=1")
+
+        def next_fields():
+            """Of what is said of its life; how many services are awake comes between."""
+            while True:
+                lines = manager.recv(4096).decode().splitlines()
+                fields = dict(line.split("=", 1) for line in lines)
+                fields.pop("STATUS", None)
+                if fields:
+                    return fields
+
+        self.assertEqual(next_fields(), {"READY": "1"})
         self.reload()
-        fields = dict(line.split("=") for line in manager.recv(4096).decode().splitlines())
-        self.assertEqual(fields["RELOADING"], "1")
-        self.assertLess(abs(int(fields["MONOTONIC_USEC"]) / 1e6 - time.monotonic()), DEADLINE)
-        self.assertEqual(manager.recv(4096), b"READY=1")
+        fields = next_fields()
+        self.assertEqual(fields.pop("RELOADING"), "1")
+        since = int(fields.pop("MONOTONIC_USEC")) / 1e6
+        self.assertLess(abs(since - time.monotonic()), DEADLINE)
+        self.assertEqual(fields, {})
+        self.assertEqual(next_fields(), {"READY": "1"})
 
     def test_only_for_those_who_may(self):
         if os.geteuid() != 0:
