@@ -161,7 +161,7 @@ static void fix(const struct odp_findings *findings, FILE *told)
 // ---- the verb -----------------------------------------------------------------------------------
 
 // Returns 0 or -ENOMEM; both are to be deinitialised in either case.
-static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_findings *findings)
+static int look(const struct odp_cli *cli, struct odp_doctor *d, struct odp_findings *findings)
 {
     int r = odp_doctor_gather(cli, d);
 
@@ -169,6 +169,23 @@ static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_f
     if (r == 0)
         odp_doctor_check(d, findings);
     return r < 0 || findings->failed ? -ENOMEM : 0;
+}
+
+// The facts are not all of one moment: a service that is just being stopped may look odd. What is
+// found counts if a second look finds it again.
+static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_findings *findings)
+{
+    struct odp_findings first;
+    int r = look(cli, d, findings);
+
+    if (r < 0 || findings->n == 0 || d->odpd.error == -ETIMEDOUT)
+        return r;
+    first = *findings;
+    odp_doctor_deinit(d);
+    r = look(cli, d, findings);
+    odp_findings_keep(findings, &first);
+    odp_findings_deinit(&first);
+    return r;
 }
 
 int odp_cmd_doctor(const struct odp_cli *cli, int argc, char **argv)

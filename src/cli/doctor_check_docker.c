@@ -212,11 +212,6 @@ static void check_named(const struct odp_config_service *s, const char *unit,
                             unit, s->name, s->name, s->file);
 }
 
-static bool restarts(const struct client *c)
-{
-    return strcmp(c->restart, "always") == 0 || strcmp(c->restart, "unless-stopped") == 0;
-}
-
 static void check_client(const struct odp_doctor *d, const struct odp_config_service *s,
                          const char *unit, struct odp_findings *f)
 {
@@ -227,11 +222,13 @@ static void check_client(const struct odp_doctor *d, const struct odp_config_ser
         return;
     check_named(s, unit, &c, f);
     check_published(s, unit, &c, f);
-    if (restarts(&c)) {
+    // What systemd stops stays stopped; but the engine starts it when it is started itself. It does
+    // not with unless-stopped.
+    if (strcmp(c.restart, "always") == 0) {
         odp_finding_add(f, "container-restarts", s->name,
-                        "%s runs its container with --restart %s, by which %s starts again what "
-                        "odp stops",
-                        unit, c.restart, c.engine);
+                        "%s runs its container with --restart always, by which %s starts it at "
+                        "boot, when nobody has come",
+                        unit, c.engine);
         odp_finding_command(f, "systemctl edit --full %s (without --restart)", unit);
     }
     if (c.detached &&

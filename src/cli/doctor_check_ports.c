@@ -103,21 +103,31 @@ static bool is_odps_socket(const struct context *x)
     return odp_show_is(odp_doctor_unit(x->d, unit), "ActiveState", "active");
 }
 
-static void add_taken(const struct context *x, const struct odp_config_listen *l,
-                      const struct odp_holder *h)
+static bool is_docker(const struct odp_holder *h)
 {
-    bool is_proxy = strcmp(h->program, "docker-proxy") == 0;
+    return strcmp(h->program, "docker-proxy") == 0;
+}
 
-    odp_finding_add(x->f, "port-taken", x->s->name,
-                    "%s, where odp is to listen, is taken by %s (pid %d)%s%s", l->text,
-                    is_proxy ? "a port that docker publishes, docker-proxy" : h->program, h->pid,
-                    h->unit[0] ? " of " : "", h->unit);
-    if (is_proxy)
-        odp_finding_command(x->f, "docker ps --filter publish=%u", l->address.port);
-    else if (h->unit[0] && strstr(h->unit, ".service"))
+static void command_end(const struct context *x, const struct odp_holder *h, unsigned port)
+{
+    const char *dot = strrchr(h->unit, '.');
+
+    if (is_docker(h))
+        odp_finding_command(x->f, "docker ps --filter publish=%u", port);
+    else if (dot && strcmp(dot, ".service") == 0)
         odp_finding_command(x->f, "systemctl disable --now %s", h->unit);
     else
         odp_finding_command(x->f, "kill %d", h->pid);
+}
+
+static void add_taken(const struct context *x, const struct odp_config_listen *l,
+                      const struct odp_holder *h)
+{
+    odp_finding_add(x->f, "port-taken", x->s->name,
+                    "%s, where odp is to listen, is taken by %s (pid %d)%s%s", l->text,
+                    is_docker(h) ? "a port that docker publishes, docker-proxy" : h->program,
+                    h->pid, h->unit[0] ? " of " : "", h->unit);
+    command_end(x, h, l->address.port);
 }
 
 static void add_unseen(const struct context *x, const struct odp_config_listen *l)
@@ -248,15 +258,21 @@ static bool is_asleep(const struct context *x)
            strcmp(odp_doctor_state(x->d, x->s->name), "stopped") == 0;
 }
 
+// It has only just been stopped, or is about to be up.
+static bool is_own(const struct context *x, const struct odp_holder *h)
+{
+    for (size_t i = 0; i < x->s->n_units; i++)
+        if (strcmp(x->s->units[i].text, h->unit) == 0)
+            return true;
+    return false;
+}
+
 static void check_other(const struct context *x, const struct odp_holder *h)
 {
     odp_finding_add(x->f, "target-taken", x->s->name,
                     "its target %s is that of %s (pid %d)%s%s, while the service itself is asleep",
                     x->s->target_text, h->program, h->pid, h->unit[0] ? " of " : "", h->unit);
-    if (h->unit[0] && strstr(h->unit, ".service"))
-        odp_finding_command(x->f, "systemctl disable --now %s", h->unit);
-    else
-        odp_finding_command(x->f, "kill %d", h->pid);
+    command_end(x, h, x->s->target.port);
 }
 
 static void check_open(const struct context *x, const struct odp_port *p,
@@ -283,7 +299,7 @@ static void check_target(const struct context *x)
         if (are_active_for_long(x, x->d->now_usec))
             check_silent(x);
     } else if (is_asleep(x)) {
-        if (h && !is_manager(h) && strcmp(h->program, "odpd") != 0)
+        if (h && !is_manager(h) && strcmp(h->program, "odpd") != 0 && !is_own(x, h))
             check_other(x, h);
     } else if (has_wildcard(&p->address) && odp_address_is_loopback(&x->s->target) &&
                !(h && strcmp(h->program, "odpd") == 0)) {

@@ -13,6 +13,9 @@
 // A unit may well take longer to stop than odp waits; beyond this it means to.
 #define LONG_STOP_USEC (2 * ODP_USEC_PER_MIN)
 
+#define LOOP_RESTARTS 3
+#define LOOP_USEC     (10 * ODP_USEC_PER_SEC)
+
 struct context {
     const struct odp_doctor *d;
     const struct odp_config_service *s;
@@ -73,6 +76,23 @@ static void check_failed(const struct context *x, const char *unit, const char *
         odp_finding_command(x->f, "systemctl %sreset-failed %s", x->option, unit);
     else
         odp_finding_command(x->f, "journalctl %s-n 20 -u %s", x->option, unit);
+}
+
+// Such a unit never becomes `failed`: it comes and goes, whether anybody visits or not.
+static void check_loop(const struct context *x, const char *unit, const char *block)
+{
+    uint64_t since = strtoull(odp_show_value(block, "ActiveEnterTimestampMonotonic"), NULL, 10);
+    bool is_fresh = since > 0 && odp_usec_add(since, LOOP_USEC) > x->d->now_usec;
+    bool is_again = atoi(odp_show_value(block, "NRestarts")) >= LOOP_RESTARTS;
+
+    if (!odp_show_is(block, "SubState", "auto-restart") &&
+        !(is_again && is_fresh && odp_show_is(block, "ActiveState", "active")) &&
+        !(is_again && odp_show_is(block, "ActiveState", "activating")))
+        return;
+    odp_finding_add(x->f, "unit-loops", x->s->name,
+                    "%s ends, and its Restart= starts it again, over and over", unit);
+    odp_finding_command(x->f, "systemctl %sstop %s; journalctl %s-n 20 -u %s", x->option, unit,
+                        x->option, unit);
 }
 
 // What is started at boot has this among its causes.
@@ -170,6 +190,7 @@ static void check_unit(const struct context *x, const char *unit)
     if (!block || !check_loaded(x, unit, block))
         return;
     check_failed(x, unit, block);
+    check_loop(x, unit, block);
     check_boot(x, unit, block);
     check_fights(x, unit, block);
     check_stop_time(x, unit, block);

@@ -78,13 +78,38 @@ bool odp_findings_has(const struct odp_findings *f, const char *kind)
     return false;
 }
 
+static bool has_same(const struct odp_findings *f, const struct odp_finding *finding)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->items[i].name && finding->name && strcmp(f->items[i].kind, finding->kind) == 0 &&
+            strcmp(f->items[i].name, finding->name) == 0)
+            return true;
+    return false;
+}
+
+static void finding_deinit(struct odp_finding *finding)
+{
+    free(finding->name);
+    free(finding->what);
+    free(finding->command);
+}
+
+void odp_findings_keep(struct odp_findings *f, const struct odp_findings *also)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (has_same(also, &f->items[i]))
+            f->items[n++] = f->items[i];
+        else
+            finding_deinit(&f->items[i]);
+    f->n = n;
+}
+
 void odp_findings_deinit(struct odp_findings *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        free(f->items[i].name);
-        free(f->items[i].what);
-        free(f->items[i].command);
-    }
+    for (size_t i = 0; i < f->n; i++)
+        finding_deinit(&f->items[i]);
     free(f->items);
     *f = (struct odp_findings){0};
 }

@@ -81,6 +81,23 @@ class TestUnitFaults(DoctorCase):
         found = self.doctor(d)
         self.assertEqual([f["kind"] for f in found], ["unit-failed"])
 
+    def test_loop(self):
+        files = {"web": self.file("web")}
+        self.unit("web.service", """
+            [Unit]
+            StartLimitIntervalSec=0
+            [Service]
+            ExecStart=/bin/false
+            Restart=always
+            RestartSec=10ms
+            """)
+        d = self.odpd(files)
+        self.machine.systemctl("start", "web.service")
+        until(lambda: int(self.machine.show("web.service", "NRestarts")) >= 3, "it loops")
+        command = self.find(d, "unit-loops", "web", "its Restart= starts it again")
+        self.machine.run("sh", "-c", command)
+        self.assertFalse(self.is_active("web"))
+
     def test_at_boot(self):
         d = self.odpd({"web": self.file("web")})
         self.service("web", text="[Install]\nWantedBy=multi-user.target")
@@ -189,6 +206,8 @@ class TestUnitFaults(DoctorCase):
         self.find(d, "port-published", "web", f"publishes port {port} by docker itself")
         client(f"--restart=always -p 127.0.0.1:{target}:80")
         self.find(d, "container-restarts", "web", "--restart always")
+        client(f"--restart=unless-stopped -p 127.0.0.1:{target}:80")
+        self.assert_healthy(d)
         client(f"-d -p 127.0.0.1:{target}:80")
         self.find(d, "container-detached", "web", "--detach")
         client(f"--rm -p 127.0.0.1:{target}:80 image -p {port}:80 -d")  # its program's own

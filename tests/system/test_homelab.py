@@ -11,6 +11,7 @@ import re
 import time
 
 import engines
+from doctor import Doctor
 from harness import Background, read_file, until
 from installed import SERVICES, InstalledCase
 
@@ -251,3 +252,11 @@ class TestGates(HomelabCase):
         self.machine.write(path, "")
         self.assertEqual(self.visit(r), "the page of docker-nitter.service\n")
         self.assertEqual(self.begins(r), 1)
+
+
+class TestDoctor(Doctor, HomelabCase):
+    def test_nothing_is_found_in_a_sound_homelab(self):
+        self.assert_healthy()
+        for name in ("navidrome", "mealie"):  # a container, and a stack
+            self.visit(self.rows[name])
+        self.assert_healthy()

@@ -88,6 +88,9 @@ static void test_units(void **state)
     assert_unit("", NULL); // nothing is known of it
     assert_unit(WEB INACTIVE, NULL);
     assert_unit(WEB "ActiveState=failed\nResult=exit-code\n", "unit-failed");
+    assert_unit(WEB "ActiveState=activating\nSubState=auto-restart\nNRestarts=1\n", "unit-loops");
+    assert_unit(WEB ACTIVE "NRestarts=2\n", NULL);
+    assert_unit(WEB ACTIVE "NRestarts=3\n", "unit-loops"); // up for less than a second
     assert_unit("Names=web.service\nLoadState=not-found\n", "unit-missing");
     assert_unit("Names=web.service\nLoadState=masked\n", "unit-masked");
     assert_unit("Names=web.service\nLoadState=bad-setting\n", "unit-faulty");
@@ -165,6 +168,14 @@ static void test_port(void **state)
     assert_found(d, NULL);
     hold(d, "nginx", "nginx.service");
     assert_found(d, "port-taken");
+    facts_free(d);
+
+    d = facts_new(FILE_OF_WEB, WEB INACTIVE);
+    assert_int_equal(odp_ports_add_inet(&d->ports, TCP("0100007F", "46A0", "7"), false), 0);
+    hold(d, "python3", "web.service"); // it has just been stopped
+    assert_found(d, NULL);
+    hold(d, "python3", "other.service");
+    assert_found(d, "target-taken");
     facts_free(d);
 }
 
@@ -249,13 +260,30 @@ static void test_clients(void **state)
     assert_client("/usr/bin/docker run -p 80 image", "simple", NULL);
     assert_client("/usr/bin/docker run image -p 8080:80 -d --restart always", "simple", NULL);
     assert_client("/usr/bin/docker run --network x image -d", "simple", NULL);
-    assert_client("/usr/bin/podman container run --restart unless-stopped i", "simple",
+    assert_client("/usr/bin/podman container run --restart always i", "simple",
                   "container-restarts");
+    assert_client("/usr/bin/docker run --restart=unless-stopped image", "simple", NULL);
     assert_client("/usr/bin/docker run --restart on-failure image", "simple", NULL);
     assert_client("/usr/bin/podman run -d image", "simple", "container-detached");
     assert_client("/usr/bin/podman run -d image", "notify", NULL);
     assert_client("/usr/bin/docker ps", "simple", NULL);
     assert_client("/usr/bin/run docker", "simple", NULL);
+}
+
+static void test_keep(void **state)
+{
+    struct odp_findings a = {0}, b = {0};
+
+    (void)state;
+    odp_finding_add(&a, "x", "web", "1");
+    odp_finding_add(&a, "x", "echo", "2");
+    odp_finding_add(&a, "y", "web", "3");
+    odp_finding_add(&b, "y", "web", "other words");
+    odp_findings_keep(&a, &b);
+    assert_int_equal(a.n, 1);
+    assert_string_equal(a.items[0].what, "3");
+    odp_findings_deinit(&a);
+    odp_findings_deinit(&b);
 }
 
 static void test_many_faults_of_a_file_are_one_line(void **state)
@@ -278,15 +306,11 @@ static void test_many_faults_of_a_file_are_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_units),
-        cmocka_unit_test(test_boot),
-        cmocka_unit_test(test_target),
-        cmocka_unit_test(test_target_open),
-        cmocka_unit_test(test_port),
-        cmocka_unit_test(test_listeners),
-        cmocka_unit_test(test_show),
-        cmocka_unit_test(test_clients),
-        cmocka_unit_test(test_many_faults_of_a_file_are_one_line),
+        cmocka_unit_test(test_units),  cmocka_unit_test(test_boot),
+        cmocka_unit_test(test_target), cmocka_unit_test(test_target_open),
+        cmocka_unit_test(test_port),   cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_show),   cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_keep),   cmocka_unit_test(test_many_faults_of_a_file_are_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,13 @@
 #
 # odp doctor where no systemd is needed: a set-up of processes alone, sound and broken.
 
+import glob
 import json
 import os
+import re
 import unittest
 
-from harness import Backend, Case
+from harness import Backend, Case, read_file
 
 
 class Doctor(Case):
@@ -43,6 +45,17 @@ class Doctor(Case):
         second = self.odpd({"other": other.file()})
         self.assertEqual(second.odp("start", "other").returncode, 0)
         self.assertIn(f"its target {self.backend.target} is that of python3", self.doctor().stdout)
+
+    def test_every_kind_stands_in_the_manual(self):
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+        kinds = set()
+        for path in glob.glob(os.path.join(root, "src", "cli", "doctor_check_*.c")):
+            kinds.update(re.findall(r'odp_finding_add\(\s*(?:x->)?f,\s*"([a-z-]+)"', read_file(path)))
+        rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", read_file(
+            os.path.join(root, "docs", "DOCTOR.md")), re.M)
+        told = {kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)}
+        self.assertGreater(len(kinds), 40)
+        self.assertEqual(kinds, told)
 
     def test_usage(self):
         self.assertEqual(self.doctor("echo").returncode, 2)
