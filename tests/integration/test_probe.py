@@ -317,8 +317,8 @@ class AdoptionTest(ProbeCase):
         self.assertEqual((d.state("web"), backend.early()), ("ready", 0))
 
     def test_answer_under_way_at_the_timeout_counts(self):
-        backend = self.probed("--after", "1.5s")
-        d = self.odpd({"web": backend.file("timeout = 500ms")})
+        backend = self.probed("--after", "4s")
+        d = self.odpd({"web": backend.file("timeout = 3s")})
         self.assertEqual(d.odp("start", "web").returncode, 1)
         status = d.await_state("web", "ready")
         self.assertEqual(status["reason"], "answered late, after its start had failed")
