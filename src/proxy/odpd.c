@@ -33,9 +33,7 @@ static void reload(struct odpd *d)
     struct odp_reload done;
     char why[ODP_PATH_MAX + ODP_REASON_MAX];
 
-    odp_systemd_notify("RELOADING=1");
     (void)odp_manager_reload(d->manager, &done, why, sizeof(why)); // it is in the log
-    odp_systemd_notify("READY=1");
     odp_reload_deinit(&done);
     odp_control_resume(d->control);
 }
