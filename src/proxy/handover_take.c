@@ -136,11 +136,14 @@ static void take_flow(struct odp_handover *h, int flow, const struct odp_handove
     ret->bytes[flow] = NULL;
     if (record->n_held == 0)
         return;
-    ret->pipes[flow][0] = odp_carried_take(&h->carried, record->read_fd);
-    ret->pipes[flow][1] = odp_carried_take(&h->carried, record->write_fd);
+    if (record->read_fd != ODP_HANDOVER_NO_FD) {
+        ret->pipes[flow][0] = odp_carried_take(&h->carried, record->read_fd);
+        ret->pipes[flow][1] = odp_carried_take(&h->carried, record->write_fd);
+        return;
+    }
     size_t n_bytes = h->bytes ? (size_t)(h->text + h->n_bytes - h->bytes) : 0;
-    if (record->read_fd == ODP_HANDOVER_NO_FD && record->n_held <= ODP_RELAY_BUFFER_BYTES &&
-        record->at <= n_bytes && record->n_held <= n_bytes - record->at)
+    if (record->n_held <= ODP_RELAY_BUFFER_BYTES && record->at <= n_bytes &&
+        record->n_held <= n_bytes - record->at)
         ret->bytes[flow] = h->bytes + record->at;
 }
 

@@ -48,7 +48,7 @@ static bool resume_flow(struct odp_visit *v, int flow, const struct odp_handover
     f->n_bytes = record->n_bytes;
     if (record->n_held == 0)
         return true;
-    if (left->bytes[flow])
+    if (left->bytes[flow]) // there are no pipes then
         return odp_relay_adopt_bytes(&v->relay, flow, left->bytes[flow], record->n_held) == 0;
     return odp_relay_adopt_pipe(&v->relay, flow, left->pipes[flow]) == 0;
 }
@@ -84,17 +84,32 @@ static void resume_waiting(struct odp_visit *v, const struct odp_handover_visit 
     visit_count(v, v->state, 1);
 }
 
+static void drop_pipes(const struct visit_left *left)
+{
+    for (int flow = 0; flow < 2; flow++)
+        for (int end = 0; end < 2; end++)
+            odp_close(left->pipes[flow][end]);
+}
+
+// Each step takes its descriptors over, whatever became of the others. What a visit in that state
+// has no use for is closed: an upstream socket is in nobody's way then.
 static bool resume_all(struct odp_visit *v, const struct visit_left *left)
 {
     const struct odp_handover_visit *record = left->record;
-    bool needs_upstream = record->state == ODP_CONN_EARLY || record->state == ODP_CONN_RELAYED;
-    // Each takes its descriptors over, whatever became of the others.
-    bool has_client = register_end(v, ODP_RELAY_CLIENT, left->ends[ODP_RELAY_CLIENT]);
-    bool has_upstream = register_end(v, ODP_RELAY_UPSTREAM, left->ends[ODP_RELAY_UPSTREAM]);
-    bool has_in = resume_flow(v, ODP_RELAY_CLIENT, &record->in, left);
-    bool has_out = resume_flow(v, ODP_RELAY_UPSTREAM, &record->out, left);
+    bool is_relayed = record->state == ODP_CONN_RELAYED, is_whole;
 
-    return has_client && (has_upstream || !needs_upstream) && has_in && has_out;
+    is_whole = register_end(v, ODP_RELAY_CLIENT, left->ends[ODP_RELAY_CLIENT]);
+    if (is_relayed || record->state == ODP_CONN_EARLY)
+        is_whole &= register_end(v, ODP_RELAY_UPSTREAM, left->ends[ODP_RELAY_UPSTREAM]);
+    else
+        odp_close(left->ends[ODP_RELAY_UPSTREAM]);
+    if (!is_relayed) {
+        drop_pipes(left);
+        return is_whole;
+    }
+    is_whole &= resume_flow(v, ODP_RELAY_CLIENT, &record->in, left);
+    is_whole &= resume_flow(v, ODP_RELAY_UPSTREAM, &record->out, left);
+    return is_whole;
 }
 
 // Whoever is left of the two is not to take it for an orderly end.
@@ -119,11 +134,9 @@ bool visit_resume(struct odp_managed *m, const struct visit_left *left)
     struct odp_visit *v = m ? visit_new(m) : NULL;
 
     if (!v) {
-        for (int i = 0; i < 2; i++) {
-            odp_close(left->ends[i]);
-            odp_close(left->pipes[i][0]);
-            odp_close(left->pipes[i][1]);
-        }
+        odp_close(left->ends[ODP_RELAY_CLIENT]);
+        odp_close(left->ends[ODP_RELAY_UPSTREAM]);
+        drop_pipes(left);
         return false;
     }
     if (!resume_all(v, left)) {
