@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-from harness import Odpd, listener
+from harness import Odpd, listener, until
 
 CARRIER = "odp-carrier"
 PASS = """
@@ -89,6 +89,8 @@ class Manager:
         self.store.messages.clear()
         self.odpd.start(before, ready, pass_fds=fds,
                         env={**os.environ, "NOTIFY_SOCKET": self.store.path})
+        if ready:  # the message may still be on its way
+            until(lambda: not self.store.stored, "the carrier is removed from the store")
 
     def stop(self):
         self.case.assertEqual(self.odpd.terminate(), 0)
