@@ -215,7 +215,7 @@ void odp_files_deinit(struct odp_files *files)
     *files = (struct odp_files){0};
 }
 
-static int write_all(int fd, const char *data, size_t n_bytes)
+int odp_write_all(int fd, const char *data, size_t n_bytes)
 {
     while (n_bytes > 0) {
         ssize_t r = write(fd, data, n_bytes);
@@ -254,7 +254,7 @@ static int replace(const char *path, const void *data, size_t n_bytes, unsigned 
     fd = create_anew(temporary);
     if (fd < 0)
         return fd;
-    r = write_all(fd, data, n_bytes);
+    r = odp_write_all(fd, data, n_bytes);
     if (r == 0 && mode != 0600 && fchmod(fd, (mode_t)mode) < 0)
         r = -errno;
     if (r == 0 && sync && fsync(fd) < 0)

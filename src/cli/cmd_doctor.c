@@ -102,15 +102,14 @@ static bool is_safe(const char *kind)
 
 static void run_one(const char *command, FILE *told)
 {
-    struct doctor_words w = {0};
+    struct odp_words w = {0};
     const char *rest = command;
     char word[ODP_UNIT_NAME_MAX];
     char *out = NULL, *err = NULL;
 
     while (odp_words_next(&rest, word, sizeof(word)))
-        doctor_words_add(&w, "%s", word);
-    int r =
-        w.failed || w.n == 0 ? -ENOMEM : doctor_run(w.items, DOCTOR_FIX_PATIENCE_SEC, &out, &err);
+        odp_words_add(&w, "%s", word);
+    int r = w.failed || w.n == 0 ? -ENOMEM : odp_run(w.items, DOCTOR_FIX_PATIENCE_SEC, &out, &err);
     if (r != 0) {
         if (err)
             err[strcspn(err, "\n")] = '\0';
@@ -118,7 +117,7 @@ static void run_one(const char *command, FILE *told)
     } else {
         fprintf(told, "did %s\n", command);
     }
-    doctor_words_deinit(&w);
+    odp_words_deinit(&w);
     free(out);
     free(err);
 }

@@ -5,25 +5,10 @@
 #pragma once
 
 #include "odp/cli/doctor.h"
+#include "odp/cli/run.h"
 
 #define DOCTOR_PATIENCE_SEC     10 // that a question, or a look at a disk, may take
 #define DOCTOR_FIX_PATIENCE_SEC 60 // that a command of --fix may take
-
-// doctor_run.c: runs a command to its end, without a shell. Returns its exit status (128 + n for
-// signal n) or a negative errno, -ETIMEDOUT when it took too long. Either text may be NULL for
-// nothing; both are the caller's.
-int doctor_run(char *const argv[], unsigned timeout_sec, char **ret_out, char **ret_err);
-
-// Words of a command line; NULL terminated. A failed allocation is remembered.
-struct doctor_words {
-    char **items; // owned
-    size_t n;
-    bool failed;
-};
-
-void doctor_words_add(struct doctor_words *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void doctor_words_deinit(struct doctor_words *w);
 
 // Each gathers its part. Returns 0 or -ENOMEM.
 int doctor_gather_odpd(struct odp_doctor *d, const char *socket);

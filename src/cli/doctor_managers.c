@@ -26,48 +26,48 @@ static bool is_of(const struct odp_doctor *d, const struct odp_config_service *s
     return s->backend == ODP_BACKEND_SYSTEMD && odp_doctor_is_user_scope(d, s) == is_user;
 }
 
-static void add_units(const struct odp_doctor *d, bool is_user, struct doctor_words *w)
+static void add_units(const struct odp_doctor *d, bool is_user, struct odp_words *w)
 {
     for (size_t i = 0; i < d->config.n_services; i++) {
         const struct odp_config_service *s = d->config.services[i];
 
         for (size_t k = 0; is_of(d, s, is_user) && k < s->n_units; k++)
-            doctor_words_add(w, "%s", s->units[k].text);
+            odp_words_add(w, "%s", s->units[k].text);
         for (size_t k = 0; is_of(d, s, is_user) && k < s->n_stop_units; k++)
-            doctor_words_add(w, "%s", s->stop_units[k].text);
+            odp_words_add(w, "%s", s->stop_units[k].text);
     }
 }
 
 // Of odpd's own manager: what odp has installed there, and who else listens.
-static void add_own(const struct odp_doctor *d, struct doctor_words *w)
+static void add_own(const struct odp_doctor *d, struct odp_words *w)
 {
     static const char *const own[] = {ODP_UNITS_ODPD, "odp-launcher.service", "odp-launcher.socket",
                                       "odp.target"};
     char unit[ODP_UNITS_NAME_MAX + 1];
 
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        doctor_words_add(w, "%s", own[i]);
+        odp_words_add(w, "%s", own[i]);
     for (size_t i = 0; i < d->config.n_services; i++)
-        doctor_words_add(w, "%s", odp_units_name(d->config.services[i]->name, unit, sizeof(unit)));
-    doctor_words_add(w, "*.socket");
+        odp_words_add(w, "%s", odp_units_name(d->config.services[i]->name, unit, sizeof(unit)));
+    odp_words_add(w, "*.socket");
 }
 
-static void begin(struct doctor_words *w, bool is_user)
+static void begin(struct odp_words *w, bool is_user)
 {
-    doctor_words_add(w, "systemctl");
-    doctor_words_add(w, is_user ? "--user" : "--system");
-    doctor_words_add(w, "--no-pager");
+    odp_words_add(w, "systemctl");
+    odp_words_add(w, is_user ? "--user" : "--system");
+    odp_words_add(w, "--no-pager");
 }
 
 // Runs and frees the words. Returns 0 or -ENOMEM; *ret_out is NULL where it failed, and then the
 // manager knows why.
-static int ask(struct doctor_words *w, struct odp_service_manager *m, char **ret_out)
+static int ask(struct odp_words *w, struct odp_service_manager *m, char **ret_out)
 {
     char *err = NULL;
 
     *ret_out = NULL;
-    m->error = w->failed ? -ENOMEM : doctor_run(w->items, DOCTOR_PATIENCE_SEC, ret_out, &err);
-    doctor_words_deinit(w);
+    m->error = w->failed ? -ENOMEM : odp_run(w->items, DOCTOR_PATIENCE_SEC, ret_out, &err);
+    odp_words_deinit(w);
     if (m->error == 0) {
         free(err);
         return 0;
@@ -82,25 +82,25 @@ static int ask(struct doctor_words *w, struct odp_service_manager *m, char **ret
 }
 
 // Those that will listen after the next boot need not be loaded now.
-static void add_boot_sockets(const struct odp_service_manager *m, struct doctor_words *w)
+static void add_boot_sockets(const struct odp_service_manager *m, struct odp_words *w)
 {
     char unit[ODP_UNIT_NAME_MAX];
     const char *rest = m->at_boot ? m->at_boot : "";
 
     while (odp_words_next(&rest, unit, sizeof(unit)))
         if (strstr(unit, ".socket"))
-            doctor_words_add(w, "%s", unit);
+            odp_words_add(w, "%s", unit);
 }
 
 static int show(struct odp_doctor *d, bool is_user, struct odp_service_manager *m)
 {
-    struct doctor_words w = {0};
+    struct odp_words w = {0};
     char *out;
 
     begin(&w, is_user);
-    doctor_words_add(&w, "--property=" PROPERTIES);
-    doctor_words_add(&w, "show");
-    doctor_words_add(&w, "--");
+    odp_words_add(&w, "--property=" PROPERTIES);
+    odp_words_add(&w, "show");
+    odp_words_add(&w, "--");
     add_units(d, is_user, &w);
     if (is_user == d->is_user) {
         add_own(d, &w);
@@ -115,13 +115,13 @@ static int show(struct odp_doctor *d, bool is_user, struct odp_service_manager *
 
 static int show_manager(bool is_user, struct odp_service_manager *m)
 {
-    struct doctor_words w = {0};
+    struct odp_words w = {0};
     char *out;
 
     begin(&w, is_user);
-    doctor_words_add(&w, "--property=DefaultTimeoutStopUSec");
-    doctor_words_add(&w, "--value");
-    doctor_words_add(&w, "show");
+    odp_words_add(&w, "--property=DefaultTimeoutStopUSec");
+    odp_words_add(&w, "--value");
+    odp_words_add(&w, "show");
     int r = ask(&w, m, &out);
     if (out)
         out[strcspn(out, "\n")] = '\0';
@@ -134,12 +134,12 @@ static int show_manager(bool is_user, struct odp_service_manager *m)
 
 static int list_boot(bool is_user, struct odp_service_manager *m)
 {
-    struct doctor_words w = {0};
+    struct odp_words w = {0};
 
     begin(&w, is_user);
-    doctor_words_add(&w, "--plain");
-    doctor_words_add(&w, "list-dependencies");
-    doctor_words_add(&w, "default.target");
+    odp_words_add(&w, "--plain");
+    odp_words_add(&w, "list-dependencies");
+    odp_words_add(&w, "default.target");
     return ask(&w, m, &m->at_boot);
 }
 

@@ -20,7 +20,7 @@
 
 #define STATE_BYTES_MIN (1u << 20) // free, for the ledger to be written anew
 
-static int add_address(struct doctor_words *w, const struct sockaddr *sa)
+static int add_address(struct odp_words *w, const struct sockaddr *sa)
 {
     struct odp_address a = {0};
     char text[ODP_ADDRESS_TEXT_MAX];
@@ -38,14 +38,14 @@ static int add_address(struct doctor_words *w, const struct sockaddr *sa)
     } else {
         return 0;
     }
-    doctor_words_add(w, "%s", odp_address_format(&a, text, sizeof(text)));
+    odp_words_add(w, "%s", odp_address_format(&a, text, sizeof(text)));
     return w->failed ? -ENOMEM : 0;
 }
 
 // As odp_address_format() has them, with port 0.
 static int gather_addresses(struct odp_doctor *d)
 {
-    struct doctor_words w = {0};
+    struct odp_words w = {0};
     struct ifaddrs *all;
     int r = 0;
 

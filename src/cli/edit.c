@@ -45,20 +45,6 @@ static int copy_access(int from, int to)
     return fchmod(to, st.st_mode & 07777) < 0 ? -errno : 0;
 }
 
-static int write_all(int fd, const char *data, size_t n_bytes)
-{
-    while (n_bytes > 0) {
-        ssize_t r = write(fd, data, n_bytes);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return -errno;
-        data += r;
-        n_bytes -= (size_t)r;
-    }
-    return 0;
-}
-
 static int check_unchanged(const char *path, const char *before, size_t n_before)
 {
     ODP_CLEANUP_FREE char *text = NULL;
@@ -98,7 +84,7 @@ int odp_edit_stage(const char *path, const char *before, size_t n_before, const 
         ret->temporary = NULL;
         return r;
     }
-    r = write_all(to, after, n_after);
+    r = odp_write_all(to, after, n_after);
     if (r == 0)
         r = copy_access(from, to);
     if (r == 0 && fsync(to) < 0)

@@ -12,48 +12,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "odp/cli/run.h"
 #include "odp/core/command.h"
 #include "odp/core/config.h"
 #include "odp/core/message.h"
 #include "odp/core/paths.h"
 
-struct words {
-    char **items;
-    size_t n;
-    bool failed;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct words *w, const char *format, ...)
-{
-    char **items = reallocarray(w->items, w->n + 2, sizeof(*items));
-    va_list args;
-
-    if (!items) {
-        w->failed = true;
-        return;
-    }
-    w->items = items;
-    va_start(args, format);
-    if (vasprintf(&items[w->n], format, args) < 0) {
-        items[w->n] = NULL;
-        w->failed = true;
-    } else {
-        w->n++;
-    }
-    va_end(args);
-    items[w->n] = NULL;
-}
-
 // What it prints, and what the service manager says about it (which is process 1, so that nobody
 // else can). `+` is journalctl's `or`.
-static void add_unit(struct words *w, const char *unit, bool user)
+static void add_unit(struct odp_words *w, const char *unit, bool user)
 {
-    add(w, "+");
-    add(w, user ? "_SYSTEMD_USER_UNIT=%s" : "_SYSTEMD_UNIT=%s", unit);
-    add(w, "+");
-    add(w, user ? "USER_UNIT=%s" : "UNIT=%s", unit);
+    odp_words_add(w, "+");
+    odp_words_add(w, user ? "_SYSTEMD_USER_UNIT=%s" : "_SYSTEMD_UNIT=%s", unit);
+    odp_words_add(w, "+");
+    odp_words_add(w, user ? "USER_UNIT=%s" : "UNIT=%s", unit);
     if (!user)
-        add(w, "_PID=1");
+        odp_words_add(w, "_PID=1");
 }
 
 static struct odp_config_service *read_settings(const struct odp_journal_query *q)
@@ -74,7 +48,7 @@ static struct odp_config_service *read_settings(const struct odp_journal_query *
     return settings;
 }
 
-static void add_units(struct words *w, const struct odp_journal_query *q)
+static void add_units(struct odp_words *w, const struct odp_journal_query *q)
 {
     struct odp_config_service *s = read_settings(q);
     char unit[ODP_COMMAND_UNIT_MAX + 1];
@@ -95,20 +69,20 @@ static void add_units(struct words *w, const struct odp_journal_query *q)
 
 char **odp_journal_argv(const struct odp_journal_query *q)
 {
-    struct words w = {0};
+    struct odp_words w = {0};
 
-    add(&w, "journalctl");
-    add(&w, "--output=short-iso");
-    add(&w, "--quiet");
+    odp_words_add(&w, "journalctl");
+    odp_words_add(&w, "--output=short-iso");
+    odp_words_add(&w, "--quiet");
     if (q->user)
-        add(&w, "--user");
+        odp_words_add(&w, "--user");
     if (q->follow)
-        add(&w, "--follow");
+        odp_words_add(&w, "--follow");
     if (q->n_lines != ODP_JOURNAL_ALL_LINES)
-        add(&w, "--lines=%zu", q->n_lines);
+        odp_words_add(&w, "--lines=%zu", q->n_lines);
     else if (q->follow) // or it would show ten
-        add(&w, "--lines=all");
-    add(&w, ODP_FIELD_SERVICE "=%s", q->name);
+        odp_words_add(&w, "--lines=all");
+    odp_words_add(&w, ODP_FIELD_SERVICE "=%s", q->name);
     add_units(&w, q);
     if (!w.failed)
         return w.items;

@@ -5,126 +5,49 @@
 #include "odp/cli/socket_units.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "odp/base/fd.h"
+#include "odp/cli/run.h"
 
 #define EVERY_SOCKET ODP_UNITS_PREFIX "*" ODP_UNITS_SUFFIX
-#define WORDS_MAX    4
 #define OWN_SOCKET   "odp-launcher.socket" // odp's own, not a service's
-#define TEXT_MAX     (4u << 20)
-#define ERRORS_MAX   4096
+#define PATIENCE_SEC                                                                               \
+    300 // a restart of odpd waits for its end, and no unit may hold that up so long
 
 // ---- systemctl ---------------------------------------------------------------------------------
 
-static int spawn(char *const *argv, int out, int err, pid_t *ret)
+static void take_last_line(char *text, char *why, size_t why_size)
 {
-    posix_spawn_file_actions_t actions;
-    int r = -posix_spawn_file_actions_init(&actions);
+    size_t n = text ? strlen(text) : 0;
 
-    if (r < 0)
-        return r;
-    r = -posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (r == 0)
-        r = -posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (r == 0)
-        r = -posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-    if (r == 0)
-        r = -posix_spawnp(ret, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return r;
+    while (n > 0 && text[n - 1] == '\n')
+        text[--n] = '\0';
+    const char *newline = text ? strrchr(text, '\n') : NULL;
+    snprintf(why, why_size, "%s", newline ? newline + 1 : text ? text : "");
 }
 
-// To the end; what is more than n_max is read and thrown away.
-static void read_all(int fd, size_t n_max, struct odp_buf *ret)
-{
-    char chunk[4096];
-    ssize_t n;
-
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0 && ret && ret->n_bytes + (size_t)n <= n_max)
-            odp_buf_add(ret, chunk, (size_t)n);
-}
-
-static int wait_for(pid_t pid)
-{
-    int status;
-
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void take_last_line(struct odp_buf *text, char *why, size_t why_size)
-{
-    while (text->n_bytes > 0 && text->s[text->n_bytes - 1] == '\n')
-        text->s[--text->n_bytes] = '\0';
-    const char *newline = text->s ? strrchr(text->s, '\n') : NULL;
-    snprintf(why, why_size, "%s", newline ? newline + 1 : text->s ? text->s : "");
-}
-
-// Of stderr there is little: it fits into the pipe while stdout is read.
-static int run(char *const *argv, struct odp_buf *ret_out, char *why, size_t why_size)
-{
-    struct odp_buf errors = {0};
-    int out[2], err[2];
-    pid_t pid;
-
-    if (pipe2(out, O_CLOEXEC) < 0)
-        return -errno;
-    int r = pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
-    if (r < 0) {
-        odp_close(out[0]);
-        odp_close(out[1]);
-        return r;
-    }
-    r = spawn(argv, out[1], err[1], &pid);
-    odp_close(out[1]);
-    odp_close(err[1]);
-    if (r == 0) {
-        read_all(out[0], TEXT_MAX, ret_out);
-        read_all(err[0], ERRORS_MAX, &errors);
-        r = wait_for(pid);
-    }
-    if (r > 0)
-        take_last_line(&errors, why, why_size);
-    odp_close(out[0]);
-    odp_close(err[0]);
-    odp_buf_deinit(&errors);
-    return r;
-}
-
-int odp_systemctl(bool is_user, const char *const *words, struct odp_buf *ret_out, char *why,
+int odp_systemctl(bool is_user, const char *const *words, char **ret_out, char *why,
                   size_t why_size)
 {
-    size_t n = 0, n_all = 0;
+    struct odp_words w = {0};
+    char *out = NULL, *err = NULL;
 
-    while (words[n])
-        n++;
-    char **argv = calloc(n + WORDS_MAX, sizeof(*argv));
-    if (!argv)
-        return -ENOMEM;
-    argv[n_all++] = strdup("systemctl");
-    argv[n_all++] = strdup(is_user ? "--user" : "--system");
-    argv[n_all++] = strdup("--no-pager");
-    for (size_t i = 0; i < n; i++)
-        argv[n_all++] = strdup(words[i]);
-    int r = 0;
-    for (size_t i = 0; i < n_all; i++)
-        if (!argv[i])
-            r = -ENOMEM;
-    if (r == 0)
-        r = run(argv, ret_out, why, why_size);
-    for (size_t i = 0; i < n_all; i++)
-        free(argv[i]);
-    free(argv);
+    odp_words_add(&w, "systemctl");
+    odp_words_add(&w, is_user ? "--user" : "--system");
+    odp_words_add(&w, "--no-pager");
+    for (; *words; words++)
+        odp_words_add(&w, "%s", *words);
+    int r = w.failed ? -ENOMEM : odp_run(w.items, PATIENCE_SEC, &out, &err);
+    if (r > 0)
+        take_last_line(err, why, why_size);
+    if (ret_out)
+        *ret_out = out;
+    else
+        free(out);
+    free(err);
+    odp_words_deinit(&w);
     return r;
 }
 
@@ -215,7 +138,7 @@ int odp_socket_units_ask(bool is_user, char *const *services, size_t n_services,
     const size_t n_head = sizeof(head) / sizeof(head[0]);
     char(*names)[ODP_UNITS_NAME_MAX + 1] = calloc(n_services + 1, sizeof(*names));
     const char **words = calloc(n_head + n_services + 1, sizeof(*words));
-    struct odp_buf text = {0};
+    char *text = NULL;
     int r = names && words ? 0 : -ENOMEM;
 
     *ret = (struct odp_socket_units){0};
@@ -225,11 +148,9 @@ int odp_socket_units_ask(bool is_user, char *const *services, size_t n_services,
         words[n_head + i] = odp_units_name(services[i], names[i], sizeof(names[i]));
     if (r == 0)
         r = odp_systemctl(is_user, words, &text, why, why_size);
-    if (r == 0 && text.failed)
-        r = -ENOMEM;
-    if (r == 0 && text.s)
-        r = odp_socket_units_parse(text.s, ret);
-    odp_buf_deinit(&text);
+    if (r == 0 && text)
+        r = odp_socket_units_parse(text, ret);
+    free(text);
     free(words);
     free(names);
     return r;

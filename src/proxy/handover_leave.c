@@ -152,18 +152,6 @@ static void add_all(struct leaving *l, struct odp_managed *const *services, size
 
 // ---- all of it ---------------------------------------------------------------------------------
 
-static int write_all(int fd, const struct odp_buf *b)
-{
-    for (size_t n = 0; n < b->n_bytes;) {
-        ssize_t written = write(fd, b->s + n, b->n_bytes - n);
-        if (written < 0 && errno != EINTR)
-            return -errno;
-        if (written > 0)
-            n += (size_t)written;
-    }
-    return 0;
-}
-
 // The text's file is the first descriptor, although it is written last: so it speaks of those alone
 // that went in.
 static int compose(struct leaving *l, const struct odp_manager *mgr, int text_fd)
@@ -182,8 +170,8 @@ static int compose(struct leaving *l, const struct odp_manager *mgr, int text_fd
     if (r == 0 && (l->text.failed || l->bytes.failed))
         r = -ENOMEM;
     if (r == 0)
-        r = write_all(text_fd, &l->text);
-    return r < 0 ? r : write_all(text_fd, &l->bytes);
+        r = odp_write_all(text_fd, l->text.s, l->text.n_bytes);
+    return r < 0 ? r : odp_write_all(text_fd, l->bytes.s, l->bytes.n_bytes);
 }
 
 static int leave(struct leaving *l, const struct odp_manager *mgr)

@@ -60,6 +60,9 @@ int odp_files_add(struct odp_files *files, const char *path, size_t max_bytes);
 
 void odp_files_deinit(struct odp_files *files);
 
+// All of it, from where the file stands. Returns 0 or a negative errno.
+int odp_write_all(int fd, const char *data, size_t n_bytes);
+
 // Writes a whole file by way of PATH.new and rename, mode 0600, and waits until the disk has it.
 // Two must not write the same file at once. Returns 0 or -errno.
 int odp_file_write_atomic(const char *path, const void *data, size_t n_bytes);

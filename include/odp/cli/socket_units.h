@@ -20,9 +20,10 @@ struct odp_socket_units {
 };
 
 // Runs `systemctl [--user] WORD...` to its end; the words end with NULL. Returns 0, its exit status
-// or a negative errno. What it prints is appended to *ret_out (NULL: thrown away), and with a
-// status other than 0 its last word on stderr is put into `why`.
-int odp_systemctl(bool is_user, const char *const *words, struct odp_buf *ret_out, char *why,
+// or a negative errno. What it prints is put into *ret_out, which is the caller's and may be NULL
+// for nothing (ret_out NULL: thrown away), and with a status other than 0 its last word on stderr
+// into `why`.
+int odp_systemctl(bool is_user, const char *const *words, char **ret_out, char *why,
                   size_t why_size);
 
 // Asks for all that are loaded, for those of these services and for odpd. Returns as

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Runs a command for `odp doctor` and keeps what it prints: bounded in time and bytes, without a
-// shell, and in English whoever asks.
+// A command is run and what it prints kept: bounded in time and bytes, without a shell, and in
+// English whoever asks.
+
+#include "odp/cli/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "doctor_internal.h"
+#include "odp/base/buf.h"
 #include "odp/base/fd.h"
 #include "odp/base/time.h"
 
@@ -26,7 +28,7 @@ struct reader {
     struct odp_buf text;
 };
 
-void doctor_words_add(struct doctor_words *w, const char *format, ...)
+void odp_words_add(struct odp_words *w, const char *format, ...)
 {
     char **items = reallocarray(w->items, w->n + 2, sizeof(*items));
     va_list args;
@@ -45,12 +47,12 @@ void doctor_words_add(struct doctor_words *w, const char *format, ...)
     items[w->n] = NULL;
 }
 
-void doctor_words_deinit(struct doctor_words *w)
+void odp_words_deinit(struct odp_words *w)
 {
     for (size_t i = 0; i < w->n; i++)
         free(w->items[i]);
     free(w->items);
-    *w = (struct doctor_words){0};
+    *w = (struct odp_words){0};
 }
 
 // What the environment has, but for the language and the colours. NULL when out of memory.
@@ -163,7 +165,7 @@ static int run(char *const argv[], unsigned timeout_sec, struct reader readers[2
     return r < 0 ? r : status;
 }
 
-int doctor_run(char *const argv[], unsigned timeout_sec, char **ret_out, char **ret_err)
+int odp_run(char *const argv[], unsigned timeout_sec, char **ret_out, char **ret_err)
 {
     struct reader readers[2] = {{.fd = -1}, {.fd = -1}};
     int r = run(argv, timeout_sec, readers);
