@@ -15,6 +15,7 @@
 #include "odp/base/fd.h"
 
 #define TABLE_BYTES_MAX (64u << 20)
+#define LINE_BYTES_MAX  512
 #define LISTENS         0x0A    // TCP_LISTEN of net/tcp_states.h
 #define ACCEPTS         0x10000 // __SO_ACCEPTCON of a unix socket, linux/net.h
 
@@ -69,15 +70,26 @@ static bool read_inet(const char *line, bool is_inet6, struct odp_address *ret,
     return true;
 }
 
+// Copies one line out, since sscanf(3) measures all that is left of a text. Returns where the next
+// one begins.
+static const char *take_line(const char *at, char *ret, size_t size)
+{
+    size_t n = strcspn(at, "\n");
+
+    snprintf(ret, size, "%.*s", (int)(n < size ? n : size - 1), at);
+    return at + n + (at[n] != '\0');
+}
+
 int odp_ports_add_inet(struct odp_ports *p, const char *text, bool is_inet6)
 {
+    char line[LINE_BYTES_MAX];
     int r = 0;
 
-    for (const char *line = text; *line && r == 0;
-         line += strcspn(line, "\n"), line += *line != 0) {
+    while (*text && r == 0) {
         struct odp_address address;
         unsigned long inode;
 
+        text = take_line(text, line, sizeof(line));
         if (read_inet(line, is_inet6, &address, &inode))
             r = add_port(p, &address, inode);
     }
@@ -87,13 +99,14 @@ int odp_ports_add_inet(struct odp_ports *p, const char *text, bool is_inet6)
 // "0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/x.sock"
 int odp_ports_add_unix(struct odp_ports *p, const char *text)
 {
+    char line[LINE_BYTES_MAX];
     int r = 0;
 
-    for (const char *line = text; *line && r == 0;
-         line += strcspn(line, "\n"), line += *line != 0) {
+    while (*text && r == 0) {
         struct odp_address address = {.kind = ODP_ADDRESS_UNIX};
         unsigned long inode, flags;
 
+        text = take_line(text, line, sizeof(line));
         if (sscanf(line, "%*[0-9a-fA-F]: %*x %*x %lx %*x %*x %lu %107[^\n]", &flags, &inode,
                    address.path) == 3 &&
             flags & ACCEPTS && address.path[0] == '/')
