@@ -4,10 +4,11 @@
 
 #include "odp/core/message.h"
 
-static const char *id_of_running(enum odp_service_state from, enum odp_service_event_kind kind)
+static const char *id_of_running(enum odp_service_state from, enum odp_service_event_kind kind,
+                                 bool is_waking)
 {
-    bool is_found =
-        kind == ODP_EVENT_RUNNING && (from == ODP_SERVICE_UNKNOWN || from == ODP_SERVICE_STOPPED);
+    bool is_found = kind == ODP_EVENT_RUNNING && !is_waking &&
+                    (from == ODP_SERVICE_UNKNOWN || from == ODP_SERVICE_STOPPED);
 
     return is_found ? ODP_MESSAGE_FOUND : NULL;
 }
@@ -31,12 +32,12 @@ static const char *id_of_stopping(enum odp_service_state from, enum odp_service_
 }
 
 const char *odp_message_id(enum odp_service_state from, enum odp_service_state to,
-                           enum odp_service_event_kind kind)
+                           enum odp_service_event_kind kind, bool is_waking)
 {
     switch (to) {
     case ODP_SERVICE_REQUIRING: return ODP_MESSAGE_WAKING;
     case ODP_SERVICE_STARTING: return from == ODP_SERVICE_REQUIRING ? NULL : ODP_MESSAGE_WAKING;
-    case ODP_SERVICE_PROBING: return id_of_running(from, kind);
+    case ODP_SERVICE_PROBING: return id_of_running(from, kind, is_waking);
     case ODP_SERVICE_READY: return from == ODP_SERVICE_DRAINING ? NULL : ODP_MESSAGE_READY;
     case ODP_SERVICE_DISMISSED: return ODP_MESSAGE_ORDERED;
     case ODP_SERVICE_STOPPING: return id_of_stopping(from, kind);

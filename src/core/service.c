@@ -91,9 +91,10 @@ static void act_ignore(struct step *x)
 
 static void act_look(struct step *x)
 {
-    set_reason(x->s, x->event->kind != ODP_EVENT_LOST ? "odp-launcher has not answered yet"
-                     : x->event->reason               ? x->event->reason
-                                                      : "odp-launcher was lost: it is asked again");
+    if (!x->s->waking) // it runs by what woke it, once that is known
+        set_reason(x->s, x->event->kind != ODP_EVENT_LOST ? "odp-launcher has not answered yet"
+                         : x->event->reason               ? x->event->reason
+                                            : "odp-launcher was lost: it is asked again");
     enter(x, ODP_SERVICE_UNKNOWN, in(x, LOOK_TIMEOUT_USEC));
     request(x, ODP_PROTO_LOOK);
 }
@@ -160,6 +161,18 @@ static void act_cut_and_stop(struct step *x)
     act_stop(x);
 }
 
+// What odp itself wakes keeps what woke it, whoever tells that it runs.
+static void say_why_it_runs(struct step *x)
+{
+    const struct odp_service *s = x->s;
+    const char *why = x->event->reason;
+
+    if (s->state == ODP_SERVICE_FREEZING && x->event->id != 0 && why && why[0])
+        set_reason(x->s, why); // it could not be frozen
+    else if (!s->waking && s->state != ODP_SERVICE_THAWING)
+        set_reason(x->s, "found running");
+}
+
 static void act_probe(struct step *x)
 {
     if (x->s->unwanted) {
@@ -167,8 +180,8 @@ static void act_probe(struct step *x)
         return;
     }
     x->s->wanted = false;
-    if (x->s->state != ODP_SERVICE_STARTING && x->event->kind == ODP_EVENT_RUNNING)
-        set_reason(x->s, "found running");
+    if (x->event->kind == ODP_EVENT_RUNNING)
+        say_why_it_runs(x);
     enter(x, ODP_SERVICE_PROBING, in(x, x->s->settings.ready_timeout_usec));
 }
 
@@ -295,7 +308,12 @@ static void act_back_to_ready(struct step *x)
 
 static void act_thaw(struct step *x)
 {
+    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
+
     x->s->wanted = false;
+    set_reason(x->s, by_request                ? x->event->reason
+                     : x->event->n_waiting > 0 ? "thawed: somebody waits"
+                                               : "thawed: it was asked for meanwhile");
     enter(x, ODP_SERVICE_THAWING, in(x, FREEZE_TIMEOUT_USEC));
     request(x, ODP_PROTO_THAW);
 }
@@ -565,6 +583,27 @@ bool odp_service_is_trying(const struct odp_service *s)
     // Where a stop was under way when the launcher was lost, what still answers is ending.
     return (s->state == ODP_SERVICE_UNKNOWN && !s->unwanted) || s->state == ODP_SERVICE_STARTING ||
            s->state == ODP_SERVICE_PROBING;
+}
+
+bool odp_service_awaits_launcher(const struct odp_service *s, unsigned n_waiting)
+{
+    switch (s->state) {
+    case ODP_SERVICE_UNKNOWN: return n_waiting > 0 || s->wanted || s->unwanted || s->waking;
+    case ODP_SERVICE_STARTING:
+    case ODP_SERVICE_STOPPING:
+    case ODP_SERVICE_FREEZING:
+    case ODP_SERVICE_THAWING: return true;
+    case ODP_SERVICE_STOPPED:
+    case ODP_SERVICE_REQUIRING:
+    case ODP_SERVICE_PROBING:
+    case ODP_SERVICE_READY:
+    case ODP_SERVICE_DRAINING:
+    case ODP_SERVICE_DISMISSED:
+    case ODP_SERVICE_FROZEN:
+    case ODP_SERVICE_FAILED:
+    case ODP_SERVICE_N_STATES: break;
+    }
+    return false;
 }
 
 uint64_t odp_service_backoff_usec(unsigned n_failures)

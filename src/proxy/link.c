@@ -25,7 +25,7 @@ static bool is_there(struct odp_link *link)
     if (link->io.fd < 0 && link->is_resting)
         return link_reach(link);
     if (link->io.fd < 0)
-        link_urge(link);
+        odp_link_urge(link);
     return link->io.fd >= 0;
 }
 

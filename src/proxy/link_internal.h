@@ -41,9 +41,6 @@ bool link_reach(struct odp_link *link);
 // The launcher is lost: it is reached again after the pause, and asked about every service.
 void link_lose(struct odp_link *link);
 
-// Somebody waits for it: what is left of the pause is skipped, if odpd is not the one to start it.
-void link_urge(struct odp_link *link);
-
 // Nothing of what it was told or has told counts any more.
 void link_forget_talk(struct odp_link *link);
 

@@ -3,7 +3,7 @@
 // How a launcher is had, and had again when it dies. Without --launcher it is forked: the program
 // beside odpd's own executable. With it a socket of the service manager is connected to, which
 // starts the launcher when there is none. Anew at once the first time, then after a pause that
-// doubles.
+// doubles, and that is cut short where something waits.
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@
 #define CHILD_FD     3
 #define PAUSE_MIN_MS 250
 #define PAUSE_MAX_MS 30000
+#define URGENT_MS    1000                    // between two tries while something waits
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC) // it ran this long: the next one is had at once
 
 static void on_respawn_timer(uv_timer_t *timer)
@@ -36,18 +37,26 @@ static void respawn(struct odp_link *link)
     link->is_resting = false;
     if (odp_now_usec() - link->reached_usec >= HEALTHY_USEC)
         link->pause_ms = 0;
+    uv_update_time(link->respawn_timer.loop); // it may have slept for hours
     uv_timer_start(&link->respawn_timer, on_respawn_timer, link->pause_ms, 0);
+    if (odp_manager_awaits_launcher(link->manager))
+        odp_link_urge(link);
     link->pause_ms = link->pause_ms == 0 ? PAUSE_MIN_MS : link->pause_ms * 2;
     if (link->pause_ms > PAUSE_MAX_MS)
         link->pause_ms = PAUSE_MAX_MS;
 }
 
-void link_urge(struct odp_link *link)
+// Only what is left of a pause is cut short: where no timer runs, one of our own has to end first.
+void odp_link_urge(struct odp_link *link)
 {
-    bool is_early = odp_now_usec() - link->reached_usec < PAUSE_MIN_MS * ODP_USEC_PER_MS;
+    if (!link || link->io.fd >= 0 || !uv_is_active((uv_handle_t *)&link->respawn_timer))
+        return;
+    uint64_t since_ms = (odp_now_usec() - link->reached_usec) / ODP_USEC_PER_MS;
+    uint64_t left_ms = since_ms < URGENT_MS ? URGENT_MS - since_ms : 0;
 
-    if (link->manager->paths.launcher[0] && !link->ending && !is_early)
-        uv_timer_start(&link->respawn_timer, on_respawn_timer, 0, 0);
+    uv_update_time(link->respawn_timer.loop);
+    if (uv_timer_get_due_in(&link->respawn_timer) > left_ms)
+        uv_timer_start(&link->respawn_timer, on_respawn_timer, left_ms, 0);
 }
 
 void link_forget_talk(struct odp_link *link)

@@ -82,7 +82,7 @@ static void log_change(const struct odp_managed *m, enum odp_service_state from,
     const struct odp_journal_field fields[] = {
         {ODP_FIELD_STATE, odp_service_state_public(s)},
         {ODP_FIELD_REASON, reason[0] ? reason : NULL},
-        {ODP_FIELD_MESSAGE_ID, odp_message_id(from, s, kind)},
+        {ODP_FIELD_MESSAGE_ID, odp_message_id(from, s, kind, m->machine.waking)},
     };
 
     odp_log_event(s == ODP_SERVICE_FAILED ? ODP_LOG_WARNING : ODP_LOG_INFO, m->config->name, fields,
@@ -195,6 +195,8 @@ static void step(struct odp_managed *m, struct odp_service_event *event)
         say_direct(m, event->n_direct);
     if (odp_service_step(&m->machine, event, &fx) == 0)
         carry_out(m, &fx, event->kind);
+    if (odp_service_awaits_launcher(&m->machine, m->n_waiting + m->n_requiring))
+        odp_link_urge(m->manager->link);
 }
 
 void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, const char *reason)
@@ -316,6 +318,9 @@ const char *odp_managed_reason(const struct odp_managed *m)
 {
     if (!m->config->enabled)
         return "enabled = no";
+    // What woke it is kept meanwhile.
+    if (m->active && m->machine.state == ODP_SERVICE_UNKNOWN && m->machine.waking)
+        return "odp-launcher is asked whether it runs";
     return m->active ? m->machine.reason : m->fault;
 }
 

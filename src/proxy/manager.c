@@ -227,6 +227,17 @@ void odp_manager_relook(struct odp_manager *mgr)
         odp_managed_event(mgr->services[i], ODP_EVENT_LOST, NULL);
 }
 
+bool odp_manager_awaits_launcher(const struct odp_manager *mgr)
+{
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        const struct odp_managed *m = mgr->services[i];
+
+        if (m->active && odp_service_awaits_launcher(&m->machine, m->n_waiting + m->n_requiring))
+            return true;
+    }
+    return false;
+}
+
 bool odp_manager_is_any_awake(const struct odp_manager *mgr)
 {
     for (size_t i = 0; i < mgr->n_services; i++)

@@ -131,6 +131,25 @@ class KillLauncherTest(Case):
         d.await_state("web", "ready")
         self.assertTrue(is_alive(self.backend.starts()[-1]))
 
+    def test_pauses_grow_only_where_nothing_waits(self):
+        d = self.begin("--stop-delay", 12, idle="5min")
+        pid = self.visit()
+        self.assertEqual(d.odp("stop", "--no-wait", "web").returncode, 0)
+        d.await_state("web", "stopping")
+        longest = 0
+        for _ in range(7):  # alone, the pause before the last one is 8 s
+            begin = time.monotonic()
+            self.kill_launcher(d)
+            longest = max(longest, time.monotonic() - begin)
+        self.assertLess(longest, 5)
+        d.await_state("web", "stopped")
+        self.assertEqual(self.backend.starts(), [pid])
+        # One that comes while a pause goes on does not wait for its end, either.
+        self.kill_launcher(d, await_next=False)
+        begin = time.monotonic()
+        self.assertNotEqual(self.visit(), pid)
+        self.assertLess(time.monotonic() - begin, 5)
+
     def test_again_and_again(self):
         d = self.begin()
         pid = self.visit()

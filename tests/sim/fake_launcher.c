@@ -28,6 +28,11 @@ void odp_link_free(struct odp_link *link)
     (void)link;
 }
 
+void odp_link_urge(struct odp_link *link)
+{
+    (void)link;
+}
+
 void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,
                       uint32_t id)
 {

@@ -14,7 +14,7 @@
 static void expect(enum odp_service_state from, enum odp_service_event_kind kind,
                    enum odp_service_state to, const char *id)
 {
-    const char *got = odp_message_id(from, to, kind);
+    const char *got = odp_message_id(from, to, kind, false);
 
     if (id)
         assert_string_equal(got, id);
@@ -48,6 +48,13 @@ static void test_once(void **state)
     expect(ODP_SERVICE_READY, ODP_EVENT_LOST, ODP_SERVICE_UNKNOWN, NULL);
 }
 
+// The launcher was lost, or odpd restarted, before what odp had started answered.
+static void test_by_ours_seen_by_another(void **state)
+{
+    (void)state;
+    assert_null(odp_message_id(ODP_SERVICE_UNKNOWN, ODP_SERVICE_PROBING, ODP_EVENT_RUNNING, true));
+}
+
 static void test_by_other_hands(void **state)
 {
     (void)state;
@@ -73,6 +80,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_day),
         cmocka_unit_test(test_once),
+        cmocka_unit_test(test_by_ours_seen_by_another),
         cmocka_unit_test(test_by_other_hands),
         cmocka_unit_test(test_frozen),
     };

@@ -938,6 +938,84 @@ static void test_freezing_instead_of_stopping(void **state)
     assert_int_equal(s.state, ODP_SERVICE_PROBING);
 }
 
+static struct odp_service by_hand(enum odp_service_state state, bool waking)
+{
+    struct odp_service s = service_in(state);
+
+    s.waking = waking;
+    strcpy(s.reason, "woken by a connection");
+    return s;
+}
+
+// What odp has started is not somebody else's because another launcher, or odpd, sees it run.
+static void test_reason_stays_what_woke_it(void **state)
+{
+    static const enum odp_service_state from[] = {ODP_SERVICE_STARTING, ODP_SERVICE_PROBING};
+    struct odp_service_effects fx;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_service s = by_hand(from[i], true);
+        step(&s, ODP_EVENT_LOST, NOW, 0, 1, &fx);
+        step(&s, ODP_EVENT_DEADLINE, NOW + 20 * SEC, 0, 1, &fx); // and is asked again
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_PROBING);
+        assert_string_equal(s.reason, "woken by a connection");
+        s = by_hand(from[i], true);
+        odp_service_resume(&s, &settings, IDLE, NOW, &fx);
+        step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+        assert_int_equal(s.state, ODP_SERVICE_PROBING);
+        assert_string_equal(s.reason, "woken by a connection");
+    }
+    struct odp_service s = by_hand(ODP_SERVICE_PROBING, false); // it had answered before
+    step(&s, ODP_EVENT_LOST, NOW, 0, 1, &fx);
+    step(&s, ODP_EVENT_RUNNING, NOW, 0, 1, &fx);
+    assert_string_equal(s.reason, "found running");
+}
+
+static void test_reasons_around_the_freezer(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_FROZEN);
+    struct odp_service_effects fx;
+    struct odp_service_event e = {.now_usec = NOW, .n_waiting = 1};
+
+    (void)state;
+    e.kind = ODP_EVENT_DEMAND;
+    e.reason = "woken by a connection";
+    odp_service_step(&s, &e, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_THAWING);
+    e = (struct odp_service_event){.kind = ODP_EVENT_RUNNING, .id = s.request_id, .reason = ""};
+    odp_service_step(&s, &e, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+    assert_string_equal(s.reason, "woken by a connection");
+
+    s = service_in(ODP_SERVICE_FREEZING);
+    e.id = s.request_id;
+    e.reason = "a.service cannot be frozen";
+    odp_service_step(&s, &e, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_PROBING);
+    assert_string_equal(s.reason, "a.service cannot be frozen");
+}
+
+static void test_who_awaits_the_launcher(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_UNKNOWN);
+
+    (void)state;
+    assert_false(odp_service_awaits_launcher(&s, 0));
+    assert_true(odp_service_awaits_launcher(&s, 1));
+    s.unwanted = true;
+    assert_true(odp_service_awaits_launcher(&s, 0));
+    s = service_in(ODP_SERVICE_STOPPING);
+    assert_true(odp_service_awaits_launcher(&s, 0));
+    s = service_in(ODP_SERVICE_STARTING);
+    assert_true(odp_service_awaits_launcher(&s, 0));
+    s = service_in(ODP_SERVICE_READY);
+    assert_false(odp_service_awaits_launcher(&s, 1));
+    s = service_in(ODP_SERVICE_STOPPED);
+    assert_false(odp_service_awaits_launcher(&s, 0));
+}
+
 static void test_public_names(void **state)
 {
     static const char *const names[ODP_SERVICE_N_STATES] = {
@@ -984,6 +1062,9 @@ int main(void)
         cmocka_unit_test(test_adopted_while_requiring),
         cmocka_unit_test(test_dependents_keep_awake),
         cmocka_unit_test(test_freezing_instead_of_stopping),
+        cmocka_unit_test(test_reason_stays_what_woke_it),
+        cmocka_unit_test(test_reasons_around_the_freezer),
+        cmocka_unit_test(test_who_awaits_the_launcher),
         cmocka_unit_test(test_public_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

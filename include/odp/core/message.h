@@ -24,6 +24,6 @@
 #define ODP_MESSAGE_FROZEN  "f54fb75987594b1eb322b550a3d9bd82"
 
 // The id of what has happened when an event took a service from one state to another; NULL for
-// steps on the way.
+// steps on the way. `is_waking`: by odp's own start, odp_service.waking.
 const char *odp_message_id(enum odp_service_state from, enum odp_service_state to,
-                           enum odp_service_event_kind kind);
+                           enum odp_service_event_kind kind, bool is_waking);

@@ -136,6 +136,10 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
 // UNKNOWN, the http or exec probe.
 bool odp_service_is_trying(const struct odp_service *s);
 
+// True where something waits for what the launcher does or tells: one that was lost is had again
+// soon. `n_waiting` as in an event.
+bool odp_service_awaits_launcher(const struct odp_service *s, unsigned n_waiting);
+
 // The state's own name, for logs and tests.
 const char *odp_service_state_to_string(enum odp_service_state s);
 

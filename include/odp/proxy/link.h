@@ -28,6 +28,10 @@ void odp_link_forget(struct odp_link *link, const char *name);
 // In which control groups does it run? `id` is marked as that.
 void odp_link_locate(struct odp_link *link, const struct odp_managed *m, uint32_t id);
 
+// Something waits for the launcher. One that was lost is then had again within a second of the
+// latest try: the pause between tries, which doubles, is for when nothing does. NULL is fine.
+void odp_link_urge(struct odp_link *link);
+
 // Sends one request, when the launcher takes it. What cannot be sent (no launcher at the moment) is
 // lost: the manager asks anew when it is back, and the machine's deadline covers the rest.
 void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum odp_proto_op op,

@@ -127,6 +127,9 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
 // The launcher is back after it was lost.
 void odp_manager_relook(struct odp_manager *mgr);
 
+// True where a service waits for what the launcher does or tells.
+bool odp_manager_awaits_launcher(const struct odp_manager *mgr);
+
 // Sets the service's timer to the nearest of its deadlines.
 void odp_managed_arm(struct odp_managed *m);
 
