@@ -190,6 +190,7 @@ static void tell(struct odp_managed *m)
         if (m->fault[0] == '\0')
             snprintf(m->fault, sizeof(m->fault), "it was disabled");
         odp_visits_deny(m);
+        odp_managed_arm(m); // for those that were leaving already
         return;
     }
     odp_managed_event(m, ODP_EVENT_COUNTS, NULL);

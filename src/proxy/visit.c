@@ -319,9 +319,10 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
     if (counts_changed) {
         odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
-    } else if (state_changed) {
-        odp_managed_arm(m); // a try that stands has a deadline of its own
     }
+    // A try that stands has a deadline of its own, and so has who leaves a service without events.
+    if (state_changed && (!counts_changed || !m->active))
+        odp_managed_arm(m);
 }
 
 // While held or tried: has the client gone, or more to say?

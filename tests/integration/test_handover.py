@@ -6,6 +6,7 @@
 
 import os
 import random
+import re
 import select
 import socket
 import unittest
@@ -208,6 +209,22 @@ class HandoverTest(Case):
                                                          "enabled = no"))
         manager = self.check_gone(disable, b"it was disabled")
         self.assertEqual(manager.odpd.state("web"), "disabled")
+
+    def test_disabled_with_a_silent_client(self):
+        """It came just now: half a second is given to it to say what it is, and no more."""
+        port = free_port()
+        text = plain_file(f"{HOST}:{port}", f"{HOST}:{free_port()}")
+        disabled = text.replace("[service]", "[service]\nenabled = no")
+        manager = Manager(self, {"web": text}, {"web": (HOST, port)})
+        client = self.connect(port)
+        manager.odpd.await_status("web", waiting=1)
+
+        def disable():
+            manager.odpd.write_service("web", disabled)
+            manager.change(lambda text: re.sub(rb" since=\d+", b" since=%d" % 10**18, text))
+
+        manager.restart(disable)
+        self.assert_closed(client)
 
     def test_faulty(self):
         def spoil(manager):
