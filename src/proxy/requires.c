@@ -63,8 +63,12 @@ bool odp_requires_counts_as_asleep(const struct odp_managed *m)
 {
     if (m->config->backend != ODP_BACKEND_NONE || m->config->n_required_services == 0)
         return false;
-    return m->machine.state == ODP_SERVICE_STOPPING ||
-           (m->machine.state == ODP_SERVICE_UNKNOWN && m->n_connections == 0 &&
+    enum odp_service_state state = m->machine.state;
+    // The next odpd looks at what this one left asleep.
+    if (state == ODP_SERVICE_STOPPED || state == ODP_SERVICE_FAILED)
+        return true;
+    return state == ODP_SERVICE_STOPPING ||
+           (state == ODP_SERVICE_UNKNOWN && m->n_connections == 0 &&
             !m->machine.waking); // a launcher that was lost meanwhile calls no wake off
 }
 

@@ -213,6 +213,19 @@ class StatesTest(Case):
         self.assertEqual(task.join(), b"xbye %d\n" % user.starts()[0])
         self.assertEqual((len(base.starts()), len(user.starts())), (1, 1))
 
+    def test_asleep_with_what_it_requires(self):
+        """A plain proxy that requires others is asleep with them: nothing but a visitor wakes it."""
+        base, port, upstream = Backend(self.directory()), free_port(), self.closing(listener())
+        web = plain_file(f"{HOST}:{port}", "%s:%d" % upstream.getsockname())
+        manager = Manager(self, {"base": base.file(idle="1s"), "web": web +
+                                 "\n[idle]\ntimeout = 1s\n[requires]\nservice = base\n"},
+                          {"base": (HOST, base.listen), "web": (HOST, port)})
+        manager.odpd.await_state("web", "stopped")
+        manager.restart()
+        exchange(self.connect(base.listen), b"x")  # the launcher has answered for the other one, too
+        self.assertEqual(manager.odpd.state("web"), "stopped")
+        manager.odpd.await_state("base", "stopped")
+
 
 if __name__ == "__main__":
     unittest.main()
