@@ -12,6 +12,7 @@
 #include "odp/base/log.h"
 #include "odp/core/plan.h"
 #include "odp/proxy/ledger_file.h"
+#include "odp/proxy/reload.h"
 #include "visit_internal.h"
 
 // ---- whose it is -------------------------------------------------------------------------------
@@ -34,10 +35,41 @@ static void pair(struct odp_handover *h, struct odp_config_service **before, siz
         struct left *left = &h->left[i];
         size_t file = left->service.name[0] ? pairs[n_before++] : SIZE_MAX;
         left->m = file == SIZE_MAX ? NULL : mgr->services[file];
-        if (left->m && strcmp(left->m->config->name, left->service.name) != 0)
-            odp_log(ODP_LOG_NOTICE, left->m->config->name, "was called %s before",
-                    left->service.name);
     }
+}
+
+// A departed one may bear the name of a service, which comes before it.
+static bool is_rename(const struct odp_handover *h, size_t i)
+{
+    const char *name = h->left[i].service.name;
+
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(h->left[k].service.name, name) == 0)
+            return false;
+    return h->left[i].m && strcmp(h->left[i].m->config->name, name) != 0;
+}
+
+// The launcher finds out by itself.
+static void follow_names(struct odp_handover *h)
+{
+    struct odp_manager *mgr = h->manager;
+    struct odp_link_rename *renames = calloc(h->n_left + 1, sizeof(*renames));
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->n_left && renames; i++) {
+        if (!is_rename(h, i))
+            continue;
+        memcpy(renames[n].from, h->left[i].service.name, sizeof(renames[n].from));
+        memcpy(renames[n].to, h->left[i].m->config->name, sizeof(renames[n].to));
+        n++;
+    }
+    if (n > 0) {
+        odp_reload_move_logs(mgr, renames, n);
+        odp_ledger_file_follow(mgr->ledger_file, renames, n);
+    }
+    for (size_t i = 0; i < n; i++) // the log has its new name by now
+        odp_log(ODP_LOG_NOTICE, renames[i].to, "was called %s before", renames[i].from);
+    free(renames);
 }
 
 void odp_handover_match(struct odp_handover *h)
@@ -51,6 +83,7 @@ void odp_handover_match(struct odp_handover *h)
         pair(h, configs, pairs);
     free(configs);
     free(pairs);
+    follow_names(h);
 }
 
 // ---- services ----------------------------------------------------------------------------------

@@ -80,6 +80,45 @@ void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed 
     *entry = f->departed.entries[--f->departed.n_entries];
 }
 
+// Whoever got the sums of that name by now: it was another one's.
+static void take_sums(struct odp_ledger_file *f, const char *name, struct odp_ledger *ret)
+{
+    struct odp_ledger_entry *entry = odp_ledger_text_find(&f->departed, name);
+    struct odp_managed *m = odp_manager_find(f->manager, name);
+
+    odp_ledger_init(ret, odp_boottime_usec());
+    if (m) {
+        struct odp_ledger none = *ret;
+        *ret = m->ledger;
+        m->ledger = none;
+    } else if (entry) {
+        *ret = entry->ledger;
+        *entry = f->departed.entries[--f->departed.n_entries];
+    }
+    odp_ledger_enter(ret, ODP_LEDGER_UNKNOWN, odp_boottime_usec());
+}
+
+void odp_ledger_file_follow(struct odp_ledger_file *f, const struct odp_link_rename *renames,
+                            size_t n)
+{
+    struct odp_ledger *taken = f ? calloc(n + 1, sizeof(*taken)) : NULL;
+
+    if (!taken)
+        return;
+    for (size_t i = 0; i < n; i++) // they may have exchanged their names
+        take_sums(f, renames[i].from, &taken[i]);
+    for (size_t i = 0; i < n; i++) {
+        struct odp_managed *m = odp_manager_find(f->manager, renames[i].to);
+        if (m) {
+            odp_ledger_deinit(&m->ledger);
+            m->ledger = taken[i];
+        } else {
+            odp_ledger_deinit(&taken[i]);
+        }
+    }
+    free(taken);
+}
+
 void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m)
 {
     struct odp_ledger_entry *entry = NULL;

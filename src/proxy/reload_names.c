@@ -9,14 +9,14 @@
 #include <string.h>
 
 #include "odp/base/keep.h"
-#include "odp/proxy/link.h"
 
 // Names may be exchanged: all go aside first. `~` stands in no service's name.
-static void move_logs(const struct reloading *r, const struct odp_link_rename *renames, size_t n)
+void odp_reload_move_logs(const struct odp_manager *mgr, const struct odp_link_rename *renames,
+                          size_t n)
 {
     char directory[ODP_PATH_MAX + sizeof(ODP_LOGS_DIR) + 1], aside[ODP_NAME_MAX + 2];
 
-    snprintf(directory, sizeof(directory), "%s/" ODP_LOGS_DIR, r->mgr->paths.runtime);
+    snprintf(directory, sizeof(directory), "%s/" ODP_LOGS_DIR, mgr->paths.runtime);
     for (size_t i = 0; i < n; i++) {
         snprintf(aside, sizeof(aside), "%s~", renames[i].to);
         odp_keep_rename(directory, renames[i].from, aside);
@@ -49,7 +49,7 @@ void reload_rename(struct reloading *r)
         n++;
     }
     if (renames) {
-        move_logs(r, renames, n);
+        odp_reload_move_logs(r->mgr, renames, n);
         odp_link_rename(r->mgr->link, renames, n);
     }
     free(renames);

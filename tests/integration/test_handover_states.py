@@ -213,6 +213,36 @@ class StatesTest(Case):
         self.assertEqual(task.join(), b"xbye %d\n" % user.starts()[0])
         self.assertEqual((len(base.starts()), len(user.starts())), (1, 1))
 
+    def test_names_that_were_exchanged(self):
+        """Sums and logs go with their services; what runs does, too."""
+        a, b = (Backend(self.directory()) for _ in range(2))
+        manager = Manager(self, {"a": a.file(), "b": b.file()},
+                          {"a": (HOST, a.listen), "b": (HOST, b.listen)})
+        client = self.connect(a.listen)
+        for _ in range(3):
+            client.sendall(b"x")
+            self.assertEqual(client.recv(1), b"x")
+        exchange(self.connect(b.listen), b"y")
+        manager.odpd.await_status("b", connections=0)
+        before = {name: manager.odpd.status(name) for name in "ab"}
+
+        def swap():
+            manager.odpd.write_service("a", b.file())
+            manager.odpd.write_service("b", a.file())
+
+        manager.restart(swap)
+        for was, name in zip("ab", "ba"):
+            after = manager.odpd.await_status(name, state="ready")
+            for key in "wakes", "last_wake_seconds", "bytes_in", "bytes_out", "connections":
+                self.assertEqual(after[key], before[was][key], (name, key))
+        for was, name in zip("ab", "ba"):
+            self.assertIn(f"was called {was} before", manager.odpd.odp("logs", name).stdout)
+        self.assertEqual(exchange(client, b""), b"bye %d\n" % a.starts()[0])
+        manager.odpd.await_status("b", connections=0)
+        self.assertEqual(manager.odpd.odp("stop", "b").returncode, 0)
+        self.assertEqual(manager.odpd.state("a"), "ready")
+        self.assertEqual((len(a.starts()), len(b.starts())), (1, 1))
+
     def test_asleep_with_what_it_requires(self):
         """A plain proxy that requires others is asleep with them: nothing but a visitor wakes it."""
         base, port, upstream = Backend(self.directory()), free_port(), self.closing(listener())

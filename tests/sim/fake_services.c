@@ -156,6 +156,14 @@ void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed 
     (void)m;
 }
 
+void odp_ledger_file_follow(struct odp_ledger_file *f, const struct odp_link_rename *renames,
+                            size_t n)
+{
+    (void)f;
+    (void)renames;
+    (void)n;
+}
+
 void odp_ledger_file_free(struct odp_ledger_file *f)
 {
     (void)f;

@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include "odp/proxy/link.h"
+
 struct odp_ledger_file;
 struct odp_managed;
 struct odp_manager;
@@ -24,6 +26,10 @@ void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m);
 
 // A service has another name, and brings its sums along: those kept under that name go.
 void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed *m);
+
+// Services had other names in the odpd before: each gets the sums that were read under that one.
+void odp_ledger_file_follow(struct odp_ledger_file *f, const struct odp_link_rename *renames,
+                            size_t n);
 
 // A service is about to be freed: its sums are kept, unless another one has its name by now.
 void odp_ledger_file_part(struct odp_ledger_file *f, struct odp_managed *m);

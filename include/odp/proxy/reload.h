@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "odp/proxy/manager.h"
+#include "odp/proxy/link.h"
 
 enum odp_reload_kind {
     ODP_RELOAD_ADDED,
@@ -34,3 +34,7 @@ int odp_manager_reload(struct odp_manager *mgr, struct odp_reload *ret, char *wh
 void odp_reload_deinit(struct odp_reload *r);
 
 const char *odp_reload_kind_to_string(enum odp_reload_kind kind);
+
+// What was logged of renamed services is found under their new names. They may have exchanged them.
+void odp_reload_move_logs(const struct odp_manager *mgr, const struct odp_link_rename *renames,
+                          size_t n);
