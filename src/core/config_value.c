@@ -34,6 +34,9 @@ size_t odp_config_character(const char *s, size_t n_bytes)
     }
     if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || (c >= 0x80 && c < 0xa0))
         return 0;
+    // Noncharacters: systemd does not load a unit that has one.
+    if ((c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe)
+        return 0;
     return n;
 }
 

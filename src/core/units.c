@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_internal.h"
+
 const char *odp_units_name(const char *service, char *buf, size_t size)
 {
     snprintf(buf, size, ODP_UNITS_PREFIX "%s" ODP_UNITS_SUFFIX, service);
@@ -31,11 +33,17 @@ static void add_setting(struct odp_buf *b, const char *key, const char *value)
     odp_buf_add(b, "\n", 1);
 }
 
+// A unit with anything else in it is not loaded.
 static bool is_one_line(const char *s)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 0x7f)
+    size_t left = strlen(s), n;
+
+    for (; left > 0; left -= n) {
+        n = odp_config_character(s, left);
+        if (n == 0)
             return false;
+        s += n;
+    }
     return true;
 }
 

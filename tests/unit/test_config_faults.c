@@ -163,6 +163,9 @@ static void test_keys(void **state)
         {"user = \xed\xa0\x80\n", 6, "no sound UTF-8"},
         {"user = \xe2\x82\n", 6, "no sound UTF-8"},
         {"user = \xc2\x9b\n", 6, "no sound UTF-8"},
+        {"user = \xef\xbf\xbe\n", 6, "no sound UTF-8"}, // noncharacters
+        {"user = \xef\xb7\x90\n", 6, "no sound UTF-8"},
+        {"user = \xf4\x8f\xbf\xbf\n", 6, "no sound UTF-8"},
     };
 
     (void)state;
