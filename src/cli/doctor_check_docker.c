@@ -17,6 +17,7 @@ struct client {
     char restart[32];   // its restart policy, "" for none
     char publish[1024]; // what is published, with blanks between
     bool detached;
+    bool is_inside; // the unit's own control group has the container
 };
 
 // The engine that the path of a program is, NULL for others.
@@ -97,6 +98,8 @@ static void take_option(struct client *c, const char *option, const char *value)
         snprintf(c->restart, sizeof(c->restart), "%s", value);
     else if (is_option(option, "--detach", NULL) && strcmp(value, "true") == 0)
         c->detached = true;
+    else if (is_option(option, "--cgroups", NULL) && strcmp(value, "split") == 0)
+        c->is_inside = true;
 }
 
 // The options of `run`; what follows the image is none of the engine's.
@@ -188,28 +191,34 @@ static void check_published(const struct odp_config_service *s, const char *unit
                             "%s publishes port %u by %s itself, where odp listens: the container "
                             "cannot start",
                             unit, port, c->engine);
-            odp_finding_command(f, "systemctl edit --full %s (--publish 127.0.0.1:%u:%s)", unit,
-                                s->target.port, strrchr(word, ':') + 1);
+            odp_finding_command(f, "systemctl edit --full %s (--publish 127.0.0.1:%u:%s)",
+                                QUOTED(unit), s->target.port, strrchr(word, ':') + 1);
         }
+}
+
+// What a shell, or systemd, makes a name of is none to write down.
+static bool is_name(const char *s)
+{
+    return *s && !s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")];
 }
 
 // Without the key the memory that odp shows is the client's.
 static void check_named(const struct odp_config_service *s, const char *unit,
                         const struct client *c, struct odp_findings *f)
 {
-    if (s->n_containers > 0)
+    if (s->n_containers > 0 || c->is_inside)
         return;
     odp_finding_add(f, "no-container", s->name,
                     "%s runs a container by %s, whose memory and load are not in the unit", unit,
                     c->engine);
-    if (c->name[0])
+    if (is_name(c->name))
         odp_finding_command(f, "sed -i 's/^\\[backend\\]/&\\ncontainer = %s/' %s && odp reload",
-                            c->name, s->file);
+                            c->name, QUOTED(s->file));
     else
         odp_finding_command(f,
                             "systemctl edit --full %s (with --name=%s), and add container = %s "
                             "below [backend] in %s",
-                            unit, s->name, s->name, s->file);
+                            QUOTED(unit), s->name, s->name, s->file);
 }
 
 static void check_client(const struct odp_doctor *d, const struct odp_config_service *s,
@@ -229,7 +238,7 @@ static void check_client(const struct odp_doctor *d, const struct odp_config_ser
                         "%s runs its container with --restart always, by which %s starts it at "
                         "boot, when nobody has come",
                         unit, c.engine);
-        odp_finding_command(f, "systemctl edit --full %s (without --restart)", unit);
+        odp_finding_command(f, "systemctl edit --full %s (without --restart)", QUOTED(unit));
     }
     if (c.detached &&
         (odp_show_is(block, "Type", "simple") || odp_show_is(block, "Type", "exec"))) {
@@ -237,7 +246,7 @@ static void check_client(const struct odp_doctor *d, const struct odp_config_ser
                         "%s runs its container with --detach: the unit ends at once, the container "
                         "goes on without odp",
                         unit);
-        odp_finding_command(f, "systemctl edit --full %s (without -d)", unit);
+        odp_finding_command(f, "systemctl edit --full %s (without -d)", QUOTED(unit));
     }
 }
 

@@ -9,17 +9,6 @@
 
 #include "doctor_internal.h"
 
-#define QUOTED_MAX (ODP_CONFIG_VALUE_MAX + 3)
-
-// As a shell takes it for one word.
-static const char *quote(const char *s, char *buf)
-{
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,");
-
-    snprintf(buf, QUOTED_MAX, s[n] ? "'%s'" : "%s", s);
-    return buf;
-}
-
 static const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -57,7 +46,7 @@ static void check_faults(const struct odp_doctor *d, struct odp_findings *f)
         stem(fault->file, name);
         odp_finding_add(f, "file-faulty", name, "%s:%u: %s%s", fault->file, fault->line,
                         fault->message, more);
-        odp_finding_command(f, "odp check %s", fault->file);
+        odp_finding_command(f, "odp check %s", QUOTED(fault->file));
     }
 }
 
@@ -67,7 +56,7 @@ static void check_directory(const struct odp_doctor *d, struct odp_findings *f)
         return;
     odp_finding_add(f, "no-services", ODP_DOCTOR_ALL, "%s/" ODP_CONFIG_SERVICES_DIR ": %s",
                     d->config_dir, strerror(-d->config_error));
-    odp_finding_command(f, "mkdir -p %s/" ODP_CONFIG_SERVICES_DIR, d->config_dir);
+    odp_finding_command(f, "mkdir -p %s/" ODP_CONFIG_SERVICES_DIR, QUOTED(d->config_dir));
 }
 
 // odpd runs as user odp: it must be able to read what it serves.
@@ -83,14 +72,16 @@ static bool may_odp_read(const struct odp_doctor *d, const struct odp_place *p)
 static void check_owner(const struct odp_doctor *d, const struct odp_place *p, const char *name,
                         struct odp_findings *f)
 {
+    const char *path = QUOTED(p->path);
+
     odp_finding_add(f, "file-owner", name, "others than %s may change %s, and so what is started",
                     d->is_user ? "you" : "root", p->path);
     if (d->is_user)
-        odp_finding_command(f, "chmod go-w %s", p->path);
+        odp_finding_command(f, "chmod go-w %s", path);
     else if (d->has_group)
-        odp_finding_command(f, "chown root:odp %s && chmod 0640 %s", p->path, p->path);
+        odp_finding_command(f, "chown root:odp %s && chmod 0640 %s", path, path);
     else
-        odp_finding_command(f, "chown root:root %s && chmod 0644 %s", p->path, p->path);
+        odp_finding_command(f, "chown root:root %s && chmod 0644 %s", path, path);
 }
 
 static void check_service_file(const struct odp_doctor *d, const char *file, struct odp_findings *f)
@@ -106,9 +97,9 @@ static void check_service_file(const struct odp_doctor *d, const char *file, str
     } else if (!d->is_user && (d->odpd.pid || d->has_user) && !may_odp_read(d, p)) {
         odp_finding_add(f, "file-unreadable", name, "odpd may not read %s", file);
         if (d->has_group)
-            odp_finding_command(f, "chgrp odp %s && chmod 0640 %s", file, file);
+            odp_finding_command(f, "chgrp odp %s && chmod 0640 %s", QUOTED(file), QUOTED(file));
         else
-            odp_finding_command(f, "chmod 0644 %s", file);
+            odp_finding_command(f, "chmod 0644 %s", QUOTED(file));
     }
 }
 
@@ -156,9 +147,10 @@ static void check_secrets(const struct odp_doctor *d, const struct odp_config_se
                             "everybody may read %.*s in %s (better: environment_file)",
                             (int)strcspn(*e, "="), *e, s->file);
             if (!d->is_user && d->has_group)
-                odp_finding_command(f, "chgrp odp %s && chmod 0640 %s", s->file, s->file);
+                odp_finding_command(f, "chgrp odp %s && chmod 0640 %s", QUOTED(s->file),
+                                    QUOTED(s->file));
             else
-                odp_finding_command(f, "chmod o-r %s", s->file);
+                odp_finding_command(f, "chmod o-r %s", QUOTED(s->file));
             return;
         }
 }
@@ -168,11 +160,10 @@ static void check_environment_file(const struct odp_doctor *d, const struct odp_
 {
     const struct odp_place *p =
         s->environment_file ? odp_doctor_place(d, s->environment_file) : NULL;
-    char quoted[QUOTED_MAX];
 
     if (!p || p->error == -EACCES)
         return;
-    quote(p->path, quoted);
+    const char *quoted = QUOTED(p->path);
     if (p->error < 0) {
         odp_finding_add(f, "environment-file", s->name, "environment_file %s: %s", p->path,
                         strerror(-p->error));
@@ -211,14 +202,13 @@ static void add_dead(const struct odp_config_service *s, const char *path, struc
 {
     odp_finding_add(f, "path-dead", s->name, "%s does not answer: its disk or server may be gone",
                     path);
-    odp_finding_command(f, "findmnt --target %s", path);
+    odp_finding_command(f, "findmnt --target %s", QUOTED(path));
 }
 
 static void check_mount(const struct odp_doctor *d, const struct odp_config_service *s,
                         const char *mount, struct odp_findings *f)
 {
     const struct odp_place *p = odp_doctor_place(d, mount);
-    char quoted[QUOTED_MAX];
 
     if (!p || p->error == -EACCES || (p->error == 0 && p->is_mount))
         return;
@@ -227,14 +217,13 @@ static void check_mount(const struct odp_doctor *d, const struct odp_config_serv
         return;
     }
     odp_finding_add(f, "mount-missing", s->name, "%s is not mounted ([requires] mount)", mount);
-    odp_finding_command(f, "mount %s", quote(mount, quoted));
+    odp_finding_command(f, "mount %s", QUOTED(mount));
 }
 
 static void check_path(const struct odp_doctor *d, const struct odp_config_service *s,
                        const char *path, struct odp_findings *f)
 {
     const struct odp_place *p = odp_doctor_place(d, path);
-    char quoted[QUOTED_MAX];
 
     if (!p || p->error == 0 || p->error == -EACCES || is_below_missing_mount(d, s, path))
         return;
@@ -247,7 +236,7 @@ static void check_path(const struct odp_doctor *d, const struct odp_config_servi
     if (strcmp(file_name(path), "docker.sock") == 0)
         odp_finding_command(f, "systemctl start docker.socket");
     else
-        odp_finding_command(f, "mkdir -p %s", quote(path, quoted));
+        odp_finding_command(f, "mkdir -p %s", QUOTED(path));
 }
 
 void doctor_check_places(const struct odp_doctor *d, const struct odp_config_service *s,

@@ -114,10 +114,17 @@ static void command_end(const struct context *x, const struct odp_holder *h, uns
 
     if (is_docker(h))
         odp_finding_command(x->f, "docker ps --filter publish=%u", port);
-    else if (dot && strcmp(dot, ".service") == 0)
-        odp_finding_command(x->f, "systemctl disable --now %s", h->unit);
-    else
+    else if (!dot || strcmp(dot, ".service") != 0)
         odp_finding_command(x->f, "kill %d", h->pid);
+    else if (!h->is_users)
+        odp_finding_command(x->f, "systemctl disable --now %s", QUOTED(h->unit));
+    else if (x->d->is_user && h->uid == x->d->uid)
+        odp_finding_command(x->f, "systemctl --user disable --now %s", QUOTED(h->unit));
+    else
+        odp_finding_command(x->f,
+                            "sudo -u '#%u' XDG_RUNTIME_DIR=/run/user/%u systemctl --user disable "
+                            "--now %s",
+                            (unsigned)h->uid, (unsigned)h->uid, QUOTED(h->unit));
 }
 
 static void add_taken(const struct context *x, const struct odp_config_listen *l,
@@ -149,7 +156,7 @@ static bool check_taken(const struct context *x, const struct odp_config_listen 
         odp_finding_add(x->f, "old-socket", x->s->name,
                         "%s listens on %s, too, or will after the next boot", socket, l->text);
         odp_finding_command(x->f, "systemctl %sdisable --now %s", odp_doctor_option(x->d->is_user),
-                            socket);
+                            QUOTED(socket));
         return true;
     }
     for (const struct odp_port *p = NULL; (p = odp_ports_next(&x->d->ports, &l->address, p));) {
@@ -190,7 +197,7 @@ static void check_address(const struct context *x, const struct odp_config_liste
     if (a.kind == ODP_ADDRESS_INET && a.ip[0] == 100 && (a.ip[1] & 0xc0) == 64)
         odp_finding_command(x->f, "tailscale up");
     else
-        odp_finding_command(x->f, "ip address (and mend listen = in %s)", x->s->file);
+        odp_finding_command(x->f, "ip address (and mend listen = in %s)", QUOTED(x->s->file));
 }
 
 // ---- the target ---------------------------------------------------------------------------------
@@ -247,7 +254,8 @@ static void check_silent(const struct context *x)
     odp_finding_add(x->f, "target-silent", x->s->name,
                     "%s is active, but nobody listens on its target %s", unit, x->s->target_text);
     odp_finding_command(x->f, "journalctl %s-n 20 -u %s (and mend target = in %s)",
-                        odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), unit, x->s->file);
+                        odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), QUOTED(unit),
+                        QUOTED(x->s->file));
 }
 
 static bool is_asleep(const struct context *x)

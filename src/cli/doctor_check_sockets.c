@@ -44,16 +44,19 @@ void doctor_check_generator(const struct odp_doctor *d, struct odp_findings *f)
     if (!odp_doctor_is_installed(d) || !is_socket_missing(d))
         return;
     if (d->generator_masked) {
-        odp_finding_add(f, "no-generator", ODP_DOCTOR_ALL,
-                        "%s is masked or cannot be run: no service has a socket", d->generator);
+        odp_finding_add(f, "no-generator", ODP_DOCTOR_ALL, "%s is masked: no service has a socket",
+                        d->generator);
         odp_finding_command(
             f, "rm %s && systemctl %sdaemon-reload && systemctl %sstart sockets.target",
             d->generator, odp_doctor_option(d->is_user), odp_doctor_option(d->is_user));
     } else if (!d->generator[0]) {
         odp_finding_add(f, "no-generator", ODP_DOCTOR_ALL,
                         "odp-generator is not installed: no service has a socket");
-        odp_finding_command(f, "odp generate /etc/systemd/system && systemctl daemon-reload && "
-                               "systemctl start sockets.target");
+        odp_finding_command(f,
+                            "odp generate %s && systemctl %sdaemon-reload && systemctl %sstart "
+                            "sockets.target",
+                            d->is_user ? "~/.config/systemd/user" : "/etc/systemd/system",
+                            odp_doctor_option(d->is_user), odp_doctor_option(d->is_user));
     }
 }
 

@@ -27,7 +27,7 @@ struct context {
 
 static void check_not_found(const struct context *x, const char *unit)
 {
-    const char *file = x->s->file;
+    const char *file = QUOTED(x->s->file);
 
     if (!x->is_user && odp_show_find(&x->d->managers[1].units, unit) && x->d->is_user) {
         odp_finding_add(x->f, "unit-missing", x->s->name,
@@ -53,11 +53,11 @@ static bool check_loaded(const struct context *x, const char *unit, const char *
     } else if (strcmp(state, "masked") == 0) {
         odp_finding_add(x->f, "unit-masked", x->s->name, "%s is masked: it cannot be started",
                         unit);
-        odp_finding_command(x->f, "systemctl %sunmask %s", x->option, unit);
+        odp_finding_command(x->f, "systemctl %sunmask %s", x->option, QUOTED(unit));
     } else if (strcmp(state, "loaded") != 0) {
         odp_finding_add(x->f, "unit-faulty", x->s->name, "the file of %s has a fault (%s)", unit,
                         state);
-        odp_finding_command(x->f, "systemd-analyze %sverify %s", x->option, unit);
+        odp_finding_command(x->f, "systemd-analyze %sverify %s", x->option, QUOTED(unit));
     } else {
         return true;
     }
@@ -73,9 +73,9 @@ static void check_failed(const struct context *x, const char *unit, const char *
     odp_finding_add(x->f, "unit-failed", x->s->name, "%s has failed: %s", unit, result);
     // A unit at its start limit starts no more; others are started again by the next visitor.
     if (strcmp(result, "start-limit-hit") == 0)
-        odp_finding_command(x->f, "systemctl %sreset-failed %s", x->option, unit);
+        odp_finding_command(x->f, "systemctl %sreset-failed %s", x->option, QUOTED(unit));
     else
-        odp_finding_command(x->f, "journalctl %s-n 20 -u %s", x->option, unit);
+        odp_finding_command(x->f, "journalctl %s-n 20 -u %s", x->option, QUOTED(unit));
 }
 
 // Such a unit never becomes `failed`: it comes and goes, whether anybody visits or not.
@@ -91,8 +91,8 @@ static void check_loop(const struct context *x, const char *unit, const char *bl
         return;
     odp_finding_add(x->f, "unit-loops", x->s->name,
                     "%s ends, and its Restart= starts it again, over and over", unit);
-    odp_finding_command(x->f, "systemctl %sstop %s; journalctl %s-n 20 -u %s", x->option, unit,
-                        x->option, unit);
+    odp_finding_command(x->f, "systemctl %sstop %s; journalctl %s-n 20 -u %s", x->option,
+                        QUOTED(unit), x->option, QUOTED(unit));
 }
 
 // What is started at boot has this among its causes.
@@ -138,7 +138,7 @@ static void check_boot(const struct context *x, const char *unit, const char *bl
     odp_finding_add(x->f, "unit-at-boot", x->s->name,
                     "%s is started at boot%s%s, not when somebody comes", unit,
                     strcmp(cause, unit) == 0 ? "" : " by ", strcmp(cause, unit) == 0 ? "" : cause);
-    odp_finding_command(x->f, "systemctl %sdisable %s", x->option, cause);
+    odp_finding_command(x->f, "systemctl %sdisable %s", x->option, QUOTED(cause));
 }
 
 static void check_fights(const struct context *x, const char *unit, const char *block)
@@ -157,7 +157,7 @@ static void check_fights(const struct context *x, const char *unit, const char *
         odp_finding_add(x->f, "unit-upheld", x->s->name,
                         "%s has Upholds=%s, by which systemd starts again what odp stops", by,
                         unit);
-        odp_finding_command(x->f, "systemctl %sedit --full %s", x->option, by);
+        odp_finding_command(x->f, "systemctl %sedit --full %s", x->option, QUOTED(by));
     }
     if (odp_show_is(block, "Type", "oneshot") && odp_show_is(block, "RemainAfterExit", "no")) {
         odp_finding_add(x->f, "unit-oneshot", x->s->name,
@@ -179,8 +179,9 @@ static void check_stop_time(const struct context *x, const char *unit, const cha
     odp_finding_add(x->f, "unit-slow-stop", x->s->name,
                     "%s may take %s to stop, but odp waits no longer than its stop_timeout", unit,
                     text);
-    odp_finding_command(x->f, "sed -i 's/^\\[backend\\]/&\\nstop_timeout = %s/' %s && odp reload",
-                        text, x->s->file);
+    odp_finding_command(
+        x->f, "sed -i '/^stop_timeout/d; s/^\\[backend\\]/&\\nstop_timeout = %s/' %s && odp reload",
+        text, QUOTED(x->s->file));
 }
 
 static void check_unit(const struct context *x, const char *unit)
@@ -295,7 +296,7 @@ void doctor_check_units(const struct odp_doctor *d, const struct odp_config_serv
     if (is_user && !d->is_user) {
         odp_finding_add(f, "wrong-scope", s->name,
                         "scope = user, but this odpd serves the system and has no such units");
-        odp_finding_command(f, "sed -i '/^scope/d' %s && odp reload", s->file);
+        odp_finding_command(f, "sed -i '/^scope/d' %s && odp reload", QUOTED(s->file));
         return;
     }
     for (size_t i = 0; i < s->n_units; i++)

@@ -49,6 +49,23 @@ void odp_finding_command(struct odp_findings *f, const char *command, ...)
     f->failed |= !last->command;
 }
 
+const char *doctor_quote(const char *s, char buf[DOCTOR_QUOTED_MAX])
+{
+    char *to = buf, *end = buf + DOCTOR_QUOTED_MAX - 6; // of one more, the last quote and the NUL
+
+    if (*s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                           "/._-+:@%,")])
+        return s;
+    *to++ = '\'';
+    for (; *s && to < end; s++)
+        if (*s == '\'')
+            to = stpcpy(to, "'\\''");
+        else
+            *to++ = *s;
+    strcpy(to, "'");
+    return buf;
+}
+
 void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
                            const char *section, const char *key, const char *value,
                            const char *then)
@@ -56,10 +73,10 @@ void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *uni
     const char *directory = is_user ? "~/.config/systemd/user" : "/etc/systemd/system";
 
     odp_finding_command(f,
-                        "mkdir -p %s/%s.d && printf '[%s]\\n%s=%s\\n' >%s/%s.d/odp-%s.conf && "
-                        "systemctl %sdaemon-reload%s",
-                        directory, unit, section, key, value, directory, unit, key,
-                        odp_doctor_option(is_user), then);
+                        "mkdir -p %s/%s.d && printf '[%s]\\n%s=%%s\\n' %s >%s/%s.d/odp-%s.conf "
+                        "&& systemctl %sdaemon-reload%s",
+                        directory, QUOTED(unit), section, key, QUOTED(value), directory,
+                        QUOTED(unit), key, odp_doctor_option(is_user), then);
 }
 
 bool odp_findings_about(const struct odp_findings *f, const char *name)

@@ -18,6 +18,12 @@ int doctor_gather_ports(struct odp_doctor *d);
 int doctor_gather_places(struct odp_doctor *d);
 int doctor_gather_system(struct odp_doctor *d);
 
+// `s` as a shell takes it for one word, in buf or as it is. In QUOTED() it lives as long as the
+// block.
+#define DOCTOR_QUOTED_MAX 8192
+#define QUOTED(s)         doctor_quote((s), (char[DOCTOR_QUOTED_MAX]){0})
+const char *doctor_quote(const char *s, char buf[DOCTOR_QUOTED_MAX]);
+
 // Gives the last finding the command that adds KEY=VALUE to a unit, in a file of its own, and goes
 // on with `then` ("" or " && ...").
 void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,

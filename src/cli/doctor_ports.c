@@ -157,19 +157,23 @@ static void read_program(const char *pid, char *program, size_t size)
 }
 
 // The last part of "0::/system.slice/x.service/sub" that is a unit; lines before are of cgroup v1.
-static void read_unit(const char *pid, char *unit, size_t size)
+// Below "user@1000.service" stand units of that user's manager.
+void odp_holder_set_unit(struct odp_holder *h, char *text)
 {
-    ODP_CLEANUP_FREE char *text = read_proc(pid, "cgroup");
-    char *line = text ? strstr(text, "0::") : NULL;
+    static const char manager[] = "user@";
+    char *line = strstr(text, "0::"), *save;
 
-    unit[0] = '\0';
     if (!line)
         return;
     line[strcspn(line, "\n")] = '\0';
-    for (char *part = strtok(line, "/"); part; part = strtok(NULL, "/")) {
+    for (char *part = strtok_r(line, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
         const char *dot = strrchr(part, '.');
-        if (dot && (strcmp(dot, ".service") == 0 || strcmp(dot, ".scope") == 0))
-            snprintf(unit, size, "%s", part);
+        if (!dot || (strcmp(dot, ".service") != 0 && strcmp(dot, ".scope") != 0))
+            continue;
+        h->is_users |= strncmp(h->unit, manager, strlen(manager)) == 0;
+        if (strncmp(part, manager, strlen(manager)) == 0)
+            h->uid = (uid_t)strtoul(part + strlen(manager), NULL, 10);
+        snprintf(h->unit, sizeof(h->unit), "%s", part);
     }
 }
 
@@ -183,7 +187,9 @@ static int add_holder(struct odp_ports *p, const char *pid, unsigned long inode)
     struct odp_holder *h = &holders[p->n_holders++];
     *h = (struct odp_holder){.inode = inode, .pid = atoi(pid)};
     read_program(pid, h->program, sizeof(h->program));
-    read_unit(pid, h->unit, sizeof(h->unit));
+    ODP_CLEANUP_FREE char *text = read_proc(pid, "cgroup");
+    if (text)
+        odp_holder_set_unit(h, text);
     return 0;
 }
 

@@ -135,10 +135,10 @@ static void gather_generator(struct odp_doctor *d)
         snprintf(path, sizeof(path), "%s/%s-generators/odp-generator", directories[i],
                  d->is_user ? "user" : "system");
         ssize_t n = readlink(path, target, sizeof(target) - 1);
-        if (n <= 0 && access(path, F_OK) < 0)
-            continue;
         target[n > 0 ? n : 0] = '\0';
-        d->generator_masked = strcmp(target, "/dev/null") == 0 || access(path, X_OK) < 0;
+        d->generator_masked = strcmp(target, "/dev/null") == 0;
+        if (!d->generator_masked && access(path, X_OK) < 0)
+            continue;
         snprintf(d->generator, sizeof(d->generator), "%s", path);
         return;
     }

@@ -270,6 +270,96 @@ static void test_clients(void **state)
     assert_client("/usr/bin/run docker", "simple", NULL);
 }
 
+// That `kind` of finding has this command.
+static void assert_command(struct odp_doctor *d, const char *kind, const char *command)
+{
+    struct odp_findings f = {0};
+    const char *found = NULL;
+
+    odp_doctor_check(d, &f);
+    for (size_t i = 0; i < f.n; i++)
+        if (strcmp(f.items[i].kind, kind) == 0)
+            found = f.items[i].command;
+    assert_non_null(found);
+    assert_string_equal(found, command);
+    odp_findings_deinit(&f);
+    facts_free(d);
+}
+
+#define ODD_FILE                                                                                   \
+    "[service]\nlisten = 8080\ntarget = 127.0.0.1:18080\n[backend]\nunit = a\\x2db.service\n"
+#define ODD "Names=a\\x2db.service\nLoadState="
+
+static void test_commands_for_a_shell(void **state)
+{
+    (void)state;
+    assert_command(facts_new(ODD_FILE, ODD "masked\n"), "unit-masked",
+                   "systemctl unmask 'a\\x2db.service'");
+    assert_command(facts_new(ODD_FILE, ODD "loaded\nStopWhenUnneeded=yes\n"), "unit-unneeded",
+                   "mkdir -p /etc/systemd/system/'a\\x2db.service'.d && printf "
+                   "'[Unit]\\nStopWhenUnneeded=%s\\n' no "
+                   ">/etc/systemd/system/'a\\x2db.service'.d/odp-StopWhenUnneeded.conf && "
+                   "systemctl daemon-reload");
+    // A line of that key may be there.
+    assert_command(
+        facts_new(FILE_OF_WEB, "Names=web.service\nLoadState=loaded\nTimeoutStopUSec=5min\n"),
+        "unit-slow-stop",
+        "sed -i '/^stop_timeout/d; s/^\\[backend\\]/&\\nstop_timeout = 5min/' "
+        "/etc/odp/services/web.ini && odp reload");
+}
+
+static void test_holders_command(void **state)
+{
+    char system[] = "0::/system.slice/x.service\n";
+    char user[] = "1:name=x:/y.service\n0::/user.slice/user-1000.slice/user@1000.service/app.slice/"
+                  "x.service/sub\n";
+    char own[] = "0::/user.slice/user-1000.slice/user@1000.service/init.scope\n";
+    struct odp_holder h = {0};
+
+    (void)state;
+    odp_holder_set_unit(&h, system);
+    assert_string_equal(h.unit, "x.service");
+    assert_false(h.is_users);
+    odp_holder_set_unit(&h, user);
+    assert_string_equal(h.unit, "x.service");
+    assert_true(h.is_users);
+    assert_int_equal(h.uid, 1000);
+    h = (struct odp_holder){0};
+    odp_holder_set_unit(&h, own);
+    assert_string_equal(h.unit, "init.scope");
+}
+
+// A stranger has the port; as root.
+static struct odp_doctor *taken_new(const struct odp_holder *h)
+{
+    struct odp_doctor *d = facts_new(FILE_OF_WEB, WEB INACTIVE);
+
+    assert_int_equal(odp_ports_add_inet(&d->ports, TCP("00000000", "1F90", "7"), false), 0);
+    d->ports.holders = calloc(1, sizeof(*h));
+    assert_non_null(d->ports.holders);
+    d->ports.holders[d->ports.n_holders++] = *h;
+    return d;
+}
+
+static void test_who_is_to_be_stopped(void **state)
+{
+    struct odp_holder h = {.inode = 7, .pid = 5, .program = "x", .unit = "x.service"};
+    struct odp_doctor *d;
+
+    (void)state;
+    assert_command(taken_new(&h), "port-taken", "systemctl disable --now x.service");
+    h.is_users = true;
+    h.uid = 1000;
+    assert_command(taken_new(&h), "port-taken",
+                   "sudo -u '#1000' XDG_RUNTIME_DIR=/run/user/1000 systemctl --user disable --now "
+                   "x.service");
+    d = taken_new(&h);
+    d->is_root = false;
+    d->is_user = true;
+    d->uid = 1000;
+    assert_command(d, "port-taken", "systemctl --user disable --now x.service");
+}
+
 static void test_keep(void **state)
 {
     struct odp_findings a = {0}, b = {0};
@@ -284,6 +374,25 @@ static void test_keep(void **state)
     assert_string_equal(a.items[0].what, "3");
     odp_findings_deinit(&a);
     odp_findings_deinit(&b);
+}
+
+static void test_names_of_containers(void **state)
+{
+#define CLIENT(words)                                                                              \
+    facts_new(FILE_OF_WEB, "Names=web.service\nLoadState=loaded\nType=notify\nExecStart={ "        \
+                           "path=/bin/x ; argv[]=/usr/bin/podman run " words " i ; }\n")
+    struct odp_doctor *d = CLIENT("--cgroups=split -d --name=wiki");
+
+    (void)state;
+    assert_found(d, NULL); // as quadlets do: the unit's own group has it all
+    facts_free(d);
+    assert_command(
+        CLIENT("--name wiki"), "no-container",
+        "sed -i 's/^\\[backend\\]/&\\ncontainer = wiki/' /etc/odp/services/web.ini && odp "
+        "reload");
+    assert_command(CLIENT("--name ${WIKI}"), "no-container",
+                   "systemctl edit --full web.service (with --name=web), and add container = web "
+                   "below [backend] in /etc/odp/services/web.ini");
 }
 
 static void test_many_faults_of_a_file_are_one_line(void **state)
@@ -306,11 +415,20 @@ static void test_many_faults_of_a_file_are_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_units),  cmocka_unit_test(test_boot),
-        cmocka_unit_test(test_target), cmocka_unit_test(test_target_open),
-        cmocka_unit_test(test_port),   cmocka_unit_test(test_listeners),
-        cmocka_unit_test(test_show),   cmocka_unit_test(test_clients),
-        cmocka_unit_test(test_keep),   cmocka_unit_test(test_many_faults_of_a_file_are_one_line),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_boot),
+        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_target_open),
+        cmocka_unit_test(test_port),
+        cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_show),
+        cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_many_faults_of_a_file_are_one_line),
+        cmocka_unit_test(test_commands_for_a_shell),
+        cmocka_unit_test(test_holders_command),
+        cmocka_unit_test(test_who_is_to_be_stopped),
+        cmocka_unit_test(test_names_of_containers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,12 @@ struct odp_holder {
     int pid;
     char program[32];
     char unit[ODP_UNIT_NAME_MAX]; // the unit it runs in, "" for none
+    bool is_users;                // of a user's service manager, that of
+    uid_t uid;
 };
+
+// What a process's /proc/PID/cgroup says of its unit; `text` is changed.
+void odp_holder_set_unit(struct odp_holder *h, char *text);
 
 struct odp_port {
     struct odp_address address;
