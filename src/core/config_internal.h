@@ -84,7 +84,7 @@ struct odp_config_word {
     int value; // negative: designed, not built yet
 };
 
-// The length of the UTF-8 character at s, 0 where it is none, a control character or a noncharacter.
+// The length of the UTF-8 character at s, 0 where it is none, a control or a noncharacter.
 size_t odp_config_character(const char *s, size_t n_bytes);
 bool odp_config_bool(const char *s, bool *ret);
 // Words as systemd splits them: quotes "" and '', backslash escapes, nothing expanded. Returns 0,
