@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor_internal.h"
 #include "odp/cli/text.h"
@@ -14,6 +15,8 @@
 #define NAME_COLOUR    "\033[33m"
 #define COMMAND_COLOUR "\033[1m"
 #define NO_COLOUR      "\033[0m"
+
+#define ABOUT_TO_LISTEN_SEC 3
 
 static int out_of_memory(void)
 {
@@ -171,7 +174,7 @@ static int look(const struct odp_cli *cli, struct odp_doctor *d, struct odp_find
 }
 
 // The facts are not all of one moment: a service that is just being stopped may look odd. What is
-// found counts if a second look finds it again.
+// found counts if a second look finds it again; who may be just about to listen has a moment.
 static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_findings *findings)
 {
     struct odp_findings first;
@@ -181,6 +184,8 @@ static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_f
         return r;
     first = *findings;
     odp_doctor_deinit(d);
+    if (odp_findings_has(&first, "target-silent"))
+        sleep(ABOUT_TO_LISTEN_SEC);
     r = look(cli, d, findings);
     odp_findings_keep(findings, &first);
     odp_findings_deinit(&first);

@@ -221,8 +221,6 @@ static bool all_units_are(const struct context *x, const char *state, const char
 // For longer than it has to become ready.
 static bool are_active_for_long(const struct context *x, uint64_t now_usec)
 {
-    if (!all_units_are(x, "active", "active"))
-        return false;
     for (size_t i = 0; i < x->s->n_units; i++) {
         uint64_t since =
             strtoull(odp_show_value(unit_block(x, i), "ActiveEnterTimestampMonotonic"), NULL, 10);
@@ -252,7 +250,8 @@ static void check_silent(const struct context *x)
     const char *unit = x->s->units[x->s->n_units - 1].text;
 
     odp_finding_add(x->f, "target-silent", x->s->name,
-                    "%s is active, but nobody listens on its target %s", unit, x->s->target_text);
+                    "%s is active, but nobody listens on its target %s%s", unit, x->s->target_text,
+                    are_active_for_long(x, x->d->now_usec) ? "" : " yet");
     odp_finding_command(x->f, "journalctl %s-n 20 -u %s (and mend target = in %s)",
                         odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), QUOTED(unit),
                         QUOTED(x->s->file));
@@ -304,7 +303,9 @@ static void check_target(const struct context *x)
     if (!is_local(x, &x->s->target))
         return;
     if (!p) {
-        if (are_active_for_long(x, x->d->now_usec))
+        // One that ends again and again is told as that.
+        if (all_units_are(x, "active", "active") &&
+            !odp_findings_has_of(x->f, "unit-loops", x->s->name))
             check_silent(x);
     } else if (is_asleep(x)) {
         if (h && !is_manager(h) && strcmp(h->program, "odpd") != 0 && !is_own(x, h))

@@ -95,11 +95,11 @@ bool odp_findings_has(const struct odp_findings *f, const char *kind)
     return false;
 }
 
-static bool has_same(const struct odp_findings *f, const struct odp_finding *finding)
+bool odp_findings_has_of(const struct odp_findings *f, const char *kind, const char *name)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (f->items[i].name && finding->name && strcmp(f->items[i].kind, finding->kind) == 0 &&
-            strcmp(f->items[i].name, finding->name) == 0)
+        if (f->items[i].name && name && strcmp(f->items[i].kind, kind) == 0 &&
+            strcmp(f->items[i].name, name) == 0)
             return true;
     return false;
 }
@@ -116,7 +116,7 @@ void odp_findings_keep(struct odp_findings *f, const struct odp_findings *also)
     size_t n = 0;
 
     for (size_t i = 0; i < f->n; i++)
-        if (has_same(also, &f->items[i]))
+        if (odp_findings_has_of(also, f->items[i].kind, f->items[i].name))
             f->items[n++] = f->items[i];
         else
             finding_deinit(&f->items[i]);

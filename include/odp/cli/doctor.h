@@ -39,6 +39,7 @@ void odp_finding_command(struct odp_findings *f, const char *command, ...)
     __attribute__((format(printf, 2, 3)));
 bool odp_findings_about(const struct odp_findings *f, const char *name);
 bool odp_findings_has(const struct odp_findings *f, const char *kind);
+bool odp_findings_has_of(const struct odp_findings *f, const char *kind, const char *name);
 // Drops those of which `also` has none of that kind and name.
 void odp_findings_keep(struct odp_findings *f, const struct odp_findings *also);
 void odp_findings_deinit(struct odp_findings *f);
