@@ -111,12 +111,17 @@ static void act_start(struct step *x)
 {
     uint64_t requires_usec = x->s->settings.requires_timeout_usec;
 
+    // Who came before the first look was answered has found nothing that could be started again.
+    bool is_first = x->s->state == ODP_SERVICE_UNKNOWN && !x->s->waking;
+    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
+
     x->s->wanted = false;
     x->s->unwanted = false;
-    bool by_request = x->event->kind == ODP_EVENT_START || x->event->kind == ODP_EVENT_DEMAND;
-    set_reason(x->s, by_request                ? x->event->reason
-                     : x->event->n_waiting > 0 ? "started again: somebody waits"
-                                               : "started again: it was asked for meanwhile");
+    x->s->waking = false;
+    set_reason(x->s, by_request                 ? x->event->reason
+                     : x->event->n_waiting == 0 ? "started again: it was asked for meanwhile"
+                     : is_first                 ? "woken by a connection"
+                                                : "started again: somebody waits");
     if (requires_usec > 0)
         enter(x, ODP_SERVICE_REQUIRING, in(x, requires_usec));
     else
@@ -354,11 +359,11 @@ static void act_stopped(struct step *x)
         act_stop(x);
         return;
     }
-    s->waking = false;
     if (x->event->n_waiting > 0 || s->wanted) {
         act_start(x);
         return;
     }
+    s->waking = false;
     if (s->state != ODP_SERVICE_STOPPING && x->event->reason && x->event->reason[0])
         set_reason(s, x->event->reason);
     else if (s->state == ODP_SERVICE_UNKNOWN)
@@ -444,11 +449,11 @@ static void act_fail_requiring(struct step *x)
 static void act_found_failed(struct step *x)
 {
     x->s->unwanted = false;
-    x->s->waking = false;
     if (x->event->n_waiting > 0 || x->s->wanted) {
         act_start(x);
         return;
     }
+    x->s->waking = false;
     set_reason(x->s, x->event->reason);
     enter(x, ODP_SERVICE_FAILED, ODP_NEVER);
 }
