@@ -3,8 +3,11 @@
 // odp help: made from the verb table, so that no verb goes undescribed.
 
 #include <stdio.h>
+#include <string.h>
 
 #include "odp/cli/cli.h"
+
+#define USAGE_WIDTH 28
 
 static void help_all(struct odp_buf *out)
 {
@@ -13,7 +16,10 @@ static void help_all(struct odp_buf *out)
         char usage[64];
 
         snprintf(usage, sizeof(usage), "%s %s", v->name, v->arguments);
-        odp_buf_printf(out, "  %-28s %s\n", usage, v->summary);
+        odp_buf_printf(out, "  %-*s", USAGE_WIDTH, usage);
+        if (strlen(usage) > USAGE_WIDTH)
+            odp_buf_printf(out, "\n  %-*s", USAGE_WIDTH, "");
+        odp_buf_printf(out, " %s\n", v->summary);
     }
     odp_buf_printf(out,
                    "\n"

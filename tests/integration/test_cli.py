@@ -136,7 +136,12 @@ class Usage(Case):
     def test_version_and_help(self):
         self.assertRegex(self.works("--version"), r"^odp \d+\.\d+\.\d+\n$")
         for args in (["--help"], ["-h"], ["help"]):
-            self.assertIn("status [NAME...]", self.works(*args))
+            text = self.works(*args)
+            self.assertIn("status [NAME...]", text)
+            columns = {line.index(summary) for line in text.splitlines()
+                       for summary in ("what each service is doing", "wake services",
+                                       "find what is wrong with") if summary in line}
+            self.assertEqual(len(columns), 1, text)
         for verb in ("status", "start", "stop", "check", "help"):
             text = self.works(verb, "--help")
             self.assertTrue(text.startswith("Usage: odp " + verb), text)
