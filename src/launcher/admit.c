@@ -96,6 +96,11 @@ int odp_admit_odpd(int *ret_fd)
             *ret_fd = fd;
             break;
         }
+        // Out of descriptors or memory: it would wait there, and be tried, for ever.
+        if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            r = -errno;
+            break;
+        }
         odp_close(fd); // one that left while it waited is none of ours, either
     }
     odp_close(listener);

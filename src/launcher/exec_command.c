@@ -290,8 +290,10 @@ static void on_stuck(void *userdata)
     struct exec_backend *b = userdata;
     char reason[ODP_REASON_MAX + 1];
 
-    odp_reason_format(reason, sizeof(reason), "%s: not even SIGKILL has ended all of its processes",
-                      exec_word(b->role));
+    odp_reason_format(reason, sizeof(reason), "%s: %s", exec_word(b->role),
+                      b->units && !exec_units_are_known(b)
+                          ? "it cannot be ended while D-Bus is gone"
+                          : "not even SIGKILL has ended all of its processes");
     odp_log(ODP_LOG_ERR, b->name, "%s", reason);
     exec_answer_current(b, state_after_failed(b, b->role), reason);
     odp_waiters_answer(&b->stops, &b->base, state_after_failed(b, ODP_ROLE_STOP), reason);

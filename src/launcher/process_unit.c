@@ -234,6 +234,10 @@ static void on_connected(struct odp_systemd_client *c)
         return; // it began within this very round
     odp_systemd_unit_watch(&u->unit, u->bus);
     odp_systemd_unit_look(&u->unit);
+    if (u->process->state == ODP_PROCESS_ENDING && !u->is_main_ended) {
+        u->process->end.was_killed = false; // what was sent meanwhile has reached nobody
+        odp_process_unit_terminate(u->process);
+    }
 }
 
 // It may have been given the command, or not: the unit will tell.

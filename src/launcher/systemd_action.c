@@ -137,6 +137,8 @@ static void accepted(struct odp_systemd_service *s, sd_bus_message *m)
     struct odp_systemd_unit *u = unit_at(s);
     const char *job;
 
+    if (s->made)
+        s->made->n_refused = 0;
     // systemd 252 has no signal for the freezer.
     if (s->action == ODP_SYSTEMD_FREEZE || s->action == ODP_SYSTEMD_THAW) {
         snprintf(u->facts.freezer_state, sizeof(u->facts.freezer_state), "%s",

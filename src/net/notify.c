@@ -44,12 +44,15 @@ static int send_state(const char *name, const char *state)
     return 0;
 }
 
-void odp_systemd_notify(const char *state)
+bool odp_systemd_notify(const char *state)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     int r = name ? send_state(name, state) : 0;
 
+    if (r == -EAGAIN)
+        return false;
     if (r < 0)
         odp_log(ODP_LOG_WARNING, NULL, "cannot notify the service manager at %s: %s", name,
                 strerror(-r));
+    return true;
 }

@@ -177,7 +177,8 @@ struct odp_handover *odp_handover_read(struct odp_manager *mgr, struct odp_passe
     if (!h)
         return NULL;
     h->manager = mgr;
-    odp_systemd_notify("FDSTOREREMOVE=1\nFDNAME=" ODP_CARRIER_NAME); // or the next one gets it, too
+    (void)odp_systemd_notify(
+        "FDSTOREREMOVE=1\nFDNAME=" ODP_CARRIER_NAME); // or the next one gets it, too
     if (h->carried.n > 0 && read_all(h) == 0)
         return h;
     odp_handover_free(h);

@@ -313,7 +313,7 @@ static void notify_begin(void)
 
     // Type=notify-reload wants to know when, sd_notify(3).
     snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, odp_now_usec());
-    odp_systemd_notify(text);
+    (void)odp_systemd_notify(text);
 }
 
 int odp_manager_reload(struct odp_manager *mgr, struct odp_reload *ret, char *why, size_t why_size)
@@ -345,6 +345,6 @@ int odp_manager_reload(struct odp_manager *mgr, struct odp_reload *ret, char *wh
     mgr->is_reloading = false;
     sweep_departed(mgr);
     odp_manager_trim(mgr);
-    odp_systemd_notify("READY=1");
+    odp_vigil_ready(mgr->vigil);
     return result;
 }

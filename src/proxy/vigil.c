@@ -14,6 +14,7 @@
 #include "odp/proxy/manager.h"
 
 #define SIGNS_PER_TIMEOUT 3 // of life: one or two may be late
+#define RETRY_MS          200
 
 struct odp_vigil {
     struct odp_manager *manager;
@@ -21,27 +22,29 @@ struct odp_vigil {
     uv_timer_t timer;
     uint64_t timeout_usec; // 0: the unit wants no watchdog
     bool is_ready, is_armed;
+    bool is_untold;             // the service manager took nothing: it is told again
     size_t n_awake, n_services; // as they were told
 };
 
+static void tell(struct odp_vigil *v, const char *first);
+
 static void on_timer(uv_timer_t *timer)
 {
-    (void)timer;
-    odp_systemd_notify("WATCHDOG=1");
+    struct odp_vigil *v = timer->data;
+
+    if (v->is_untold)
+        tell(v, "READY=1\n"); // it may be that which was lost
+    else
+        (void)odp_systemd_notify("WATCHDOG=1"); // another one follows in time
 }
 
-// Fills what the watchdog is to be told, "" for nothing. systemd takes a timeout of 0 for none, and
-// a new one counts from now.
-static void set_armed(struct odp_vigil *v, bool arm, char *ret, size_t size)
+static void set_timer(struct odp_vigil *v)
 {
     uint64_t pace_ms = v->timeout_usec / ODP_USEC_PER_MS / SIGNS_PER_TIMEOUT;
 
-    ret[0] = '\0';
-    if (v->timeout_usec == 0 || arm == v->is_armed)
-        return;
-    v->is_armed = arm;
-    snprintf(ret, size, "WATCHDOG_USEC=%llu\n", arm ? (unsigned long long)v->timeout_usec : 0ULL);
-    if (arm)
+    if (v->is_untold)
+        uv_timer_start(&v->timer, on_timer, RETRY_MS, 0);
+    else if (v->is_armed)
         uv_timer_start(&v->timer, on_timer, pace_ms, pace_ms);
     else
         uv_timer_stop(&v->timer);
@@ -59,15 +62,23 @@ static void count(struct odp_vigil *v)
     }
 }
 
+// systemd takes a timeout of 0 for none, and a new one counts from now.
 static void tell(struct odp_vigil *v, const char *first)
 {
-    char watchdog[64], state[256];
+    bool arm = v->timeout_usec > 0 && odp_manager_is_any_awake(v->manager);
+    bool was_untold = v->is_untold, is_new = arm != v->is_armed;
+    char watchdog[64] = "", state[256];
 
     count(v);
-    set_armed(v, odp_manager_is_any_awake(v->manager), watchdog, sizeof(watchdog));
+    if (v->timeout_usec > 0 && (is_new || was_untold))
+        snprintf(watchdog, sizeof(watchdog), "WATCHDOG_USEC=%llu\n",
+                 arm ? (unsigned long long)v->timeout_usec : 0ULL);
     snprintf(state, sizeof(state), "%s%sSTATUS=%zu of %zu services awake", first, watchdog,
              v->n_awake, v->n_services);
-    odp_systemd_notify(state);
+    v->is_armed = arm;
+    v->is_untold = !odp_systemd_notify(state);
+    if (is_new || was_untold || v->is_untold)
+        set_timer(v);
 }
 
 static void on_turn(struct odp_io_turn *turn)
@@ -79,7 +90,7 @@ static void on_turn(struct odp_io_turn *turn)
         return;
     count(v);
     if (v->n_awake != n_awake || v->n_services != n_services ||
-        v->is_armed != odp_manager_is_any_awake(v->manager))
+        (v->timeout_usec > 0 && v->is_armed != odp_manager_is_any_awake(v->manager)))
         tell(v, "");
 }
 
@@ -114,11 +125,14 @@ int odp_vigil_new(struct odp_manager *mgr, struct odp_vigil **ret)
     v->timeout_usec = take_timeout();
     v->is_armed = v->timeout_usec > 0; // by the unit, from READY on
     uv_timer_init(odp_io_loop_uv(mgr->loop), &v->timer);
+    v->timer.data = v;
     return 0;
 }
 
 void odp_vigil_ready(struct odp_vigil *v)
 {
+    if (!v)
+        return;
     v->is_ready = true;
     if (odp_manager_is_any_awake(v->manager))
         v->is_armed = false; // so that the timer is started
@@ -129,7 +143,7 @@ void odp_vigil_leave(struct odp_vigil *v)
 {
     if (!v)
         return;
-    odp_systemd_notify(v->timeout_usec > 0 ? "STOPPING=1\nWATCHDOG_USEC=0" : "STOPPING=1");
+    (void)odp_systemd_notify(v->timeout_usec > 0 ? "STOPPING=1\nWATCHDOG_USEC=0" : "STOPPING=1");
     uv_timer_stop(&v->timer);
     odp_list_remove(&v->turn.node);
 }

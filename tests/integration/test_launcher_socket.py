@@ -6,6 +6,7 @@
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -155,6 +156,28 @@ class LauncherSocketTest(harness.Case):
         self.assertIn(f"user {NOBODY} may not give orders", self.activator.log())
         d.start()  # the same launcher has waited for it
         self.assertEqual(self.activator.n_starts, 1)
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing: apt-get install strace")
+    def test_launcher_that_cannot_accept_does_not_spin(self):
+        directory = self.directory()
+        listener = self.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        listener.bind(f"{directory}/socket")
+        listener.listen(1)
+        odpd = self.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        odpd.connect(f"{directory}/socket")
+        script = (f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"')
+        trace = f"{directory}/trace"
+        done = subprocess.run(
+            ["strace", "-D", "-o", trace, "-e", "trace=accept4", "-e", "inject=accept4:error=ENFILE",
+             "bash", "-c", script, "bash", program("odp-launcher"), "--config", directory,
+             "--runtime", directory],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            pass_fds=[listener.fileno()], timeout=harness.DEADLINE, check=False)
+        if "accept4" not in read_file(trace):
+            self.skipTest(f"no permission to trace: {done.stderr}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot meet odpd: Too many open files in system", done.stderr)
+        self.assertEqual(read_file(trace).count("accept4"), 1)
 
     def test_members_of_the_sockets_group_give_orders(self):
         self.odpd({"echo": Backend(self.directory()).file()}, start=False)

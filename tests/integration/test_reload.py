@@ -1025,6 +1025,31 @@ class TestReload(ReloadCase):
         self.assertEqual(fields, {})
         self.assertEqual(next_fields(), {"READY": "1"})
 
+    def test_busy_service_manager_is_told_again(self):
+        b = Backend(self.directory())
+        self.d = self.odpd({"a": b.file()}, start=False)
+        path = os.path.join(self.d.directory, "notify")
+        manager = self.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(path)
+        manager.settimeout(DEADLINE)
+        others = self.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        others.connect(path)
+        n_others = 0
+        try:
+            while True:
+                others.send(b"others", socket.MSG_DONTWAIT)
+                n_others += 1
+        except BlockingIOError:
+            pass
+        env = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "30000000"}
+        self.d.start(env=env)
+        self.d.await_state("a", "stopped")
+        for _ in range(n_others):
+            self.assertEqual(manager.recv(4096), b"others")
+        # A watchdog that it does not know to be disarmed would kill odpd in its sleep.
+        self.assertEqual(manager.recv(4096).decode().splitlines(),
+                         ["READY=1", "WATCHDOG_USEC=0", "STATUS=0 of 1 services awake"])
+
     def test_only_for_those_who_may(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to be somebody else")

@@ -109,6 +109,11 @@ void odp_log_event(enum odp_log_level level, const char *service,
     (void)format;
 }
 
+void odp_vigil_ready(struct odp_vigil *v)
+{
+    (void)v;
+}
+
 void odp_vigil_changed(struct odp_vigil *v)
 {
     (void)v;

@@ -74,12 +74,15 @@ class TransientCase(InstalledCase):
         return text.replace(f"unit = {name}.service", "").replace("COMMAND", f"command = {line}")
 
 
+    def server_line(self, name):
+        line = server("echo.py", self.port(name) + 1, "--starts", f"/tmp/{name}.starts")
+        return f"{line} & echo $! > /tmp/{name}.pid"
+
     def scripts(self, name, start="", stop="", status="", limits=""):
         """A service NAME that its start command leaves running, as /tmp/NAME.pid tells."""
         self.machine.write(f"/tmp/{name}.starts", "", 0o666)
-        line = server("echo.py", self.port(name) + 1, "--starts", f"/tmp/{name}.starts")
         texts = {
-            "start": start or f"{line} & echo $! > /tmp/{name}.pid",
+            "start": start or self.server_line(name),
             "stop": stop or f"kill $(cat /tmp/{name}.pid)",
             "status": status,
         }
@@ -418,6 +421,25 @@ class TestLost(TransientCase):
         for name in "late", "cmd":
             self.talk(name).close()
             self.assertEqual(self.starts(name), 1)
+
+    def test_f9_what_was_late_while_the_bus_was_gone_is_ended_after_it(self):
+        hangs = "test -e /tmp/cmd.go || exec sleep 987654\n"
+        self.addCleanup(self.machine.write, "/tmp/cmd.go", "")
+        self.begin({"cmd": self.exec_file("cmd", start=hangs + f"{self.server_line('cmd')}",
+                                          limits="start_timeout = 2s")})
+        self.odp("start", "--no-wait", "cmd")
+        unit = "odp-exec-cmd-start.service"
+        self.await_active(unit, "activating")
+        self.machine.systemctl("stop", "dbus.socket", "dbus.service")
+        self.addCleanup(self.machine.systemctl, "start", "dbus.socket", check=False)
+        until(lambda: "start: it cannot be ended while D-Bus is gone" in self.machine.journal(
+            f"--after-cursor={self.cursor}", "ODP_SERVICE=cmd"), "it is given up")
+        self.assertEqual(self.machine.show(unit, "ActiveState"), "activating")
+        self.machine.write("/tmp/cmd.go", "")
+        self.machine.systemctl("start", "dbus.socket")
+        until(lambda: unit not in self.made(), "it is ended")
+        self.talk("cmd")
+        self.assertEqual(self.starts("cmd"), 1)
 
     def test_systemd_itself_is_executed_anew_and_reloaded(self):
         self.begin({"echo": self.command("echo", "--delay", "1")})

@@ -13,11 +13,12 @@
 // strings are the caller's.
 int odp_systemd_listen_fds(char ***ret_names);
 
-// sd_notify(3), one assignment a line. Nothing where no service manager listens. Without the
-// library, unlike the rest: the datagram is sent at each change of a service's state, and loading
-// the library for it would take 1.5 ms each time, in which nothing is relayed, and leave 28 KiB
-// dirty.
-void odp_systemd_notify(const char *state);
+// sd_notify(3), one assignment a line. Nothing where no service manager listens. False: its queue
+// is full, as it is busy, and it was told nothing; another failure is logged. Never waits. Without
+// the library, unlike the rest: the datagram is sent at each change of a service's state, and
+// loading the library for it would take 1.5 ms each time, in which nothing is relayed, and leave 28
+// KiB dirty.
+bool odp_systemd_notify(const char *state);
 
 // True for a process of the unit of that name, as its control group tells.
 bool odp_systemd_unit_is(const char *unit);

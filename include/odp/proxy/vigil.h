@@ -12,7 +12,8 @@ struct odp_vigil;
 // Takes WATCHDOG_USEC out of the environment. Returns 0 or -ENOMEM.
 int odp_vigil_new(struct odp_manager *mgr, struct odp_vigil **ret);
 
-// odpd serves: says READY.
+// odpd serves, or has reloaded: says READY. What a busy service manager does not take is told
+// again. NULL is fine.
 void odp_vigil_ready(struct odp_vigil *v);
 
 // A service has changed its state, came or went: the manager hears of it once this turn of the loop
