@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "doctor_internal.h"
 
@@ -79,9 +80,33 @@ static void check_owner(const struct odp_doctor *d, const struct odp_place *p, c
     if (d->is_user)
         odp_finding_command(f, "chmod go-w %s", path);
     else if (d->has_group)
-        odp_finding_command(f, "chown root:odp %s && chmod 0640 %s", path, path);
+        odp_finding_command(f, "chown root:odp %s && chmod %s %s", path,
+                            S_ISDIR(p->mode) ? "0750" : "0640", path);
     else
-        odp_finding_command(f, "chown root:root %s && chmod 0644 %s", path, path);
+        odp_finding_command(f, "chown root:root %s && chmod %s %s", path,
+                            S_ISDIR(p->mode) ? "0755" : "0644", path);
+}
+
+// A group of the user's own has nobody else in it.
+static bool may_others_change(const struct odp_doctor *d, const struct odp_place *p)
+{
+    bool is_own_group = d->is_user && d->has_own_group && p->gid == d->own_group;
+
+    return p->uid != (d->is_user ? d->uid : 0) || p->mode & (is_own_group ? 0002 : 0022);
+}
+
+// Who may write to the directory may put files of their own there.
+static void check_directories(const struct odp_doctor *d, struct odp_findings *f)
+{
+    char path[sizeof(d->config_dir) + sizeof("/" ODP_CONFIG_SERVICES_DIR)];
+
+    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR, d->config_dir);
+    const char *const directories[] = {d->config_dir, path};
+    for (size_t i = 0; i < 2; i++) {
+        const struct odp_place *p = odp_doctor_place(d, directories[i]);
+        if (p && p->error == 0 && may_others_change(d, p))
+            check_owner(d, p, ODP_DOCTOR_ALL, f);
+    }
 }
 
 static void check_service_file(const struct odp_doctor *d, const char *file, struct odp_findings *f)
@@ -92,7 +117,7 @@ static void check_service_file(const struct odp_doctor *d, const char *file, str
     if (!p || p->error < 0)
         return;
     stem(file, name);
-    if (p->uid != (d->is_user ? d->uid : 0) || p->mode & 0022) {
+    if (may_others_change(d, p)) {
         check_owner(d, p, name, f);
     } else if (!d->is_user && (d->odpd.pid || d->has_user) && !may_odp_read(d, p)) {
         odp_finding_add(f, "file-unreadable", name, "odpd may not read %s", file);
@@ -117,6 +142,7 @@ static void check_modes(const struct odp_doctor *d, struct odp_findings *f)
 void doctor_check_files(const struct odp_doctor *d, struct odp_findings *f)
 {
     check_directory(d, f);
+    check_directories(d, f);
     check_faults(d, f);
     check_modes(d, f);
 }

@@ -59,6 +59,16 @@ static int add_service(struct odp_places *p, const struct odp_config_service *s)
     return r == 0 ? add_list(p, s->required_paths) : r;
 }
 
+// Where the files are.
+static int add_directories(struct odp_doctor *d)
+{
+    char path[sizeof(d->config_dir) + sizeof("/" ODP_CONFIG_SERVICES_DIR)];
+    int r = add_place(&d->places, d->config_dir);
+
+    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR, d->config_dir);
+    return r == 0 ? add_place(&d->places, path) : r;
+}
+
 static int add_faulty(struct odp_places *p, const struct odp_config *config)
 {
     int r = 0;
@@ -145,6 +155,8 @@ int doctor_gather_places(struct odp_doctor *d)
 {
     int r = add_place(&d->places, d->state_dir);
 
+    if (r == 0)
+        r = add_directories(d);
     for (size_t i = 0; i < d->config.n_services && r == 0; i++)
         r = add_service(&d->places, d->config.services[i]);
     if (r == 0)

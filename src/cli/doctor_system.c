@@ -79,6 +79,10 @@ static void gather_accounts(struct odp_doctor *d)
 
     if (me)
         snprintf(d->user_name, sizeof(d->user_name), "%s", me->pw_name);
+    const struct group *own = me ? getgrgid(me->pw_gid) : NULL;
+    d->has_own_group = own && strcmp(own->gr_name, d->user_name) == 0;
+    if (own)
+        d->own_group = own->gr_gid;
     const struct group *group = getgrnam("odp");
     d->has_group = group != NULL;
     if (group)

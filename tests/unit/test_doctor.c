@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -374,6 +375,42 @@ static void test_who_is_to_be_stopped(void **state)
     assert_command(d, "port-taken", "systemctl --user disable --now x.service");
 }
 
+// What is found of /etc/odp/services, owned by `uid` and group 7.
+static void assert_directory(bool is_user, uid_t uid, mode_t mode, bool is_found)
+{
+    struct odp_doctor *d = facts_new(FILE_OF_WEB, WEB INACTIVE);
+    struct odp_findings f = {0};
+
+    strcpy(d->config_dir, "/etc/odp");
+    d->is_user = is_user;
+    d->uid = 1000;
+    d->has_own_group = true;
+    d->own_group = 7;
+    d->places.items = calloc(1, sizeof(*d->places.items));
+    assert_non_null(d->places.items);
+    d->places.n = 1;
+    d->places.items[0] = (struct odp_place){
+        .path = strdup("/etc/odp/services"), .uid = uid, .gid = 7, .mode = S_IFDIR | mode};
+    odp_doctor_check(d, &f);
+    assert_int_equal(odp_findings_has(&f, "file-owner"), is_found);
+    odp_findings_deinit(&f);
+    if (is_found && !is_user)
+        assert_command(d, "file-owner",
+                       "chown root:root /etc/odp/services && chmod 0755 /etc/odp/services");
+    else
+        facts_free(d);
+}
+
+static void test_who_may_put_files_there(void **state)
+{
+    (void)state;
+    assert_directory(false, 0, 0755, false);
+    assert_directory(false, 0, 0775, true);
+    assert_directory(false, 1000, 0755, true);
+    assert_directory(true, 1000, 0775, false); // that group is the user alone
+    assert_directory(true, 1000, 0777, true);
+}
+
 static void test_keep(void **state)
 {
     struct odp_findings a = {0}, b = {0};
@@ -440,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_many_faults_of_a_file_are_one_line),
         cmocka_unit_test(test_commands_for_a_shell),
+        cmocka_unit_test(test_who_may_put_files_there),
         cmocka_unit_test(test_holders_command),
         cmocka_unit_test(test_who_is_to_be_stopped),
         cmocka_unit_test(test_names_of_containers),

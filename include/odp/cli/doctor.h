@@ -183,9 +183,11 @@ struct odp_doctor {
     struct odp_daemon odpd;
     uint64_t now_usec; // CLOCK_MONOTONIC, when it was looked at
 
-    char **addresses; // owned, NULL terminated; of the machine's interfaces. NULL: not known
-    bool has_group;   // there is a group odp
-    bool in_group;    // and this user is in it, or root
+    char **addresses;   // owned, NULL terminated; of the machine's interfaces. NULL: not known
+    bool has_own_group; // of the user who asks, by name
+    gid_t own_group;
+    bool has_group; // there is a group odp
+    bool in_group;  // and this user is in it, or root
     gid_t group;
     bool has_user; // there is a user odp
     uid_t user;
