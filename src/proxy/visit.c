@@ -320,8 +320,9 @@ void odp_visit_event(struct odp_visit *v, enum odp_conn_event event)
         odp_visits_pace(m);
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
     }
-    // A try that stands has a deadline of its own, and so has who leaves a service without events.
-    if (state_changed && (!counts_changed || !m->active))
+    // A try that stands has a deadline of its own; and who leaves a service that is not active has
+    // nobody else to arm it.
+    if (state_changed && (!counts_changed || v->leaving))
         odp_managed_arm(m);
 }
 
