@@ -99,7 +99,7 @@ static bool make_room(struct odp_carried *c, uint32_t n)
 {
     if (n <= c->n)
         return true;
-    int *fds = n <= NUMBER_MAX ? reallocarray(c->fds, n, sizeof(*fds)) : NULL;
+    int *fds = reallocarray(c->fds, n, sizeof(*fds));
     if (!fds)
         return false;
     for (uint32_t i = c->n; i < n; i++)
@@ -111,7 +111,7 @@ static bool make_room(struct odp_carried *c, uint32_t n)
 
 static void keep(struct odp_carried *c, uint32_t number, int fd, int *error)
 {
-    if (make_room(c, number + 1)) {
+    if (number < NUMBER_MAX && make_room(c, number + 1)) {
         odp_close(c->fds[number]);
         c->fds[number] = fd;
         return;

@@ -143,6 +143,29 @@ static void test_store_that_is_not_kept(void **state)
 }
 
 // What could not be sent is an error from then on, and no crash.
+// A number that no process can have counted to.
+static void test_number_out_of_bounds(void **state)
+{
+    struct odp_carrier c;
+    struct odp_carried carried;
+    uint32_t number;
+    int store;
+
+    (void)state;
+    int before = next_fd();
+    assert_int_equal(odp_carrier_open(&c, &store), 0);
+    c.n_put = UINT32_MAX;
+    assert_int_equal(odp_carrier_put(&c, 0, &number), 0);
+    assert_int_equal(number, UINT32_MAX);
+    assert_int_equal(odp_carrier_flush(&c), 0);
+    odp_carrier_close(&c);
+    assert_int_equal(odp_carried_receive(store, &carried), -ENOMEM);
+    assert_int_equal(odp_carried_take(&carried, UINT32_MAX), -1);
+    odp_carried_deinit(&carried);
+    close(store);
+    assert_int_equal(next_fd(), before);
+}
+
 static void test_bad_descriptor(void **state)
 {
     struct odp_carrier c;
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_receiver_with_few_descriptors),
         cmocka_unit_test(test_store_that_is_not_kept),
+        cmocka_unit_test(test_number_out_of_bounds),
         cmocka_unit_test(test_bad_descriptor),
     };
 
