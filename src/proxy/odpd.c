@@ -85,15 +85,15 @@ static int start(struct odpd *d, const struct odp_odpd_options *options)
         return r;
     }
     r = odp_manager_begin(d->manager); // after the socket: it shows that no other odpd runs here
+    if (r == 0)
+        r = odp_vigil_new(d->manager, &d->vigil);
+    d->manager->vigil = d->vigil;
     if (r < 0) {
         odp_log(ODP_LOG_ERR, NULL, "cannot start: %s", strerror(-r));
         return r;
     }
-    r = odp_vigil_new(d->manager, &d->vigil);
-    d->manager->vigil = d->vigil;
-    if (r == 0)
-        odp_vigil_ready(d->vigil);
-    return r;
+    odp_vigil_ready(d->vigil);
+    return 0;
 }
 
 // Before anything that takes time: the watchdog would not wait for it.
