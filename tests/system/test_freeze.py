@@ -2,6 +2,7 @@
 #
 # Freezing and thawing units. No key leads there yet, so that the launcher is asked directly.
 
+import json
 import socket
 import subprocess
 
@@ -102,3 +103,6 @@ class TestFreeze(UnitCase):
         self.assertEqual(read_exactly(s, 1), b"x")
         d.await_state("echo", "ready")
         self.assertEqual(self.starts("echo"), 1)
+        self.assertEqual(d.status("echo")["reason"], "woken by a connection")
+        why = json.loads(d.odp("why", "echo", "--json").stdout)
+        self.assertEqual(why["woken_by"], "a client")
