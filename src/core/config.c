@@ -145,6 +145,7 @@ void odp_config_service_free(struct odp_config_service *s)
     names_free(s->units, s->n_units);
     names_free(s->stop_units, s->n_stop_units);
     names_free(s->containers, s->n_containers);
+    free(s->engine_socket);
     free(s->ready_path);
     free(s->ready_expect);
     odp_config_strv_free(s->ready_command);
@@ -161,6 +162,7 @@ const char *odp_backend_type_to_string(enum odp_backend_type t)
     case ODP_BACKEND_PROCESS: return "process";
     case ODP_BACKEND_EXEC: return "exec";
     case ODP_BACKEND_SYSTEMD: return "systemd";
+    case ODP_BACKEND_CONTAINER: return "container";
     }
     return "unknown";
 }

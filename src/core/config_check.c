@@ -137,6 +137,8 @@ static void check_unit(const struct pair *p, const struct odp_config_name *unit)
 // Docker's and Podman's may have the same name.
 static bool same_engine(const struct odp_config_service *a, const struct odp_config_service *b)
 {
+    if (a->engine_socket && b->engine_socket)
+        return strcmp(a->engine_socket, b->engine_socket) == 0;
     return a->engine == b->engine || a->engine == ODP_ENGINE_DEFAULT ||
            b->engine == ODP_ENGINE_DEFAULT;
 }

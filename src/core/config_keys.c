@@ -49,7 +49,7 @@ const struct odp_config_key odp_config_keys[] = {
     KEY("backend", "scope", scope, scope),
     KEYS("backend", "container", containers, containers),
     KEY("backend", "engine", engine, engine),
-    LATER("backend", "socket"),
+    KEY("backend", "socket", engine_socket, engine_socket),
     LATER("backend", "project"),
     LATER("backend", "file"),
 

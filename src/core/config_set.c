@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "config_internal.h"
 #include "odp/base/buf.h"
@@ -51,6 +52,18 @@ void odp_config_set_path(struct odp_config_parse *p, const struct odp_config_key
 {
     if (take_path(p, key, line, value))
         odp_config_set_text(p, key, line, value);
+}
+
+void odp_config_set_engine_socket(struct odp_config_parse *p, const struct odp_config_key *key,
+                                  unsigned line, const char *value)
+{
+    if (strlen(value) < sizeof(((struct sockaddr_un *)0)->sun_path))
+        odp_config_set_path(p, key, line, value);
+    else
+        odp_config_parse_fault(p, line,
+                               "[%s] %s = %.64s... is longer than the path of a socket may be (107 "
+                               "bytes)",
+                               key->section, key->name, value);
 }
 
 void odp_config_set_paths(struct odp_config_parse *p, const struct odp_config_key *key,

@@ -62,6 +62,12 @@ static int take_word(struct odp_config_parse *p, const struct odp_config_key *ke
     return -1;
 }
 
+// Two words for one type; whose containers is the engine's to say.
+enum {
+    DOCKER = 100,
+    PODMAN,
+};
+
 void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key *key,
                          unsigned line, const char *value)
 {
@@ -70,8 +76,8 @@ void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key
         {"exec", ODP_BACKEND_EXEC},
         {"systemd", ODP_BACKEND_SYSTEMD},
         {"none", ODP_BACKEND_NONE},
-        {"docker", -1},
-        {"podman", -1},
+        {"docker", DOCKER},
+        {"podman", PODMAN},
         {"compose", -1},
         {"swarm", -1},
         {"kubernetes", -1},
@@ -82,7 +88,9 @@ void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key
 
     if (type < 0)
         return;
-    p->service->backend = (enum odp_backend_type)type;
+    if (type == DOCKER || type == PODMAN)
+        p->service->engine = type == DOCKER ? ODP_ENGINE_DOCKER : ODP_ENGINE_PODMAN;
+    p->service->backend = type >= DOCKER ? ODP_BACKEND_CONTAINER : (enum odp_backend_type)type;
     p->has_type = true;
 }
 

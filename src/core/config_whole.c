@@ -22,9 +22,10 @@ static const struct {
     {"stop", BIT(EXEC), false},
     {"status", BIT(EXEC), false},
     {"stop_unit", BIT(SYSTEMD), false},
-    {"scope", BIT(SYSTEMD), false},
-    {"container", BIT(SYSTEMD), false},
-    {"engine", BIT(SYSTEMD), false},
+    {"scope", BIT(SYSTEMD) | BIT(CONTAINER), false},
+    {"container", BIT(SYSTEMD) | BIT(CONTAINER), true},
+    {"engine", BIT(SYSTEMD) | BIT(CONTAINER), false},
+    {"socket", BIT(CONTAINER), false},
     {"directory", RUN, false},
     {"user", RUN, false},
     {"environment", RUN, false},
@@ -33,14 +34,15 @@ static const struct {
 
 #define N_BACKEND_KEYS (sizeof(backend_keys) / sizeof(backend_keys[0]))
 
+// A container that stands beside another's key is no type of its own.
 static const enum odp_backend_type types[] = {ODP_BACKEND_SYSTEMD, ODP_BACKEND_PROCESS,
-                                              ODP_BACKEND_EXEC};
+                                              ODP_BACKEND_EXEC, ODP_BACKEND_CONTAINER};
 
 // The key that stands for a type where no `type` does.
 static const char *telling_key(enum odp_backend_type type)
 {
     for (size_t i = 0; i < N_BACKEND_KEYS; i++)
-        if (backend_keys[i].tells_type && backend_keys[i].types == 1U << type)
+        if (backend_keys[i].tells_type && (backend_keys[i].types & 1U << type))
             return backend_keys[i].key;
     return "type";
 }
@@ -49,6 +51,14 @@ static const char *telling_key(enum odp_backend_type type)
 static bool is_for_probe(const struct odp_config_parse *p, size_t key)
 {
     return backend_keys[key].types == RUN && odp_config_seen(p, "ready", "command");
+}
+
+// As a `type` line has it.
+static const char *word_of(const struct odp_config_service *s)
+{
+    if (s->backend != ODP_BACKEND_CONTAINER)
+        return odp_backend_type_to_string(s->backend);
+    return s->engine == ODP_ENGINE_PODMAN ? "podman" : "docker";
 }
 
 static void check_keys_of_type(struct odp_config_parse *p, unsigned type_line)
@@ -65,7 +75,7 @@ static void check_keys_of_type(struct odp_config_parse *p, unsigned type_line)
             odp_config_parse_fault(p, line,
                                    "[backend] %s has no use with type = %s (line %u): remove one "
                                    "of them",
-                                   backend_keys[i].key, odp_backend_type_to_string(type), why_line);
+                                   backend_keys[i].key, word_of(p->service), why_line);
         else
             odp_config_parse_fault(p, line,
                                    "[backend] %s has no use beside %s (line %u): remove one of "
@@ -92,6 +102,22 @@ static void check_process(struct odp_config_parse *p, unsigned type_line)
         odp_config_parse_fault(p, type_line,
                                "[backend] type = process needs a command: write `command = "
                                "/path/to/program`");
+}
+
+static void check_container(struct odp_config_parse *p, unsigned type_line)
+{
+    unsigned engine_line = odp_config_seen(p, "backend", "engine");
+
+    if (odp_config_is_missing(p, "backend", "container"))
+        odp_config_parse_fault(p, type_line,
+                               "[backend] type = %s needs a container: write for instance "
+                               "`container = wiki`",
+                               word_of(p->service));
+    if (type_line && engine_line)
+        odp_config_parse_fault(p, engine_line,
+                               "[backend] engine has no use beside type = docker or podman (line "
+                               "%u): remove one of them",
+                               type_line);
 }
 
 static void check_exec(struct odp_config_parse *p, unsigned type_line)
@@ -151,16 +177,11 @@ static void check_backend(struct odp_config_parse *p)
 {
     unsigned type_line = odp_config_seen(p, "backend", "type");
 
-    if (says_nothing_to_start(p) && odp_config_seen(p, "backend", "container"))
-        odp_config_parse_fault(p, odp_config_seen(p, "backend", "container"),
-                               "[backend] container without a unit is not built yet in odp %s: "
-                               "write the unit that runs it, for instance `unit = "
-                               "docker-wiki.service`",
-                               ODP_VERSION);
-    else if (says_nothing_to_start(p))
+    if (says_nothing_to_start(p))
         odp_config_parse_fault(p, p->backend_line ? p->backend_line : 1,
-                               "nothing says what to start: write `unit = NAME.service` or "
-                               "`command = /path/to/program` in [backend], `start` and `stop` for "
+                               "nothing says what to start: write `unit = NAME.service`, "
+                               "`container = NAME` or `command = /path/to/program` in [backend], "
+                               "`start` and `stop` for "
                                "what runs elsewhere, or `type = none` for a plain proxy");
     if (!find_type(p))
         return;
@@ -170,6 +191,7 @@ static void check_backend(struct odp_config_parse *p)
     case ODP_BACKEND_SYSTEMD: check_systemd(p, type_line); break;
     case ODP_BACKEND_PROCESS: check_process(p, type_line); break;
     case ODP_BACKEND_EXEC: check_exec(p, type_line); break;
+    case ODP_BACKEND_CONTAINER: check_container(p, type_line); break;
     }
 }
 

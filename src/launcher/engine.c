@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "odp/base/cgroup.h"
@@ -21,14 +20,15 @@
 #define ID_MIN 12 // hexadecimal digits
 #define ID_MAX 64
 
+#define PATH_MAX_BYTES 512 // of a request
+
 struct odp_engine_query {
     uv_loop_t *loop;                            // borrowed
     const struct odp_engine_observer *observer; // borrowed
     void *userdata;
     char **names; // owned, NULL terminated
     size_t at;
-    const char *engine; // as people call it
-    char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    struct odp_engine_place place;
     struct odp_engine_http *http; // owned; what is under way
 };
 
@@ -42,28 +42,35 @@ static bool is_socket(const char *path)
 }
 
 // Sets the socket's path, of the user's engine or of the system's. Returns whether it is there.
-static bool try_socket(struct odp_engine_query *q, const char *engine, bool is_user,
+static bool try_socket(struct odp_engine_place *p, const char *engine, bool is_user,
                        const char *place)
 {
     const char *runtime = is_user ? getenv("XDG_RUNTIME_DIR") : "/run";
 
-    q->engine = engine;
-    snprintf(q->socket, sizeof(q->socket), "%s/%s", runtime ? runtime : "/run", place);
-    return is_socket(q->socket);
+    p->engine = engine;
+    snprintf(p->socket, sizeof(p->socket), "%s/%s", runtime ? runtime : "/run", place);
+    return is_socket(p->socket);
 }
 
-// A user's units may run containers of the system's Docker, which group docker may use.
-static void find_socket(struct odp_engine_query *q, enum odp_engine engine, bool is_user)
+void odp_engine_find(const struct odp_config_service *settings, bool is_user,
+                     struct odp_engine_place *ret)
 {
     static const char docker[] = "docker.sock", podman[] = "podman/podman.sock";
+    enum odp_engine engine = settings->engine;
 
-    if (engine != ODP_ENGINE_PODMAN &&
-        (try_socket(q, "docker", is_user, docker) || try_socket(q, "docker", false, docker)))
+    *ret = (struct odp_engine_place){.engine = engine == ODP_ENGINE_PODMAN ? "podman" : "docker"};
+    if (settings->engine_socket) {
+        snprintf(ret->socket, sizeof(ret->socket), "%s", settings->engine_socket);
         return;
-    if (engine != ODP_ENGINE_DOCKER && try_socket(q, "podman", is_user, podman))
+    }
+    // A user may have containers of the system's Docker, which group docker may use.
+    if (engine != ODP_ENGINE_PODMAN &&
+        (try_socket(ret, "docker", is_user, docker) || try_socket(ret, "docker", false, docker)))
+        return;
+    if (engine != ODP_ENGINE_DOCKER && try_socket(ret, "podman", is_user, podman))
         return;
     if (engine == ODP_ENGINE_DEFAULT)
-        (void)try_socket(q, "docker", false, docker); // to name it in what is said
+        (void)try_socket(ret, "docker", false, docker); // to name it in what is said
 }
 
 // ---- control groups ----------------------------------------------------------------------------
@@ -176,19 +183,19 @@ static void on_reply(void *userdata, const struct odp_engine_reply *reply)
     bool is_sound = true;
 
     if (reply->why) {
-        fail(q, "cannot ask %s at %s: %s", q->engine, q->socket, reply->why);
+        fail(q, "cannot ask %s at %s: %s", q->place.engine, q->place.socket, reply->why);
         return;
     }
     if (reply->status == 404) {
-        miss(q, "%s has no container %s", q->engine, q->names[q->at]);
+        miss(q, "%s has no container %s", q->place.engine, q->names[q->at]);
     } else if (reply->status == 200) {
         json = cJSON_ParseWithLength(reply->body, reply->n_body);
         is_sound = take_container(q, json);
         cJSON_Delete(json);
     }
     if (!is_sound || (reply->status != 200 && reply->status != 404)) {
-        fail(q, "%s at %s answers what makes no sense (status %u)", q->engine, q->socket,
-             reply->status);
+        fail(q, "%s at %s answers what makes no sense (status %u)", q->place.engine,
+             q->place.socket, reply->status);
         return;
     }
     odp_engine_http_free(q->http);
@@ -201,14 +208,20 @@ static void on_reply(void *userdata, const struct odp_engine_reply *reply)
 
 static void ask_next(struct odp_engine_query *q)
 {
-    char path[ODP_ENGINE_PATH_MAX];
+    char path[PATH_MAX_BYTES];
+    const struct odp_engine_request request = {.socket = q->place.socket,
+                                               .method = "GET",
+                                               .path = path,
+                                               .timeout_ms = ODP_ENGINE_TIMEOUT_MS,
+                                               .on_reply = on_reply,
+                                               .userdata = q};
 
     if (!q->names[q->at]) {
         q->observer->on_done(q->userdata, NULL);
         return;
     }
     snprintf(path, sizeof(path), "/containers/%s/json", q->names[q->at]);
-    if (odp_engine_http_get(q->loop, q->socket, path, on_reply, q, &q->http) < 0)
+    if (odp_engine_http_begin(q->loop, &request, &q->http) < 0)
         fail(q, "the launcher is out of memory");
 }
 
@@ -228,7 +241,7 @@ odp_engine_query_new(uv_loop_t *loop, const struct odp_config_service *settings,
     q->loop = loop;
     q->observer = observer;
     q->userdata = userdata;
-    find_socket(q, settings->engine, is_user);
+    odp_engine_find(settings, is_user, &q->place);
     return q;
 }
 

@@ -15,7 +15,6 @@
 #include "odp/core/http_body.h"
 #include "odp/core/http_head.h"
 
-#define TIMEOUT_MS 10000
 #define READ_BYTES 16384
 
 struct odp_engine_http {
@@ -25,11 +24,12 @@ struct odp_engine_http {
     uv_connect_t connect;
     uv_write_t write;
     odp_engine_reply_fn *on_reply; // NULL once it was called, or is not to be
+    odp_engine_data_fn *on_data;   // NULL: the body is kept
     void *userdata;
     struct odp_http_head head;
     struct odp_http_body body;
     struct odp_buf text; // of the body
-    char request[ODP_ENGINE_PATH_MAX + 128];
+    struct odp_buf request;
     char bytes[READ_BYTES];
 };
 
@@ -42,6 +42,7 @@ static void on_closed(uv_handle_t *handle)
     if (--h->n_handles > 0)
         return;
     odp_buf_deinit(&h->text);
+    odp_buf_deinit(&h->request);
     free(h);
 }
 
@@ -84,6 +85,11 @@ static void on_timer(uv_timer_t *timer)
 
 // ---- the answer --------------------------------------------------------------------------------
 
+static bool is_endless(const struct odp_engine_http *h)
+{
+    return h->on_data && h->head.status == 200;
+}
+
 // The body's pieces. Returns what is wrong, or NULL.
 static const char *take_body(struct odp_engine_http *h, const char *bytes, size_t n_bytes)
 {
@@ -91,9 +97,12 @@ static const char *take_body(struct odp_engine_http *h, const char *bytes, size_
         const char *data;
         size_t n_data, n = odp_http_body_feed(&h->body, bytes, n_bytes, &data, &n_data);
 
-        if (h->text.n_bytes + n_data > ODP_ENGINE_BODY_MAX)
+        if (is_endless(h) && n_data > 0)
+            h->on_data(h->userdata, data, n_data);
+        else if (h->text.n_bytes + n_data > ODP_ENGINE_BODY_MAX)
             return "its answer is too long";
-        odp_buf_add(&h->text, data, n_data);
+        else
+            odp_buf_add(&h->text, data, n_data);
         bytes += n;
         n_bytes -= n;
     }
@@ -113,6 +122,10 @@ static const char *take(struct odp_engine_http *h, const char *bytes, size_t n_b
         if (h->head.state != ODP_HTTP_HEAD_WHOLE)
             return "its answer is no HTTP/1.1";
         odp_http_body_begin(&h->body, &h->head);
+        if (is_endless(h)) {
+            uv_timer_stop(&h->timer);
+            h->on_data(h->userdata, "", 0);
+        }
         bytes += h->head.n_bytes - n_before;
         n_bytes -= h->head.n_bytes - n_before;
     }
@@ -160,7 +173,7 @@ static void on_connected(uv_connect_t *connect, int status)
 {
     struct odp_engine_http *h = connect->data;
     uv_stream_t *stream = (uv_stream_t *)&h->pipe;
-    const uv_buf_t buf = uv_buf_init(h->request, (unsigned)strlen(h->request));
+    const uv_buf_t buf = uv_buf_init(h->request.s, (unsigned)h->request.n_bytes);
 
     if (!h->on_reply)
         return;
@@ -172,23 +185,30 @@ static void on_connected(uv_connect_t *connect, int status)
         reply(h, uv_strerror(status));
 }
 
-int odp_engine_http_get(uv_loop_t *loop, const char *socket, const char *path,
-                        odp_engine_reply_fn *on_reply, void *userdata, struct odp_engine_http **ret)
+int odp_engine_http_begin(uv_loop_t *loop, const struct odp_engine_request *request,
+                          struct odp_engine_http **ret)
 {
     struct odp_engine_http *h = calloc(1, sizeof(*h));
 
     if (!h)
         return -ENOMEM;
-    h->on_reply = on_reply;
-    h->userdata = userdata;
-    snprintf(h->request, sizeof(h->request),
-             "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    odp_buf_printf(&h->request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n",
+                   request->method, request->path,
+                   strcmp(request->method, "POST") == 0 ? "Content-Length: 0\r\n" : "");
+    if (h->request.failed) {
+        odp_buf_deinit(&h->request);
+        free(h);
+        return -ENOMEM;
+    }
+    h->on_reply = request->on_reply;
+    h->on_data = request->on_data;
+    h->userdata = request->userdata;
     uv_pipe_init(loop, &h->pipe, 0);
     uv_timer_init(loop, &h->timer);
     h->n_handles = 2;
     h->pipe.data = h->timer.data = h->connect.data = h->write.data = h;
-    uv_timer_start(&h->timer, on_timer, TIMEOUT_MS, 0);
-    uv_pipe_connect(&h->connect, &h->pipe, socket, on_connected);
+    uv_timer_start(&h->timer, on_timer, request->timeout_ms, 0);
+    uv_pipe_connect(&h->connect, &h->pipe, request->socket, on_connected);
     *ret = h;
     return 0;
 }

@@ -122,6 +122,27 @@ static void test_systemd(void **state)
     odp_config_service_free(s);
 }
 
+static void test_containers(void **state)
+{
+    struct odp_config_service *s = parse(SERVICE "[backend]\ncontainer = db\ncontainer = wiki\n");
+
+    (void)state;
+    assert_int_equal(s->backend, ODP_BACKEND_CONTAINER);
+    assert_string_equal(odp_backend_type_to_string(s->backend), "container");
+    assert_int_equal(s->engine, ODP_ENGINE_DEFAULT);
+    assert_int_equal(s->n_containers, 2);
+    assert_string_equal(s->containers[1].text, "wiki");
+    assert_int_equal(s->probe, ODP_PROBE_TCP);
+    assert_null(s->engine_socket);
+    odp_config_service_free(s);
+
+    s = parse(SERVICE "[backend]\ntype = podman\ncontainer = wiki\nsocket = /run/x.sock\n");
+    assert_int_equal(s->backend, ODP_BACKEND_CONTAINER);
+    assert_int_equal(s->engine, ODP_ENGINE_PODMAN);
+    assert_string_equal(s->engine_socket, "/run/x.sock");
+    odp_config_service_free(s);
+}
+
 static void test_probes(void **state)
 {
     struct odp_config_service *s = parse(SOUND "[ready]\nprobe = http\n");
@@ -365,17 +386,12 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),
-        cmocka_unit_test(test_exec),
-        cmocka_unit_test(test_systemd),
-        cmocka_unit_test(test_probes),
-        cmocka_unit_test(test_requires_and_client),
-        cmocka_unit_test(test_everything),
-        cmocka_unit_test(test_defaults_that_hang_on_the_target),
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_other_digests),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_smallest),   cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_systemd),    cmocka_unit_test(test_containers),
+        cmocka_unit_test(test_probes),     cmocka_unit_test(test_requires_and_client),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_defaults_that_hang_on_the_target),
+        cmocka_unit_test(test_digest),     cmocka_unit_test(test_other_digests),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_nearest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,9 +320,9 @@ static void test_what_is_missing(void **state)
     expect_fault(SERVICE "[backend]\ntype = systemd\n", 5, "type = systemd needs a unit");
     expect_fault(SERVICE "[backend]\nunit = x.service\nuser = x\n", 6,
                  "user has no use beside unit (line 5)");
-    expect_fault(SERVICE "[backend]\ntype = docker\n", 5,
-                 "[backend] type = docker is not built yet in odp 0.1.0: write `process`, `exec`, "
-                 "`systemd` or `none`");
+    expect_fault(SERVICE "[backend]\ntype = compose\n", 5,
+                 "[backend] type = compose is not built yet in odp 0.1.0: write `process`, `exec`, "
+                 "`systemd`, `none`, `docker` or `podman`");
     expect_fault(SERVICE "[bakend]\ncommand = x\n", 4, "did you mean [backend]?");
     expect_fault("listen = 80\n[service]\ntarget = /run/x\n" BACKEND, 1, "before any section");
 }
@@ -332,8 +332,27 @@ static void test_what_is_missing(void **state)
 static void test_containers(void **state)
 {
     (void)state;
-    expect_fault(SERVICE "[backend]\ncontainer = wiki\n", 5,
-                 "[backend] container without a unit is not built yet in odp 0.1.0");
+    expect_fault(
+        SERVICE "[backend]\ntype = docker\n", 5,
+        "[backend] type = docker needs a container: write for instance `container = wiki`");
+    expect_fault(SERVICE "[backend]\ntype = podman\nunit = a.service\ncontainer = a\n", 6,
+                 "unit has no use with type = podman (line 5)");
+    expect_fault(SERVICE "[backend]\ntype = docker\ncontainer = a\nengine = docker\n", 7,
+                 "engine has no use beside type = docker or podman (line 5)");
+    expect_fault(SERVICE "[backend]\ncontainer = a\nsocket = run/docker.sock\n", 6,
+                 "is not an absolute path");
+    expect_fault(SERVICE "[backend]\nunit = a.service\ncontainer = a\nsocket = /run/d\n", 7,
+                 "socket has no use beside unit (line 5)");
+    expect_fault(SERVICE "[backend]\ncontainer = a\nstop_unit = a.target\n", 6,
+                 "stop_unit has no use beside container (line 5)");
+    expect_fault(SERVICE "[backend]\ncontainer = a\n[ready]\nprobe = unit\n", 7,
+                 "probe = unit needs units");
+    expect_fault(SERVICE "[backend]\ncontainer = a\n[ready]\nprobe = health\n", 7,
+                 "probe = health is not built yet");
+    expect_fault(SERVICE "[backend]\ncontainer = a\nsocket = /0123456789012345678901234567890123456"
+                         "78901234567890123456789012345678901234567890123456789012345678901234567"
+                         "89\n",
+                 6, "is longer than the path of a socket may be");
     expect_fault(SERVICE "[backend]\ncontainer = wiki\ncommand = x\n", 5,
                  "container has no use beside command (line 6)");
     expect_fault(SERVICE "[backend]\ntype = none\nengine = docker\n", 6,

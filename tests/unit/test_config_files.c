@@ -192,12 +192,15 @@ static void test_shared_containers(void **state)
              0),
         file("d.ini", "d", UNITS_OF("4", "unit = d.service\ncontainer = web\nengine = podman\n"),
              0),
+        // Of two sockets, or of one and where it may be.
+        file("e.ini", "e", UNITS_OF("5", "container = x\nsocket = /run/a.sock\n"), 0),
+        file("f.ini", "f", UNITS_OF("6", "container = x\nsocket = /run/b.sock\n"), 0),
     };
     struct odp_config c;
 
     (void)state;
     load(items, N(items), &c);
-    assert_int_equal(c.n_services, 3);
+    assert_int_equal(c.n_services, 5);
     assert_int_equal(c.faults.n, 2);
     expect(&c, 0, "a.ini:6", "container db is also that of b (b.ini:7), which is left out");
     expect(&c, 1, "b.ini:7", "container db is also that of a (a.ini:6)");

@@ -28,10 +28,11 @@
 #define ODP_KEEPALIVE_PROBES       4
 
 enum odp_backend_type {
-    ODP_BACKEND_NONE,    // nothing to start: a plain proxy
-    ODP_BACKEND_PROCESS, // a command that stays in the foreground
-    ODP_BACKEND_EXEC,    // commands that start and stop what runs elsewhere
-    ODP_BACKEND_SYSTEMD, // units of the service manager
+    ODP_BACKEND_NONE,      // nothing to start: a plain proxy
+    ODP_BACKEND_PROCESS,   // a command that stays in the foreground
+    ODP_BACKEND_EXEC,      // commands that start and stop what runs elsewhere
+    ODP_BACKEND_SYSTEMD,   // units of the service manager
+    ODP_BACKEND_CONTAINER, // containers of Docker or Podman
 };
 
 enum odp_scope {
@@ -101,9 +102,11 @@ struct odp_config_service {
     size_t n_units;
     struct odp_config_name *stop_units; // owned array; none: the units, last one first
     size_t n_stop_units;
-    struct odp_config_name *containers; // owned array: what the units run, none unless systemd
+    // Owned array: of type container in start order, of systemd what the units run, else none.
+    struct odp_config_name *containers;
     size_t n_containers;
     enum odp_engine engine; // of the containers
+    char *engine_socket;    // owned or NULL; its path
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 

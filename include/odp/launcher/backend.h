@@ -14,12 +14,14 @@
 
 struct odp_backend;
 struct odp_systemd_bus;
+struct odp_engine_watch;
 
 // What the backends of one launcher share. Outlives them all.
 struct odp_backend_host {
     uv_loop_t *loop;
     const char *directory;                         // for files of the backends: RUNTIME/launcher
     struct odp_systemd_bus *system_bus, *user_bus; // systemd_bus.c's; NULL while nobody uses them
+    struct odp_engine_watch *engines;              // engine_watch.c's; NULL likewise
     bool uses_units; // commands run in units that are made for them, not as children
 
     // Takes every report. Called from within a request or from the loop; must not call a backend.
@@ -87,6 +89,8 @@ int odp_backend_exec_new(struct odp_backend_host *host, const struct odp_config_
                          struct odp_backend **ret);
 int odp_backend_systemd_new(struct odp_backend_host *host,
                             const struct odp_config_service *settings, struct odp_backend **ret);
+int odp_backend_container_new(struct odp_backend_host *host,
+                              const struct odp_config_service *settings, struct odp_backend **ret);
 
 // A command as a unit that is made for it.
 int odp_backend_made_new(struct odp_backend_host *host, const struct odp_config_service *settings,

@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What container engines, Docker and Podman, tell of the containers that a service's units run.
-// They are asked when odpd wants to know, and never by a timer.
+// Where container engines, Docker and Podman, are, and in which control groups their containers
+// run. They are asked when odpd wants to know, and never by a timer.
 
 #pragma once
 
 #include <stdbool.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "odp/core/config.h"
+
+struct odp_engine_place {
+    const char *engine; // as people call it; static
+    char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+// The engine that the settings name; else Docker where its socket is, else Podman. Of the system's
+// or, `is_user`, of the user's. The socket need not be there.
+void odp_engine_find(const struct odp_config_service *settings, bool is_user,
+                     struct odp_engine_place *ret);
 
 struct odp_engine_query;
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // One HTTP/1.1 exchange with a container engine over its unix socket, on the loop: connect, ask,
-// read the whole answer. Nothing here blocks; the answer is bounded in bytes and in time.
+// read the whole answer, or go on reading one that does not end. Nothing here blocks; an answer is
+// bounded in bytes and in time.
 
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
-#define ODP_ENGINE_BODY_MAX (1024 * 1024) // bytes of an answer
-#define ODP_ENGINE_PATH_MAX 512           // of a request's target
+#define ODP_ENGINE_BODY_MAX   (1024 * 1024) // bytes of an answer
+#define ODP_ENGINE_TIMEOUT_MS 10000
 
 struct odp_engine_http;
 
@@ -23,11 +25,23 @@ struct odp_engine_reply {
 // Called once, from the loop. What it is given is good until it returns; it may free the exchange.
 typedef void odp_engine_reply_fn(void *userdata, const struct odp_engine_reply *reply);
 
-// Asks for `path`, which is sound as it stands in a request. Returns 0 and *ret the caller's, or a
-// negative errno.
-int odp_engine_http_get(uv_loop_t *loop, const char *socket, const char *path,
-                        odp_engine_reply_fn *on_reply, void *userdata,
-                        struct odp_engine_http **ret);
+// Of an answer that goes on: its next bytes; first, with none, once it has begun with status 200.
+// Must not free the exchange.
+typedef void odp_engine_data_fn(void *userdata, const char *data, size_t n_bytes);
+
+struct odp_engine_request {
+    const char *socket;  // path
+    const char *method;  // GET, or POST without a body
+    const char *path;    // sound as it stands in a request
+    uint64_t timeout_ms; // for the whole answer, or for its head where it goes on
+    odp_engine_reply_fn *on_reply;
+    odp_engine_data_fn *on_data; // NULL: the answer is kept, and ends
+    void *userdata;
+};
+
+// Returns 0 and *ret the caller's, or -ENOMEM. The request is copied.
+int odp_engine_http_begin(uv_loop_t *loop, const struct odp_engine_request *request,
+                          struct odp_engine_http **ret);
 
 // Takes NULL. Where it has not been answered it never will be. Memory that handles need is freed by
 // a later turn of the loop.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What container engines say, as facts: the JSON of the Docker Engine API 1.41 and of Podman's
+// compatible one, and what is said of it to people. Pure.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "odp/core/proto.h"
+
+enum odp_container_status {
+    ODP_CONTAINER_MISSING, // there is none of that name
+    ODP_CONTAINER_CREATED,
+    ODP_CONTAINER_RUNNING,
+    ODP_CONTAINER_PAUSED,
+    ODP_CONTAINER_RESTARTING, // it has ended, and the engine will start it again
+    ODP_CONTAINER_REMOVING,
+    ODP_CONTAINER_EXITED,
+    ODP_CONTAINER_DEAD, // the engine could not remove it
+};
+
+struct odp_container_facts {
+    enum odp_container_status status;
+    int exit_code; // of its last end
+    bool was_oom_killed;
+    bool has_tty;        // its log is plain
+    unsigned n_restarts; // by the engine, since somebody started it
+    char last_line[128]; // of its log, where it has ended badly; "" for none
+};
+
+struct odp_container_id {
+    const char *name;   // as the file has it
+    const char *engine; // docker, podman: as people call it
+};
+
+// GET /containers/NAME/json. Returns false where it makes no sense.
+bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret);
+
+// GET /version to the beginning of all further paths, "/v1.41". Returns false where there is no
+// version in common.
+#define ODP_ENGINE_PREFIX_MAX 16
+bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX]);
+
+// The path of GET /events about these containers ("%22a%22,%22b%22"), or NULL when out of memory;
+// the caller's. Events from that second on, since an engine begins its answer before it listens.
+char *odp_engine_events_path(const char *prefix, time_t since_sec, const char *names);
+
+// The message of a refusal, made one line; "" for none.
+void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size);
+
+// True where a line of GET /events is about the container that a file calls `name`: by its name or
+// by at least 12 digits of its id.
+bool odp_engine_event_is_of(const char *line, size_t n_bytes, const char *name);
+
+// The last line of a log that is not blank (GET /containers/NAME/logs), without its frames:
+// 8 bytes, the last four of which are the length of what follows, big endian.
+void odp_container_log_read(const char *body, size_t n_bytes, bool has_tty, char *ret, size_t size);
+
+// Nothing of it runs.
+bool odp_container_is_down(const struct odp_container_facts *f);
+
+// It has ended by its own fault: not with 0, nor by SIGTERM or SIGKILL, which is how somebody
+// stops it.
+bool odp_container_has_crashed(const struct odp_container_facts *f);
+
+// The engine starts it again and again.
+bool odp_container_is_looping(const struct odp_container_facts *f);
+
+// Why it does not run.
+void odp_container_why_down(const struct odp_container_id *id, const struct odp_container_facts *f,
+                            char *ret, size_t size);
+
+// What the engine's refusal means.
+void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
+                               const char *message, char *ret, size_t size);

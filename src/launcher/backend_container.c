@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The backend for containers of Docker and Podman: takes requests, and lets what happens to the
+// containers go on to those who look (container_look.c), act (container_action.c) and tell
+// (container_told.c).
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "container_internal.h"
+#include "odp/base/list.h"
+#include "odp/base/time.h"
+
+// The engine kills at stop_timeout, and needs a moment to say so.
+#define STOP_GRACE_USEC (4 * ODP_USEC_PER_SEC)
+
+static struct odp_container_service *of_base(struct odp_backend *b)
+{
+    return ODP_CONTAINER_OF(b, struct odp_container_service, base);
+}
+
+// ---- what happens ------------------------------------------------------------------------------
+
+void odp_container_step(struct odp_container_service *s)
+{
+    if (!s->watch || !odp_engine_watch_hears(s->watch, &s->client) || odp_container_is_looking(s))
+        return;
+    odp_container_answer_looks(s);
+    odp_container_action_run(s);
+    if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
+        odp_container_observe(s);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct odp_container_service *s = timer->data;
+
+    if (s->waiters[ODP_CONTAINER_STOP].n == 0)
+        return;
+    odp_container_action_late(s);
+    odp_container_step(s);
+}
+
+// ---- the engine --------------------------------------------------------------------------------
+
+static struct odp_container_service *of_client(struct odp_engine_client *c)
+{
+    return ODP_CONTAINER_OF(c, struct odp_container_service, client);
+}
+
+static void on_connected(struct odp_engine_client *c)
+{
+    odp_container_look_all(of_client(c));
+}
+
+static void on_event(struct odp_engine_client *c, const char *line, size_t n_bytes)
+{
+    struct odp_container_service *s = of_client(c);
+
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (odp_engine_event_is_of(line, n_bytes, s->containers[i].name))
+            odp_container_look(&s->containers[i]);
+}
+
+static void on_lost(struct odp_engine_client *c)
+{
+    struct odp_container_service *s = of_client(c);
+
+    s->was_lost = true;
+    odp_container_forget_looks(s);
+    odp_container_action_restart(s);
+}
+
+// Nobody waits any longer. What cannot be asked counts as it was: nothing is called stopped only
+// because nobody can be asked. Once somebody can, odpd is told what is the case.
+static void on_unreachable(struct odp_engine_client *c, const char *why)
+{
+    struct odp_container_service *s = of_client(c);
+
+    odp_container_action_drop(s);
+    uv_timer_stop(&s->timer);
+    s->told = ODP_PROTO_NO_STATE;
+    odp_waiters_answer(&s->looks, &s->base, ODP_PROTO_STALE, why);
+    odp_waiters_answer(&s->waiters[ODP_CONTAINER_START], &s->base, ODP_PROTO_FAILED, why);
+    odp_waiters_answer(&s->waiters[ODP_CONTAINER_STOP], &s->base, ODP_PROTO_RUNNING, why);
+}
+
+// Returns false where the request is answered: out of memory.
+static bool join_for(struct odp_container_service *s, uint32_t id)
+{
+    if (!s->watch) {
+        odp_engine_find(s->base.settings, s->is_user, &s->place);
+        s->watch = odp_engine_watch_join(s->base.host, &s->place, &s->client);
+    }
+    if (s->watch)
+        odp_engine_watch_hurry(s->watch);
+    else
+        odp_backend_report(&s->base, id, ODP_PROTO_FAILED, "the launcher is out of memory");
+    return s->watch;
+}
+
+// ---- requests ----------------------------------------------------------------------------------
+
+static void container_look(struct odp_backend *base, uint32_t id)
+{
+    struct odp_container_service *s = of_base(base);
+
+    if (!join_for(s, id))
+        return;
+    odp_waiters_add(&s->looks, base, id);
+    if (odp_engine_watch_hears(s->watch, &s->client))
+        odp_container_look_all(s);
+}
+
+// Thaws, too.
+static void container_start(struct odp_backend *base, uint32_t id)
+{
+    struct odp_container_service *s = of_base(base);
+
+    if (!join_for(s, id))
+        return;
+    odp_waiters_add(&s->waiters[ODP_CONTAINER_START], base, id);
+    odp_container_step(s);
+}
+
+// A start that is under way is given up.
+static void container_stop(struct odp_backend *base, uint32_t id)
+{
+    static const char reason[] = "was to be stopped before it had started";
+    struct odp_container_service *s = of_base(base);
+    uint64_t timeout_usec = base->settings->stop_timeout_usec;
+
+    if (!join_for(s, id))
+        return;
+    if (s->action == ODP_CONTAINER_START)
+        odp_container_action_drop(s);
+    odp_waiters_answer(&s->waiters[ODP_CONTAINER_START], base, ODP_PROTO_FAILED, reason);
+    if (s->waiters[ODP_CONTAINER_STOP].n == 0) {
+        s->stop_by_usec = odp_usec_add(odp_now_usec(), timeout_usec);
+        uv_timer_start(&s->timer, on_timer,
+                       odp_usec_add(timeout_usec, STOP_GRACE_USEC) / ODP_USEC_PER_MS, 0);
+    }
+    odp_waiters_add(&s->waiters[ODP_CONTAINER_STOP], base, id);
+    odp_container_step(s);
+}
+
+static void container_locate(struct odp_backend *base, uint32_t id)
+{
+    odp_container_locate(of_base(base), id);
+}
+
+// ---- its life ----------------------------------------------------------------------------------
+
+static bool container_is_idle(struct odp_backend *base)
+{
+    struct odp_container_service *s = of_base(base);
+    unsigned n_waiting =
+        s->looks.n + s->waiters[ODP_CONTAINER_START].n + s->waiters[ODP_CONTAINER_STOP].n;
+
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (!odp_container_is_down(&s->containers[i].facts))
+            return false;
+    return n_waiting == 0;
+}
+
+static void on_closed(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+static void container_free(struct odp_backend *base)
+{
+    struct odp_container_service *s = of_base(base);
+
+    odp_container_action_drop(s);
+    odp_container_forget_looks(s);
+    odp_container_locate_drop(s, NULL);
+    if (s->watch)
+        odp_engine_watch_leave(s->watch, &s->client);
+    for (size_t i = 0; s->names && s->names[i]; i++)
+        free(s->names[i]);
+    free(s->names);
+    free(s->containers);
+    uv_close((uv_handle_t *)&s->timer, on_closed);
+}
+
+static const struct odp_backend_vtable container_vtable = {
+    .type = ODP_BACKEND_CONTAINER,
+    .is_watched = true,
+    .look = container_look,
+    .start = container_start,
+    .stop = container_stop,
+    .thaw = container_start,
+    .locate = container_locate,
+    .is_idle = container_is_idle,
+    .free = container_free,
+};
+
+static int add_containers(struct odp_container_service *s)
+{
+    const struct odp_config_service *settings = s->base.settings;
+
+    s->names = calloc(settings->n_containers + 1, sizeof(*s->names));
+    s->containers = calloc(settings->n_containers + 1, sizeof(*s->containers));
+    if (!s->names || !s->containers)
+        return -ENOMEM;
+    for (size_t i = 0; i < settings->n_containers; i++) {
+        s->names[i] = strdup(settings->containers[i].text);
+        if (!s->names[i])
+            return -ENOMEM;
+        s->containers[i] = (struct odp_container){.service = s, .name = s->names[i]};
+        s->n_containers++;
+    }
+    return 0;
+}
+
+int odp_backend_container_new(struct odp_backend_host *host,
+                              const struct odp_config_service *settings, struct odp_backend **ret)
+{
+    struct odp_container_service *s = calloc(1, sizeof(*s));
+    int r;
+
+    if (!s)
+        return -ENOMEM;
+    s->base = (struct odp_backend){.vtable = &container_vtable, .host = host, .settings = settings};
+    s->client.on_connected = s->client.on_missed = on_connected;
+    s->client.on_event = on_event;
+    s->client.on_lost = on_lost;
+    s->client.on_unreachable = on_unreachable;
+    s->is_user = settings->scope == ODP_SCOPE_USER ||
+                 (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
+    uv_timer_init(host->loop, &s->timer);
+    s->timer.data = s;
+    r = add_containers(s);
+    s->client.names = s->names;
+    if (r < 0)
+        container_free(&s->base);
+    else
+        *ret = &s->base;
+    return r;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// JSON to facts; see the header.
+
+#include "odp/launcher/container_facts.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "odp/launcher/reason.h"
+
+// The version of the API that odp speaks; an engine that has left it behind is asked by its oldest.
+#define API_MAJOR 1
+#define API_MINOR 41
+
+#define ID_MIN 12 // hexadecimal digits
+
+#define FRAME_BYTES 8
+
+#define LOOP_MIN 3 // restarts by the engine
+
+// Docker's words and Podman's (died, remove). Health checks make events, too: not for us.
+#define EVENTS                                                                                     \
+    "%22event%22:[%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,%22unpause%22,"           \
+    "%22destroy%22,%22remove%22,%22rename%22]"
+
+static const cJSON *member(const cJSON *json, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(json, name);
+}
+
+static const char *text(const cJSON *json, const char *name)
+{
+    const char *s = cJSON_GetStringValue(member(json, name));
+
+    return s ? s : "";
+}
+
+static bool is_true(const cJSON *json, const char *name)
+{
+    return cJSON_IsTrue(member(json, name));
+}
+
+static int number(const cJSON *json, const char *name)
+{
+    const cJSON *n = member(json, name);
+
+    return cJSON_IsNumber(n) ? n->valueint : 0;
+}
+
+// ---- a container -------------------------------------------------------------------------------
+
+// Podman has more words: "configured", "initialized", "stopped", "stopping".
+static enum odp_container_status status_of(const cJSON *container_state)
+{
+    const char *word = text(container_state, "Status");
+
+    if (is_true(container_state, "Restarting") || strcmp(word, "restarting") == 0)
+        return ODP_CONTAINER_RESTARTING;
+    if (is_true(container_state, "Paused") || strcmp(word, "paused") == 0)
+        return ODP_CONTAINER_PAUSED;
+    if (is_true(container_state, "Running"))
+        return ODP_CONTAINER_RUNNING;
+    if (is_true(container_state, "Dead"))
+        return ODP_CONTAINER_DEAD;
+    if (strcmp(word, "created") == 0 || strcmp(word, "configured") == 0 ||
+        strcmp(word, "initialized") == 0)
+        return ODP_CONTAINER_CREATED;
+    return strcmp(word, "removing") == 0 ? ODP_CONTAINER_REMOVING : ODP_CONTAINER_EXITED;
+}
+
+bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret)
+{
+    cJSON *json = cJSON_ParseWithLength(body, n_bytes);
+    const cJSON *container_state = member(json, "State");
+    bool is_sound = cJSON_IsBool(member(container_state, "Running"));
+
+    *ret = (struct odp_container_facts){.status = ODP_CONTAINER_MISSING};
+    if (is_sound) {
+        ret->status = status_of(container_state);
+        ret->exit_code = number(container_state, "ExitCode");
+        ret->was_oom_killed = is_true(container_state, "OOMKilled");
+        ret->has_tty = is_true(member(json, "Config"), "Tty");
+        ret->n_restarts = (unsigned)number(json, "RestartCount");
+    }
+    cJSON_Delete(json);
+    return is_sound;
+}
+
+bool odp_container_is_down(const struct odp_container_facts *f)
+{
+    return f->status != ODP_CONTAINER_RUNNING && f->status != ODP_CONTAINER_PAUSED &&
+           f->status != ODP_CONTAINER_RESTARTING;
+}
+
+bool odp_container_has_crashed(const struct odp_container_facts *f)
+{
+    if (f->status != ODP_CONTAINER_EXITED && f->status != ODP_CONTAINER_DEAD)
+        return false;
+    return f->was_oom_killed ||
+           (f->exit_code != 0 && f->exit_code != 128 + 15 && f->exit_code != 128 + 9);
+}
+
+bool odp_container_is_looping(const struct odp_container_facts *f)
+{
+    return f->status == ODP_CONTAINER_RESTARTING && f->n_restarts >= LOOP_MIN;
+}
+
+// ---- what else an engine says ------------------------------------------------------------------
+
+static bool read_version(const char *s, int *ret_minor)
+{
+    char *end;
+    long major = strtol(s, &end, 10);
+
+    if (end == s || *end != '.' || major != API_MAJOR)
+        return false;
+    *ret_minor = (int)strtol(end + 1, &end, 10);
+    return *end == '\0' && *ret_minor >= 0 && *ret_minor < 1000;
+}
+
+bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX])
+{
+    cJSON *json = cJSON_ParseWithLength(body, n_bytes);
+    int newest = 0, oldest = 0;
+    bool is_sound = read_version(text(json, "ApiVersion"), &newest) && newest >= API_MINOR;
+
+    (void)read_version(text(json, "MinAPIVersion"), &oldest);
+    cJSON_Delete(json);
+    snprintf(ret, ODP_ENGINE_PREFIX_MAX, "/v%d.%d", API_MAJOR,
+             oldest > API_MINOR ? oldest : API_MINOR);
+    return is_sound;
+}
+
+char *odp_engine_events_path(const char *prefix, time_t since_sec, const char *names)
+{
+    char *path;
+
+    if (asprintf(&path,
+                 "%s/events?since=%lld&filters={%%22type%%22:[%%22container%%22],%s,"
+                 "%%22container%%22:[%s]}",
+                 prefix, (long long)since_sec, EVENTS, names) < 0)
+        return NULL;
+    return path;
+}
+
+void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size)
+{
+    cJSON *json = cJSON_ParseWithLength(body, n_bytes);
+
+    odp_reason_format(ret, size, "%s", text(json, "message"));
+    cJSON_Delete(json);
+}
+
+bool odp_engine_event_is_of(const char *line, size_t n_bytes, const char *name)
+{
+    cJSON *json = cJSON_ParseWithLength(line, n_bytes);
+    const cJSON *actor = member(json, "Actor");
+    size_t n_name = strlen(name);
+    bool is = strcmp(text(member(actor, "Attributes"), "name"), name) == 0 ||
+              strcmp(text(member(actor, "Attributes"), "oldName"), name) == 0 ||
+              (n_name >= ID_MIN && strncmp(text(actor, "ID"), name, n_name) == 0);
+
+    cJSON_Delete(json);
+    return is;
+}
+
+// ---- logs --------------------------------------------------------------------------------------
+
+// Keeps of the piece what follows the last line that was begun.
+static void add_piece(const char *piece, size_t n, char *ret, size_t size, bool *is_ended)
+{
+    size_t n_ret = strlen(ret);
+
+    for (size_t i = 0; i < n; i++) {
+        if (piece[i] == '\n' || piece[i] == '\r') {
+            *is_ended = true;
+            continue;
+        }
+        if (*is_ended)
+            n_ret = 0;
+        *is_ended = false;
+        if (n_ret + 1 < size)
+            ret[n_ret++] = piece[i];
+    }
+    ret[n_ret] = '\0';
+}
+
+static size_t frame_length(const char *frame)
+{
+    const unsigned char *b = (const unsigned char *)frame + FRAME_BYTES - 4;
+
+    return (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+}
+
+void odp_container_log_read(const char *body, size_t n_bytes, bool has_tty, char *ret, size_t size)
+{
+    bool is_ended = false;
+
+    ret[0] = '\0';
+    while (!has_tty && n_bytes > FRAME_BYTES) {
+        size_t n = frame_length(body);
+        body += FRAME_BYTES;
+        n_bytes -= FRAME_BYTES;
+        n = n < n_bytes ? n : n_bytes;
+        add_piece(body, n, ret, size, &is_ended);
+        body += n;
+        n_bytes -= n;
+    }
+    if (has_tty)
+        add_piece(body, n_bytes, ret, size, &is_ended);
+    odp_reason_clean(ret);
+}

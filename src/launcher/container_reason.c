@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Facts about containers in plain words, with what to do.
+
+#include <string.h>
+
+#include "odp/launcher/container_facts.h"
+#include "odp/launcher/reason.h"
+
+static void tell_exit(const struct odp_container_id *id, const struct odp_container_facts *f,
+                      char *ret, size_t size)
+{
+    const char *colon = f->last_line[0] ? ": " : "";
+
+    if (f->was_oom_killed)
+        odp_reason_format(ret, size,
+                          "container %s: was killed for want of memory: give it more, or see "
+                          "%s logs %s",
+                          id->name, id->engine, id->name);
+    else if (f->exit_code > 128 && f->exit_code < 128 + 65)
+        odp_reason_format(ret, size, "container %s: was ended by signal %d%s%s", id->name,
+                          f->exit_code - 128, colon, f->last_line);
+    else
+        odp_reason_format(ret, size, "container %s: has exited with status %d%s%s", id->name,
+                          f->exit_code, colon, f->last_line);
+}
+
+void odp_container_why_down(const struct odp_container_id *id, const struct odp_container_facts *f,
+                            char *ret, size_t size)
+{
+    ret[0] = '\0';
+    switch (f->status) {
+    case ODP_CONTAINER_MISSING:
+        odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
+                          id->name, id->engine);
+        break;
+    case ODP_CONTAINER_CREATED:
+        odp_reason_format(ret, size, "container %s: was created and never started", id->name);
+        break;
+    case ODP_CONTAINER_RESTARTING:
+        odp_reason_format(ret, size,
+                          "container %s: %s starts it again and again, %u times already (last "
+                          "status %d): see %s logs %s",
+                          id->name, id->engine, f->n_restarts, f->exit_code, id->engine, id->name);
+        break;
+    case ODP_CONTAINER_REMOVING:
+        odp_reason_format(ret, size, "container %s: is being removed", id->name);
+        break;
+    case ODP_CONTAINER_PAUSED:
+        odp_reason_format(ret, size, "container %s: somebody has paused it: %s unpause %s",
+                          id->name, id->engine, id->name);
+        break;
+    case ODP_CONTAINER_DEAD:
+        odp_reason_format(ret, size,
+                          "container %s: is dead, %s could not remove it: %s rm --force %s",
+                          id->name, id->engine, id->engine, id->name);
+        break;
+    case ODP_CONTAINER_EXITED: tell_exit(id, f, ret, size); break;
+    case ODP_CONTAINER_RUNNING: break;
+    }
+}
+
+static bool is_port_clash(const char *message)
+{
+    return strstr(message, "already allocated") || strstr(message, "address already in use");
+}
+
+// The container's image, as Docker and Podman say it.
+static bool is_image_gone(const char *message)
+{
+    return strstr(message, "No such image") || strstr(message, "image not known") ||
+           strstr(message, "layer not known");
+}
+
+// Of a chain "while doing this: that: the cause" the end is what counts, and fits.
+static const char *cause_of(const char *message)
+{
+    size_t n = strlen(message), n_max = 140;
+    const char *at = message;
+
+    while (n - (size_t)(at - message) > n_max) {
+        const char *next = strstr(at, ": ");
+        if (!next)
+            break;
+        at = next + 2;
+    }
+    return at;
+}
+
+void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
+                               const char *message, char *ret, size_t size)
+{
+    if (status == 404 && is_image_gone(message))
+        odp_reason_format(ret, size, "container %s: its image is gone: create it anew (%s)",
+                          id->name, cause_of(message));
+    else if (status == 404 && strcasestr(message, "no such container"))
+        odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
+                          id->name, id->engine);
+    else if (is_port_clash(message))
+        odp_reason_format(ret, size,
+                          "container %s: a port that it publishes is taken: give it another, or "
+                          "end what listens there (%s)",
+                          id->name, cause_of(message));
+    else if (message[0])
+        odp_reason_format(ret, size, "container %s: %s", id->name, cause_of(message));
+    else
+        odp_reason_format(ret, size, "container %s: %s answers status %u", id->name, id->engine,
+                          status);
+}

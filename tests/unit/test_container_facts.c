@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What engines say, as facts and in plain words. The texts are those of Docker 20.10 and Podman
+// 4.3.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "odp/launcher/container_facts.h"
+
+static const struct odp_container_id wiki = {.name = "wiki", .engine = "docker"};
+
+#define STATE(word, running, paused, restarting, code)                                             \
+    "{\"State\":{\"Status\":\"" word "\",\"Running\":" running ",\"Paused\":" paused               \
+    ",\"Restarting\":" restarting ",\"OOMKilled\":false,\"Dead\":false,\"ExitCode\":" code         \
+    "},\"RestartCount\":3,\"Config\":{\"Tty\":true}}"
+
+static struct odp_container_facts read_facts(const char *s)
+{
+    struct odp_container_facts f;
+
+    assert_true(odp_container_facts_read(s, strlen(s), &f));
+    return f;
+}
+
+static void test_states(void **state)
+{
+    struct odp_container_facts f = read_facts(STATE("running", "true", "false", "false", "0"));
+
+    (void)state;
+    assert_int_equal(f.status, ODP_CONTAINER_RUNNING);
+    assert_true(f.has_tty);
+    assert_false(odp_container_is_down(&f));
+    // Docker: what is paused, or restarting, is running as well.
+    f = read_facts(STATE("paused", "true", "true", "false", "0"));
+    assert_int_equal(f.status, ODP_CONTAINER_PAUSED);
+    f = read_facts(STATE("restarting", "true", "false", "true", "3"));
+    assert_int_equal(f.status, ODP_CONTAINER_RESTARTING);
+    assert_true(odp_container_is_looping(&f));
+    assert_false(odp_container_has_crashed(&f));
+    assert_int_equal(read_facts(STATE("created", "false", "false", "false", "0")).status,
+                     ODP_CONTAINER_CREATED);
+    assert_int_equal(read_facts(STATE("configured", "false", "false", "false", "0")).status,
+                     ODP_CONTAINER_CREATED);
+    assert_int_equal(read_facts(STATE("removing", "false", "false", "false", "0")).status,
+                     ODP_CONTAINER_REMOVING);
+    assert_int_equal(read_facts(STATE("stopped", "false", "false", "false", "0")).status,
+                     ODP_CONTAINER_EXITED);
+}
+
+static bool has_crashed(const char *s)
+{
+    struct odp_container_facts f = read_facts(s);
+
+    assert_true(odp_container_is_down(&f));
+    return odp_container_has_crashed(&f);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    assert_false(has_crashed(STATE("exited", "false", "false", "false", "0")));
+    assert_false(has_crashed(STATE("exited", "false", "false", "false", "143")));
+    assert_false(has_crashed(STATE("exited", "false", "false", "false", "137")));
+    assert_true(has_crashed(STATE("exited", "false", "false", "false", "1")));
+    assert_true(has_crashed(STATE("exited", "false", "false", "false", "139")));
+    assert_true(has_crashed("{\"State\":{\"Running\":false,\"OOMKilled\":true,\"ExitCode\":137}}"));
+}
+
+static void test_nonsense(void **state)
+{
+    static const char *const texts[] = {"", "[]", "{", "{\"State\":7}", "{\"State\":{}}"};
+    struct odp_container_facts f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_false(odp_container_facts_read(texts[i], strlen(texts[i]), &f));
+}
+
+static void expect_version(const char *s, const char *prefix)
+{
+    char ret[ODP_ENGINE_PREFIX_MAX];
+
+    assert_int_equal(odp_engine_version_read(s, strlen(s), ret), prefix != NULL);
+    if (prefix)
+        assert_string_equal(ret, prefix);
+}
+
+static void test_versions(void **state)
+{
+    (void)state;
+    expect_version("{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}", "/v1.41");
+    expect_version("{\"ApiVersion\":\"1.52\",\"MinAPIVersion\":\"1.44\"}", "/v1.44");
+    expect_version("{\"ApiVersion\":\"1.43\"}", "/v1.41");
+    expect_version("{\"ApiVersion\":\"1.40\",\"MinAPIVersion\":\"1.12\"}", NULL);
+    expect_version("{\"ApiVersion\":\"2.0\"}", NULL);
+    expect_version("{\"ApiVersion\":\"1.41x\"}", NULL);
+    expect_version("", NULL);
+}
+
+static void test_events(void **state)
+{
+    static const char line[] = "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":"
+                               "\"7c45b01d9e9bde775b\",\"Attributes\":{\"name\":\"wiki\"}}}";
+
+    (void)state;
+    assert_true(odp_engine_event_is_of(line, strlen(line), "wiki"));
+    assert_true(odp_engine_event_is_of(line, strlen(line), "7c45b01d9e9b"));
+    assert_false(odp_engine_event_is_of(line, strlen(line), "7c45"));
+    assert_false(odp_engine_event_is_of(line, strlen(line), "wik"));
+    assert_false(odp_engine_event_is_of("{}", 2, "wiki"));
+}
+
+static void expect_log(const char *body, size_t n_bytes, bool has_tty, const char *line)
+{
+    char ret[16];
+
+    odp_container_log_read(body, n_bytes, has_tty, ret, sizeof(ret));
+    assert_string_equal(ret, line);
+}
+
+#define LOG(s, has_tty, line) expect_log(s, sizeof(s) - 1, has_tty, line)
+
+static void test_logs(void **state)
+{
+    (void)state;
+    LOG("\2\0\0\0\0\0\0\6oh no\n", false, "oh no");
+    LOG("\1\0\0\0\0\0\0\4one\n\2\0\0\0\0\0\0\4two\n", false, "two");
+    LOG("\1\0\0\0\0\0\0\2on\1\0\0\0\0\0\0\2e\n", false, "one");
+    LOG("one\r\ntwo\r\n\r\n", true, "two");
+    LOG("\1\0\0\0\0\0\0\377cut", false, "cut");
+    LOG("\1\0\0\0", false, "");
+    LOG("", false, "");
+    LOG("\1\0\0\0\0\0\0\24far too long a line\n", false, "far too long a ");
+}
+
+static void expect_refusal(unsigned status, const char *body, const char *reason)
+{
+    char message[1024], ret[ODP_REASON_MAX + 1];
+
+    odp_engine_message_read(body, strlen(body), message, sizeof(message));
+    odp_container_why_refused(&wiki, status, message, ret, sizeof(ret));
+    assert_string_equal(ret, reason);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    expect_refusal(404, "{\"message\":\"No such container: wiki\"}",
+                   "docker has no container wiki: create it, see docker ps -a");
+    expect_refusal(404, "{\"message\":\"No such image: wiki:latest\"}",
+                   "container wiki: its image is gone: create it anew (No such image: "
+                   "wiki:latest)");
+    expect_refusal(500,
+                   "{\"message\":\"driver failed programming external connectivity on endpoint zz "
+                   "(5270972048a2b3904f1796580edc132e1e149f8758c9da47fbb1c95f0cf98a5c): Bind for "
+                   "127.0.0.1:7777 failed: port is already allocated\"}",
+                   "container wiki: a port that it publishes is taken: give it another, or end "
+                   "what listens there (Bind for 127.0.0.1:7777 failed: port is already "
+                   "allocated)");
+    expect_refusal(500, "not JSON", "container wiki: docker answers status 500");
+    expect_refusal(500, "{\"message\":\"a\\nb\"}", "container wiki: a b");
+}
+
+static void expect_down(struct odp_container_facts f, const char *reason)
+{
+    char ret[ODP_REASON_MAX + 1];
+
+    odp_container_why_down(&wiki, &f, ret, sizeof(ret));
+    assert_string_equal(ret, reason);
+}
+
+static void test_reasons(void **state)
+{
+    (void)state;
+    expect_down((struct odp_container_facts){.status = ODP_CONTAINER_EXITED,
+                                             .exit_code = 3,
+                                             .last_line = "no disk"},
+                "container wiki: has exited with status 3: no disk");
+    expect_down((struct odp_container_facts){.status = ODP_CONTAINER_EXITED, .exit_code = 139},
+                "container wiki: was ended by signal 11");
+    expect_down((struct odp_container_facts){.status = ODP_CONTAINER_EXITED,
+                                             .exit_code = 137,
+                                             .was_oom_killed = true},
+                "container wiki: was killed for want of memory: give it more, or see docker logs "
+                "wiki");
+    expect_down((struct odp_container_facts){.status = ODP_CONTAINER_DEAD},
+                "container wiki: is dead, docker could not remove it: docker rm --force wiki");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_states),   cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_nonsense), cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_events),   cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_reasons),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
