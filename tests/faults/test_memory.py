@@ -16,7 +16,7 @@ import unittest
 
 from faults import (COUNT, ENOMEM, HANG, Outcome, Service, Sweep, World, Wrong, frames_named,
                     with_wakes)
-from harness import HOST, plain_file, read_file
+from harness import HOST, plain_file, processes_about, read_file
 
 KEPT_WAKES = 1000  # of web, in the ledger that odpd finds
 # The one exception: libuv ends the process where the table of its watchers cannot grow
@@ -233,6 +233,8 @@ def check_failed_start(world):
     said = [line for line in world.log().splitlines() if line.startswith("odpd: ")]
     if code != 1 or not any("emory" in line for line in said):
         raise AssertionError(f"ended with {code} and said {said}")
+    # A launcher that was up already may still be writing down what it was told.
+    world.await_true(lambda: not processes_about(world.config), "its launcher has ended, too")
     world.check_nothing_left()
 
 
