@@ -106,10 +106,12 @@ static void test_receiver_with_few_descriptors(void **state)
 {
     struct odp_carried carried;
     struct rlimit limit;
-    int store = fill(N_FDS);
     unsigned n = 0;
 
     (void)state;
+    if (getenv("ODP_TEST_VALGRIND")) // which keeps the limit to itself: the kernel hears nothing
+        skip();
+    int store = fill(N_FDS);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     set_limit(300);
     assert_int_equal(odp_carried_receive(store, &carried), -EMFILE);
