@@ -263,6 +263,16 @@ static void test_every_cut(void **state)
     free(text);
 }
 
+// Without an end, so that a reader that goes beyond it is seen to.
+static char *copy_of(const char *text, size_t n)
+{
+    char *copy = malloc(n);
+
+    assert_non_null(copy);
+    memcpy(copy, text, n);
+    return copy;
+}
+
 static void test_mutations(void **state)
 {
     char *text = write_all(), said[128];
@@ -271,8 +281,7 @@ static void test_mutations(void **state)
 
     (void)state;
     for (int i = 0; i < N_MUTATIONS; i++) {
-        char *copy = malloc(n);
-        memcpy(copy, text, n);
+        char *copy = copy_of(text, n);
         for (int k = 0; k <= i % 4; k++) {
             random = random * 1664525 + 1013904223;
             copy[random / 65536 % n] = (char)(random >> 8);
