@@ -180,7 +180,9 @@ static int examine(const struct odp_cli *cli, struct odp_doctor *d, struct odp_f
     struct odp_findings first;
     int r = look(cli, d, findings);
 
-    if (r < 0 || findings->n == 0 || d->odpd.error == -ETIMEDOUT)
+    // What did not answer for so long need not be waited for once more.
+    if (r < 0 || findings->n == 0 || d->odpd.error == -ETIMEDOUT ||
+        odp_findings_has(findings, "path-dead"))
         return r;
     first = *findings;
     odp_doctor_deinit(d);

@@ -47,33 +47,25 @@ static bool next_word(const char **rest, char *word, size_t size)
     return true;
 }
 
-// An option that takes no value.
+// A long option that takes no value.
 static bool is_switch(const char *word)
 {
-    static const char *const words[] = {"-d",
-                                        "--detach",
+    static const char *const words[] = {"--detach",
                                         "--rm",
                                         "--init",
-                                        "-i",
-                                        "-t",
-                                        "-it",
-                                        "-ti",
                                         "--interactive",
                                         "--tty",
-                                        "-P",
                                         "--publish-all",
-                                        "-q",
                                         "--quiet",
                                         "--privileged",
                                         "--read-only",
                                         "--rmi",
                                         "--replace",
-                                        "-dit",
                                         "--sig-proxy",
                                         "--no-hosts",
                                         "--no-healthcheck",
-                                        "-td",
-                                        "--oom-kill-disable"};
+                                        "--oom-kill-disable",
+                                        "--disable-content-trust"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(word, words[i]) == 0)
@@ -81,43 +73,69 @@ static bool is_switch(const char *word)
     return false;
 }
 
-static bool is_option(const char *option, const char *name, const char *short_name)
-{
-    return strcmp(option, name) == 0 || (short_name && strcmp(option, short_name) == 0);
-}
-
-static void take_option(struct client *c, const char *option, const char *value)
+static void take_publish(struct client *c, const char *value)
 {
     size_t n = strlen(c->publish);
 
-    if (is_option(option, "--publish", "-p"))
-        snprintf(c->publish + n, sizeof(c->publish) - n, "%s ", value);
-    else if (is_option(option, "--name", NULL))
+    snprintf(c->publish + n, sizeof(c->publish) - n, "%s ", value);
+}
+
+static void take_long(struct client *c, const char *option, const char *value)
+{
+    if (strcmp(option, "--publish") == 0)
+        take_publish(c, value);
+    else if (strcmp(option, "--name") == 0)
         snprintf(c->name, sizeof(c->name), "%s", value);
-    else if (is_option(option, "--restart", NULL))
+    else if (strcmp(option, "--restart") == 0)
         snprintf(c->restart, sizeof(c->restart), "%s", value);
-    else if (is_option(option, "--detach", NULL) && strcmp(value, "true") == 0)
-        c->detached = true;
-    else if (is_option(option, "--cgroups", NULL) && strcmp(value, "split") == 0)
-        c->is_inside = true;
+    else if (strcmp(option, "--detach") == 0)
+        c->detached = strcmp(value, "true") == 0;
+    else if (strcmp(option, "--cgroups") == 0)
+        c->is_inside = strcmp(value, "split") == 0;
+}
+
+// "--name wiki", "--name=wiki"
+static void read_long(struct client *c, char *word, const char **rest)
+{
+    char *equals = strchr(word, '=');
+    char value[WORD_MAX] = "true";
+
+    if (equals) {
+        *equals = '\0';
+        take_long(c, word, equals + 1);
+    } else if (is_switch(word) || next_word(rest, value, sizeof(value))) {
+        take_long(c, word, value);
+    }
+}
+
+// "-p 8080:80", "-p8080:80", "-p=8080:80", and with switches before it in the same word: "-dp".
+static void read_short(struct client *c, const char *word, const char **rest)
+{
+    char next[WORD_MAX];
+    const char *value = next;
+
+    for (word++; *word && strchr("ditPq", *word); word++)
+        c->detached |= *word == 'd';
+    if (!*word)
+        return;
+    if (word[1])
+        value = word + 1 + (word[1] == '=');
+    else if (!next_word(rest, next, sizeof(next)))
+        return;
+    if (*word == 'p')
+        take_publish(c, value);
 }
 
 // The options of `run`; what follows the image is none of the engine's.
 static void read_options(struct client *c, const char *rest)
 {
-    char word[WORD_MAX], value[WORD_MAX];
+    char word[WORD_MAX];
 
-    while (next_word(&rest, word, sizeof(word)) && word[0] == '-') {
-        char *equals = strchr(word, '=');
-
-        c->detached |= is_option(word, "--detach", "-d");
-        if (equals) {
-            *equals = '\0';
-            take_option(c, word, equals + 1);
-        } else if (!is_switch(word) && next_word(&rest, value, sizeof(value))) {
-            take_option(c, word, value);
-        }
-    }
+    while (next_word(&rest, word, sizeof(word)) && word[0] == '-')
+        if (word[1] == '-')
+            read_long(c, word, &rest);
+        else
+            read_short(c, word, &rest);
 }
 
 // Of a command line, or of a script that has one: the first `docker ... run`.

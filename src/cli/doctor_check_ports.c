@@ -111,20 +111,20 @@ static bool is_docker(const struct odp_holder *h)
 static void command_end(const struct context *x, const struct odp_holder *h, unsigned port)
 {
     const char *dot = strrchr(h->unit, '.');
+    const char *verb = h->is_made ? "stop" : "disable --now";
 
     if (is_docker(h))
         odp_finding_command(x->f, "docker ps --filter publish=%u", port);
     else if (!dot || strcmp(dot, ".service") != 0)
         odp_finding_command(x->f, "kill %d", h->pid);
     else if (!h->is_users)
-        odp_finding_command(x->f, "systemctl disable --now %s", QUOTED(h->unit));
+        odp_finding_command(x->f, "systemctl %s %s", verb, QUOTED(h->unit));
     else if (x->d->is_user && h->uid == x->d->uid)
-        odp_finding_command(x->f, "systemctl --user disable --now %s", QUOTED(h->unit));
+        odp_finding_command(x->f, "systemctl --user %s %s", verb, QUOTED(h->unit));
     else
         odp_finding_command(x->f,
-                            "sudo -u '#%u' XDG_RUNTIME_DIR=/run/user/%u systemctl --user disable "
-                            "--now %s",
-                            (unsigned)h->uid, (unsigned)h->uid, QUOTED(h->unit));
+                            "sudo -u '#%u' XDG_RUNTIME_DIR=/run/user/%u systemctl --user %s %s",
+                            (unsigned)h->uid, (unsigned)h->uid, verb, QUOTED(h->unit));
 }
 
 static void add_taken(const struct context *x, const struct odp_config_listen *l,

@@ -129,7 +129,13 @@ static void check_manager(const struct odp_doctor *d, bool is_user, struct odp_f
                         m->why         ? m->why
                         : m->error < 0 ? strerror(-m->error)
                                        : "nothing");
-        odp_finding_command(f, is_user ? "loginctl enable-linger" : "systemctl daemon-reexec");
+        // systemd(1): it executes itself anew, and listens again. Nothing of what it runs ends.
+        if (is_user)
+            odp_finding_command(
+                f, "sudo systemctl kill --kill-whom=main --signal=RTMIN+25 user@%u.service",
+                (unsigned)d->uid);
+        else
+            odp_finding_command(f, "kill -TERM 1");
     } else if (m->present && is_needed && !m->bus) {
         odp_finding_add(f, "bus-unreachable", ODP_DOCTOR_ALL,
                         "nobody listens on the %s bus, by which odp starts units",

@@ -177,6 +177,23 @@ void odp_holder_set_unit(struct odp_holder *h, char *text)
     }
 }
 
+// Such units stand in directories of their own, systemd.unit(5).
+static bool is_made(const struct odp_holder *h)
+{
+    static const char *const kinds[] = {"transient", "generator", "generator.early",
+                                        "generator.late"};
+    char manager[64] = "/run/systemd", path[64 + 24 + ODP_UNIT_NAME_MAX];
+
+    if (h->is_users)
+        snprintf(manager, sizeof(manager), "/run/user/%u/systemd", (unsigned)h->uid);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s/%s", manager, kinds[i], h->unit);
+        if (h->unit[0] && access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int add_holder(struct odp_ports *p, const char *pid, unsigned long inode)
 {
     struct odp_holder *holders = reallocarray(p->holders, p->n_holders + 1, sizeof(*holders));
@@ -190,6 +207,7 @@ static int add_holder(struct odp_ports *p, const char *pid, unsigned long inode)
     ODP_CLEANUP_FREE char *text = read_proc(pid, "cgroup");
     if (text)
         odp_holder_set_unit(h, text);
+    h->is_made = is_made(h);
     return 0;
 }
 

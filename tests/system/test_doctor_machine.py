@@ -41,6 +41,21 @@ class TestPorts(PortCase):
         d.odp("reload")
         self.assert_healthy(d)
 
+    def test_taken_by_a_unit_without_a_file(self):
+        files = {"web": self.file("web")}
+        self.service("web")
+        self.machine.run("systemd-run", "--unit=nuisance.service", *server(
+            "echo.py", 0).replace("127.0.0.1:0", f"127.0.0.1:{self.port('web')}").split())
+        self.addCleanup(self.machine.systemctl, "stop", "nuisance.service", check=False)
+        self.await_listener(self.port("web"))
+        d = self.odpd(files, ready=False)
+        until(lambda: d.is_listening(), "it is asked")
+        command = self.find(d, "port-taken", "web", "of nuisance.service")
+        self.assertEqual(command, "systemctl stop nuisance.service")
+        self.machine.run("sh", "-c", command)
+        d.odp("reload")
+        self.assert_healthy(d)
+
     def hold(self, port):
         listener = self.closing(socket.socket())
         listener.bind(("127.0.0.1", port))
@@ -116,7 +131,7 @@ class TestPorts(PortCase):
         self.assertEqual(self.find(d, "no-address", "web", "100.64.0.1"), "tailscale up")
 
 
-class TestFiles(DoctorCase):
+class TestFiles(PortCase):
     def place(self, d, name):
         return f"{d.inside}/config/services/{name}.ini"
 
@@ -196,6 +211,39 @@ environment_file = {path}
         self.find_and_mend(d, "path-missing", "web", "/media/FILMS/new: No such file or directory",
                            command="mkdir -p /media/FILMS/new")
 
+    def test_path_on_a_dead_disk(self):
+        dead = "/media/DEAD"
+        self.machine.run("mkdir", "-p", dead)
+        self.unit("dead-disk.service", f"""
+            [Service]
+            Type=notify
+            NotifyAccess=all
+            ExecStart=/usr/bin/python3 -B /odp/tests/system/dead_disk.py {dead}
+            """)
+        self.machine.systemctl("start", "dead-disk.service")
+        self.addCleanup(self.machine.run, "umount", "--lazy", dead, check=False)
+        self.addCleanup(self.machine.systemctl, "stop", "dead-disk.service")
+        d = self.sound()
+        self.machine.run("sh", "-c", f"printf '[requires]\npath = {dead}/films\n' "
+                         f">>{self.place(d, 'web')}")
+        d.odp("reload")
+        found = self.doctor(d)
+        self.assertEqual([(f["kind"], f["name"]) for f in found], [("path-dead", "web")])
+        self.assertIn(f"{dead}/films does not answer", found[0]["what"])
+        self.assertIn(dead, self.machine.run("sh", "-c", found[0]["command"]).stdout)
+
+    def test_an_edit_that_could_not_be_followed(self):
+        d = self.sound()
+        self.port("other")
+        self.occupy("nuisance", f"127.0.0.1:{self.port('other')}")
+        self.machine.run("sed", "-i", f"s/^listen = .*/listen = {self.port('other')}/",
+                         self.place(d, "web"))
+        d.odp("reload")
+        self.machine.systemctl("stop", "nuisance.service")
+        self.find_and_mend(d, "not-followed", "web", str(self.port("other")),
+                           command="odp reload")
+        self.connect(self.port("other")).close()
+
     def test_not_loaded(self):
         d = self.sound()
         self.machine.write(self.place(d, "late"), "\n".join(
@@ -252,6 +300,42 @@ class TestOdpd(DoctorCase):
         d = self.sound(properties=["LimitNOFILE=512:512"])
         self.assertIn("ulimit -n", self.find(d, "few-descriptors", "web",
                                              "max_connections = 1024", "odpd has 512"))
+
+    def test_no_systemd(self):
+        """As in a container without one: neither it nor its bus is to be seen."""
+        hide = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run/systemd && "
+                "mount -t tmpfs none /run/dbus && exec \"$@\"", "sh"]
+        d = self.sound(start=False)
+        arguments = d.arguments()
+        d.arguments = lambda: ["/usr/bin/unshare", *hide[1:], *arguments]
+        d.start()
+        self.assertEqual(d.odp("start", "web").returncode, 1)
+        done = self.machine.run(*hide, "/odp/build/odp", "--runtime", f"{d.inside}/run", "doctor",
+                                check=False)
+        self.assertIn("odp: systemd does not run here, but services are units of it: boot with "
+                      "systemd, or use [backend] command\n", done.stdout)
+
+    def test_systemd_is_silent(self):
+        d = self.sound()
+        self.machine.systemctl("stop", "dbus.socket", "dbus.service")
+        self.machine.run("rm", "/run/systemd/private")
+        command = self.find(d, "manager-silent", "odp", "systemctl says: Failed to connect to bus")
+        self.machine.run("sh", "-c", command)
+        until(lambda: os.path.exists(self.machine.path("/run/systemd/private")), "it listens")
+        self.machine.systemctl("start", "dbus.socket")
+        self.assert_healthy(d)
+
+    def test_systemd_of_a_user_is_silent(self):
+        d = self.sound(user=machine.USER)
+        private = "/run/user/$(id -u)/systemd/private"
+        self.machine.run("sh", "-c", f"systemctl --user stop dbus.socket dbus.service; "
+                         f"rm {private}", user=machine.USER)
+        command = self.find(d, "manager-silent", "odp", "systemctl --user says: ")
+        self.machine.run("sh", "-c", command.replace("sudo ", ""))
+        until(lambda: self.machine.run("sh", "-c", f"test -e {private}", user=machine.USER,
+                                       check=False).returncode == 0, "it listens")
+        self.machine.systemctl("start", "dbus.socket", user=machine.USER)
+        self.assert_healthy(d)
 
     def test_bus(self):
         d = self.sound()

@@ -271,6 +271,12 @@ static void test_clients(void **state)
                   NULL);
     assert_client("/usr/bin/docker run -p 8080:80 image", "simple", "port-published");
     assert_client("/usr/bin/docker run --publish=0.0.0.0:8080:80/tcp i", "exec", "port-published");
+    assert_client("/usr/bin/docker run -p8080:80 image", "simple", "port-published");
+    assert_client("/usr/bin/docker run -p=8080:80 image", "simple", "port-published");
+    assert_client("/usr/bin/docker run -itp 8080:80 image", "simple", "port-published");
+    assert_client("/usr/bin/docker run -dp18080:80 image", "simple", "container-detached");
+    assert_client("/usr/bin/docker run -eA=b -v/srv:/srv -p8080:80 i", "simple", "port-published");
+    assert_client("/usr/bin/docker run -p18080:80 image -p8080:80", "simple", NULL);
     assert_client("/usr/bin/docker run -p 8080:80/udp image", "simple", NULL);
     assert_client("/usr/bin/docker run -p 80 image", "simple", NULL);
     assert_client("/usr/bin/docker run image -p 8080:80 -d --restart always", "simple", NULL);

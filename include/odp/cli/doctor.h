@@ -93,6 +93,7 @@ struct odp_holder {
     char unit[ODP_UNIT_NAME_MAX]; // the unit it runs in, "" for none
     bool is_users;                // of a user's service manager, that of
     uid_t uid;
+    bool is_made; // the unit has no file of its own that could be disabled: transient, generated
 };
 
 // What a process's /proc/PID/cgroup says of its unit; `text` is changed.
