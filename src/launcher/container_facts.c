@@ -21,10 +21,12 @@
 
 #define LOOP_MIN 3 // restarts by the engine
 
-// Docker's words and Podman's (died, remove). Health checks make events, too: not for us.
-#define EVENTS                                                                                     \
-    "%22event%22:[%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,%22unpause%22,"           \
-    "%22destroy%22,%22remove%22,%22rename%22]"
+// Docker's words and Podman's (died, remove).
+static const char *const event_words[] = {
+    [ODP_ENGINE_EVENTS_LIFE] = "%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,"
+                               "%22unpause%22,%22destroy%22,%22remove%22,%22rename%22",
+    [ODP_ENGINE_EVENTS_HEALTH] = "%22health_status%22",
+};
 
 static const cJSON *member(const cJSON *json, const char *name)
 {
@@ -71,6 +73,44 @@ static enum odp_container_status status_of(const cJSON *container_state)
     return strcmp(word, "removing") == 0 ? ODP_CONTAINER_REMOVING : ODP_CONTAINER_EXITED;
 }
 
+// Podman has a State.Health for all, Docker for those alone that have been started. "NONE" takes
+// back the image's check.
+static bool has_check(const cJSON *json)
+{
+    const cJSON *check = member(member(json, "Config"), "Healthcheck");
+    const char *kind = cJSON_GetStringValue(cJSON_GetArrayItem(member(check, "Test"), 0));
+
+    return kind && kind[0] != '\0' && strcmp(kind, "NONE") != 0;
+}
+
+// The last words that are not blank of the latest check.
+static void read_health_said(const cJSON *health, char ret[ODP_CONTAINER_LINE_MAX])
+{
+    const cJSON *log = member(health, "Log");
+    const cJSON *last = cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1);
+    const char *output = text(last, "Output");
+
+    odp_container_log_read(output, strlen(output), true, ret, ODP_CONTAINER_LINE_MAX);
+}
+
+// What is said of one that does not run is out of date.
+static void read_health(const cJSON *json, struct odp_container_facts *ret)
+{
+    const cJSON *health = member(member(json, "State"), "Health");
+    const char *word = text(health, "Status");
+
+    if (!has_check(json))
+        return;
+    ret->health = ODP_CONTAINER_STARTING;
+    read_health_said(health, ret->health_said);
+    if (ret->status != ODP_CONTAINER_RUNNING)
+        return;
+    if (strcmp(word, "healthy") == 0)
+        ret->health = ODP_CONTAINER_HEALTHY;
+    else if (strcmp(word, "unhealthy") == 0)
+        ret->health = ODP_CONTAINER_UNHEALTHY;
+}
+
 bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
@@ -84,6 +124,7 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
         ret->was_oom_killed = is_true(container_state, "OOMKilled");
         ret->has_tty = is_true(member(json, "Config"), "Tty");
         ret->n_restarts = (unsigned)number(json, "RestartCount");
+        read_health(json, ret);
     }
     cJSON_Delete(json);
     return is_sound;
@@ -134,14 +175,15 @@ bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGI
     return is_sound;
 }
 
-char *odp_engine_events_path(const char *prefix, time_t since_sec, const char *names)
+char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
+                             const char *names)
 {
     char *path;
 
     if (asprintf(&path,
-                 "%s/events?since=%lld&filters={%%22type%%22:[%%22container%%22],%s,"
-                 "%%22container%%22:[%s]}",
-                 prefix, (long long)since_sec, EVENTS, names) < 0)
+                 "%s/events?since=%lld&filters={%%22type%%22:[%%22container%%22],"
+                 "%%22event%%22:[%s],%%22container%%22:[%s]}",
+                 prefix, (long long)since_sec, event_words[events], names) < 0)
         return NULL;
     return path;
 }

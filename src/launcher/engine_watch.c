@@ -14,6 +14,7 @@
 #include "odp/base/log.h"
 #include "odp/base/time.h"
 #include "odp/launcher/container_facts.h"
+#include "odp/launcher/engine_stream.h"
 #include "odp/launcher/reason.h"
 
 #define PAUSE_MIN_MS 50
@@ -22,8 +23,6 @@
 #define PATIENCE_USEC (5 * ODP_USEC_PER_SEC)
 // A connection that stood this long was sound: the pauses begin small again.
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC)
-
-#define LINE_MAX_BYTES (256 * 1024) // of an event
 
 enum watch_state {
     PAUSING,
@@ -38,11 +37,11 @@ struct odp_engine_watch {
     struct odp_engine_place place;
     struct odp_list clients;
     enum watch_state state;
-    struct odp_engine_http *http; // owned; the version's, the stream
+    struct odp_engine_http *http;     // owned; the question after its version
+    struct odp_engine_stream *stream; // owned
     char prefix[ODP_ENGINE_PREFIX_MAX];
-    struct odp_buf line; // of an event, as far as it has come
-    bool is_in_doubt;    // the next turn of the loop loses it
-    bool is_narrow;      // the stream is not about all clients' containers
+    bool is_in_doubt; // the next turn of the loop loses it
+    bool is_narrow;   // the stream is not about all clients' containers
     char why[ODP_REASON_MAX + 1];
     uv_timer_t timer; // when a pause ends; at once for what must not be done in a callback
     unsigned pause_ms;
@@ -62,11 +61,13 @@ static void on_timer(uv_timer_t *timer);
 static void disconnect(struct odp_engine_watch *w)
 {
     odp_engine_http_free(w->http);
+    odp_engine_stream_free(w->stream);
     w->http = NULL;
-    odp_buf_deinit(&w->line);
-    w->line = (struct odp_buf){0};
+    w->stream = NULL;
     w->is_in_doubt = false;
 }
+
+static void close_health(struct odp_engine_client *c);
 
 static void pause_now(struct odp_engine_watch *w)
 {
@@ -87,6 +88,7 @@ static void lose_connected(struct odp_engine_watch *w)
         if (c->is_heard)
             c->on_lost(c);
         c->is_heard = false;
+        close_health(c);
     }
 }
 
@@ -128,8 +130,12 @@ void odp_engine_watch_doubt(struct odp_engine_watch *w, const char *why)
 
 // ---- the stream --------------------------------------------------------------------------------
 
-static void on_open(struct odp_engine_watch *w)
+static void open_health(struct odp_engine_watch *w, struct odp_engine_client *c);
+
+static void on_open(void *userdata)
 {
+    struct odp_engine_watch *w = userdata;
+
     if (w->state != CONNECTED) {
         odp_log(ODP_LOG_INFO, NULL, "%s at %s is reached", w->place.engine, w->place.socket);
         w->connected_usec = odp_now_usec();
@@ -146,82 +152,113 @@ static void on_open(struct odp_engine_watch *w)
             c->on_missed(c);
         else if (c->is_heard)
             c->on_connected(c);
+        open_health(w, c);
     }
 }
 
-static void take_lines(struct odp_engine_watch *w)
-{
-    char *at = w->line.s, *end = w->line.s + w->line.n_bytes, *newline;
-
-    while ((newline = memchr(at, '\n', (size_t)(end - at)))) {
-        FOREACH_CLIENT(w, c)
-        if (c->is_heard)
-            c->on_event(c, at, (size_t)(newline - at));
-        at = newline + 1;
-    }
-    w->line.n_bytes = (size_t)(end - at);
-    memmove(w->line.s, at, w->line.n_bytes);
-}
-
-static void on_data(void *userdata, const char *data, size_t n_bytes)
+static void on_line(void *userdata, const char *line, size_t n_bytes)
 {
     struct odp_engine_watch *w = userdata;
 
-    if (n_bytes == 0) {
-        on_open(w);
-        return;
-    }
-    odp_buf_add(&w->line, data, n_bytes);
-    if (w->line.failed || w->line.n_bytes > LINE_MAX_BYTES)
-        odp_engine_watch_doubt(w, "its events cannot be read");
-    else
-        take_lines(w);
+    FOREACH_CLIENT(w, c)
+    if (c->is_heard)
+        c->on_event(c, line, n_bytes);
 }
 
-static void on_ended(void *userdata, const struct odp_engine_reply *reply)
+static void on_ended(void *userdata, const char *why)
 {
-    struct odp_engine_watch *w = userdata;
-    char why[64];
-
-    if (!reply->why && reply->status != 200)
-        odp_reason_format(why, sizeof(why), "it tells no events (status %u)", reply->status);
-    else
-        odp_reason_format(why, sizeof(why), "%s",
-                          reply->why ? reply->why : "it has ended its events");
-    odp_engine_watch_doubt(w, why);
+    odp_engine_watch_doubt(userdata, why);
 }
 
-static void begin(struct odp_engine_watch *w, const char *path, odp_engine_reply_fn *on_reply,
-                  odp_engine_data_fn *on_data_fn)
+static void add_names(struct odp_buf *b, const struct odp_engine_client *c)
 {
-    const struct odp_engine_request request = {.socket = w->place.socket,
-                                               .method = "GET",
-                                               .path = path,
-                                               .timeout_ms = ODP_ENGINE_TIMEOUT_MS,
-                                               .on_reply = on_reply,
-                                               .on_data = on_data_fn,
-                                               .userdata = w};
+    for (char **name = c->names; *name; name++)
+        odp_buf_printf(b, "%s%%22%s%%22", b->n_bytes > 0 ? "," : "", *name);
+}
 
-    if (!path || odp_engine_http_begin(w->host->loop, &request, &w->http) < 0)
-        odp_engine_watch_doubt(w, "the launcher is out of memory");
+// Returns 0 or -ENOMEM.
+static int open_events(struct odp_engine_watch *w, enum odp_engine_events events,
+                       const struct odp_buf *names,
+                       const struct odp_engine_stream_observer *observer, void *userdata,
+                       struct odp_engine_stream **ret)
+{
+    char *path =
+        names->failed ? NULL : odp_engine_events_path(w->prefix, events, time(NULL), names->s);
+    int r = odp_engine_stream_open(w->host->loop, w->place.socket, path, observer, userdata, ret);
+
+    free(path);
+    return r;
 }
 
 static void open_stream(struct odp_engine_watch *w)
 {
+    static const struct odp_engine_stream_observer observer = {
+        .on_open = on_open, .on_line = on_line, .on_ended = on_ended};
     struct odp_buf names = {0};
-    char *path;
 
     disconnect(w);
     FOREACH_CLIENT(w, c)
-    for (char **name = c->names; *name; name++)
-        odp_buf_printf(&names, "%s%%22%s%%22", names.n_bytes > 0 ? "," : "", *name);
-    path = names.failed ? NULL : odp_engine_events_path(w->prefix, time(NULL), names.s);
-    odp_buf_deinit(&names);
+    add_names(&names, c);
     w->is_narrow = false;
     if (w->state != CONNECTED)
         w->state = OPENING;
-    begin(w, path, on_ended, on_data);
-    free(path);
+    if (open_events(w, ODP_ENGINE_EVENTS_LIFE, &names, &observer, w, &w->stream) < 0)
+        odp_engine_watch_doubt(w, "the launcher is out of memory");
+    odp_buf_deinit(&names);
+}
+
+// ---- health checks -----------------------------------------------------------------------------
+
+static void on_health_open(void *userdata)
+{
+    struct odp_engine_client *c = userdata;
+
+    c->on_missed(c);
+}
+
+static void on_health_line(void *userdata, const char *line, size_t n_bytes)
+{
+    struct odp_engine_client *c = userdata;
+
+    c->on_event(c, line, n_bytes);
+}
+
+static void on_health_ended(void *userdata, const char *why)
+{
+    struct odp_engine_client *c = userdata;
+
+    odp_engine_watch_doubt(c->watch, why);
+}
+
+// The client's own, so that none is opened anew when another comes or goes.
+static void open_health(struct odp_engine_watch *w, struct odp_engine_client *c)
+{
+    static const struct odp_engine_stream_observer observer = {
+        .on_open = on_health_open, .on_line = on_health_line, .on_ended = on_health_ended};
+    struct odp_buf names = {0};
+
+    if (!c->wants_health || !c->is_heard || c->health)
+        return;
+    add_names(&names, c);
+    c->watch = w;
+    if (open_events(w, ODP_ENGINE_EVENTS_HEALTH, &names, &observer, c, &c->health) < 0)
+        odp_engine_watch_doubt(w, "the launcher is out of memory");
+    odp_buf_deinit(&names);
+}
+
+static void close_health(struct odp_engine_client *c)
+{
+    odp_engine_stream_free(c->health);
+    c->health = NULL;
+}
+
+void odp_engine_watch_health(struct odp_engine_watch *w, struct odp_engine_client *c, bool wants)
+{
+    c->wants_health = wants;
+    if (!wants)
+        close_health(c);
+    else if (w->state == CONNECTED)
+        open_health(w, c);
 }
 
 // ---- getting it --------------------------------------------------------------------------------
@@ -240,6 +277,20 @@ static void on_version(void *userdata, const struct odp_engine_reply *reply)
         open_stream(w);
 }
 
+static void ask_version(struct odp_engine_watch *w)
+{
+    const struct odp_engine_request request = {.socket = w->place.socket,
+                                               .method = "GET",
+                                               .path = "/version",
+                                               .timeout_ms = ODP_ENGINE_TIMEOUT_MS,
+                                               .on_reply = on_version,
+                                               .userdata = w};
+
+    w->state = ASKING;
+    if (odp_engine_http_begin(w->host->loop, &request, &w->http) < 0)
+        odp_engine_watch_doubt(w, "the launcher is out of memory");
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct odp_engine_watch *w = timer->data;
@@ -247,8 +298,7 @@ static void on_timer(uv_timer_t *timer)
     if (w->is_in_doubt) {
         lose(w);
     } else if (w->state == PAUSING) {
-        w->state = ASKING;
-        begin(w, "/version", on_version, NULL);
+        ask_version(w);
     } else if (w->state == CONNECTED && w->is_narrow) {
         open_stream(w);
     }
@@ -345,6 +395,7 @@ struct odp_engine_watch *odp_engine_watch_join(struct odp_backend_host *host,
 void odp_engine_watch_leave(struct odp_engine_watch *w, struct odp_engine_client *c)
 {
     odp_list_remove(&c->node);
+    close_health(c);
     if (odp_list_empty(&w->clients))
         watch_free(w);
 }

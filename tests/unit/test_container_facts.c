@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "odp/launcher/container_facts.h"
@@ -52,6 +53,57 @@ static void test_states(void **state)
                      ODP_CONTAINER_REMOVING);
     assert_int_equal(read_facts(STATE("stopped", "false", "false", "false", "0")).status,
                      ODP_CONTAINER_EXITED);
+}
+
+#define CHECK ",\"Config\":{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"true\"]}}"
+#define RUNS  "{\"State\":{\"Status\":\"running\",\"Running\":true"
+
+static void expect_health(const char *s, enum odp_container_health health, const char *said)
+{
+    struct odp_container_facts f = read_facts(s);
+
+    assert_int_equal(f.health, health);
+    assert_string_equal(f.health_said, said);
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    expect_health(RUNS "}}", ODP_CONTAINER_UNCHECKED, "");
+    // Podman has a State.Health for those without a check, too.
+    expect_health(RUNS ",\"Health\":{\"Status\":\"\",\"FailingStreak\":0,\"Log\":null}}}",
+                  ODP_CONTAINER_UNCHECKED, "");
+    expect_health(RUNS "},\"Config\":{\"Healthcheck\":{\"Test\":[\"NONE\"]}}}",
+                  ODP_CONTAINER_UNCHECKED, "");
+    expect_health(RUNS "},\"Config\":{\"Healthcheck\":{}}}", ODP_CONTAINER_UNCHECKED, "");
+    expect_health(RUNS "}" CHECK "}", ODP_CONTAINER_STARTING, "");
+    expect_health(RUNS ",\"Health\":{\"Status\":\"starting\",\"Log\":[]}}" CHECK "}",
+                  ODP_CONTAINER_STARTING, "");
+    expect_health(RUNS ",\"Health\":{\"Status\":\"healthy\",\"Log\":[{\"Output\":\"\"}]}}" CHECK
+                       "}",
+                  ODP_CONTAINER_HEALTHY, "");
+    expect_health(RUNS ",\"Health\":{\"Status\":\"unhealthy\",\"Log\":[{\"Output\":\"old\"},"
+                       "{\"Output\":\"curl:\\nno \\u0007route\\n\\n\"}]}}" CHECK "}",
+                  ODP_CONTAINER_UNHEALTHY, "no  route");
+    // What is said of the past tells nothing of the next start.
+    expect_health("{\"State\":{\"Status\":\"exited\",\"Running\":false,\"Health\":{\"Status\":"
+                  "\"healthy\",\"Log\":[{\"Output\":\"ok\"}]}}" CHECK "}",
+                  ODP_CONTAINER_STARTING, "ok");
+}
+
+static void test_events_path(void **state)
+{
+    char *path = odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_HEALTH, 7, "%22a%22");
+
+    (void)state;
+    assert_string_equal(path, "/v1.41/events?since=7&filters={%22type%22:[%22container%22],"
+                              "%22event%22:[%22health_status%22],%22container%22:[%22a%22]}");
+    free(path);
+    // Health checks are to wake nobody who does not wait for one.
+    path = odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_LIFE, 7, "%22a%22");
+    assert_non_null(strstr(path, "%22die%22"));
+    assert_null(strstr(path, "health_status"));
+    free(path);
 }
 
 static bool has_crashed(const char *s)
@@ -201,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_nonsense), cmocka_unit_test(test_versions),
         cmocka_unit_test(test_events),   cmocka_unit_test(test_logs),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_health),   cmocka_unit_test(test_events_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,13 +22,25 @@ enum odp_container_status {
     ODP_CONTAINER_DEAD, // the engine could not remove it
 };
 
+// Of its health check, HEALTHCHECK or --health-cmd.
+enum odp_container_health {
+    ODP_CONTAINER_UNCHECKED, // it has none
+    ODP_CONTAINER_STARTING,  // not known yet; of one that does not run, too
+    ODP_CONTAINER_HEALTHY,
+    ODP_CONTAINER_UNHEALTHY,
+};
+
+#define ODP_CONTAINER_LINE_MAX 128
+
 struct odp_container_facts {
     enum odp_container_status status;
+    enum odp_container_health health;
     int exit_code; // of its last end
     bool was_oom_killed;
-    bool has_tty;        // its log is plain
-    unsigned n_restarts; // by the engine, since somebody started it
-    char last_line[128]; // of its log, where it has ended badly; "" for none
+    bool has_tty;                             // its log is plain
+    unsigned n_restarts;                      // by the engine, since somebody started it
+    char last_line[ODP_CONTAINER_LINE_MAX];   // of its log, where it has ended badly; "" for none
+    char health_said[ODP_CONTAINER_LINE_MAX]; // the last line of its latest health check
 };
 
 struct odp_container_id {
@@ -44,9 +56,15 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
 #define ODP_ENGINE_PREFIX_MAX 16
 bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX]);
 
+enum odp_engine_events {
+    ODP_ENGINE_EVENTS_LIFE,   // it is started, paused, renamed, ends ...
+    ODP_ENGINE_EVENTS_HEALTH, // health checks: Docker tells what has changed, Podman of each one
+};
+
 // The path of GET /events about these containers ("%22a%22,%22b%22"), or NULL when out of memory;
 // the caller's. Events from that second on, since an engine begins its answer before it listens.
-char *odp_engine_events_path(const char *prefix, time_t since_sec, const char *names);
+char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
+                             const char *names);
 
 // The message of a refusal, made one line; "" for none.
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size);

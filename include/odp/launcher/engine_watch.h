@@ -12,13 +12,19 @@
 #include "odp/launcher/engine_http.h"
 
 struct odp_engine_watch;
+struct odp_engine_stream;
 
 // One service. The callbacks come from the loop, never from within a call here; they must neither
 // join nor leave.
 struct odp_engine_client {
     struct odp_list node;
-    char **names;  // borrowed, NULL terminated
-    bool is_heard; // the watch's own: the stream is about them, too
+    char **names; // borrowed, NULL terminated
+
+    // The watch's own.
+    bool is_heard; // the stream is about them, too
+    bool wants_health;
+    struct odp_engine_watch *watch;
+    struct odp_engine_stream *health;
 
     // Events are heard from now on. What happened before is to be looked at.
     void (*on_connected)(struct odp_engine_client *c);
@@ -46,6 +52,10 @@ void odp_engine_watch_leave(struct odp_engine_watch *w, struct odp_engine_client
 
 // Whether its events are heard now, and calls can be made.
 bool odp_engine_watch_hears(const struct odp_engine_watch *w, const struct odp_engine_client *c);
+
+// Whether on_event is to tell of health checks as well, which most need not know: some engines tell
+// of each check that is made. on_missed follows once they are heard. Not from within a callback.
+void odp_engine_watch_health(struct odp_engine_watch *w, struct odp_engine_client *c, bool wants);
 
 // Somebody waits: where it is not connected, an attempt is made now rather than after the pause.
 void odp_engine_watch_hurry(struct odp_engine_watch *w);
