@@ -25,9 +25,10 @@ static struct odp_container_service *of_base(struct odp_backend *b)
 
 void odp_container_step(struct odp_container_service *s)
 {
-    if (!s->watch || !odp_engine_watch_hears(s->watch, &s->client) || odp_container_is_looking(s))
+    if (!s->watch || !odp_engine_watch_hears(s->watch, &s->client))
         return;
-    odp_container_answer_looks(s);
+    if (!odp_container_is_looking(s))
+        odp_container_answer_looks(s);
     odp_container_action_run(s);
     if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
         odp_container_observe(s);
@@ -60,8 +61,8 @@ static void on_event(struct odp_engine_client *c, const char *line, size_t n_byt
     struct odp_container_service *s = of_client(c);
 
     for (size_t i = 0; i < s->n_containers; i++)
-        if (odp_engine_event_is_of(line, n_bytes, s->containers[i].name))
-            odp_container_look(&s->containers[i]);
+        if (odp_engine_event_is_of(line, n_bytes, s->containers[i]->name))
+            odp_container_look(s->containers[i]);
 }
 
 static void on_lost(struct odp_engine_client *c)
@@ -160,7 +161,7 @@ static bool container_is_idle(struct odp_backend *base)
         s->looks.n + s->waiters[ODP_CONTAINER_START].n + s->waiters[ODP_CONTAINER_STOP].n;
 
     for (size_t i = 0; i < s->n_containers; i++)
-        if (!odp_container_is_down(&s->containers[i].facts))
+        if (!odp_container_is_down(&s->containers[i]->facts))
             return false;
     return n_waiting == 0;
 }
@@ -168,6 +169,12 @@ static bool container_is_idle(struct odp_backend *base)
 static void on_closed(uv_handle_t *timer)
 {
     free(timer->data);
+}
+
+static void container_end(struct odp_container *c)
+{
+    free(c->name);
+    free(c);
 }
 
 static void container_free(struct odp_backend *base)
@@ -179,10 +186,11 @@ static void container_free(struct odp_backend *base)
     odp_container_locate_drop(s, NULL);
     if (s->watch)
         odp_engine_watch_leave(s->watch, &s->client);
-    for (size_t i = 0; s->names && s->names[i]; i++)
-        free(s->names[i]);
-    free(s->names);
+    for (size_t i = 0; i < s->n_containers; i++)
+        container_end(s->containers[i]);
     free(s->containers);
+    free(s->names);
+    odp_order_deinit(&s->order);
     uv_close((uv_handle_t *)&s->timer, on_closed);
 }
 
@@ -198,22 +206,35 @@ static const struct odp_backend_vtable container_vtable = {
     .free = container_free,
 };
 
+static int add_container(struct odp_container_service *s, const char *name)
+{
+    struct odp_container *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    c->service = s;
+    c->name = strdup(name);
+    s->names[s->n_containers] = c->name;
+    s->containers[s->n_containers++] = c;
+    return c->name ? 0 : -ENOMEM;
+}
+
+// Each one waits for the one before.
 static int add_containers(struct odp_container_service *s)
 {
     const struct odp_config_service *settings = s->base.settings;
+    int r = 0;
 
     s->names = calloc(settings->n_containers + 1, sizeof(*s->names));
     s->containers = calloc(settings->n_containers + 1, sizeof(*s->containers));
     if (!s->names || !s->containers)
         return -ENOMEM;
-    for (size_t i = 0; i < settings->n_containers; i++) {
-        s->names[i] = strdup(settings->containers[i].text);
-        if (!s->names[i])
-            return -ENOMEM;
-        s->containers[i] = (struct odp_container){.service = s, .name = s->names[i]};
-        s->n_containers++;
+    for (size_t i = 0; i < settings->n_containers && r == 0; i++) {
+        r = add_container(s, settings->containers[i].text);
+        if (r == 0 && i > 0)
+            r = odp_order_add(&s->order, i - 1, i, ODP_CONDITION_STARTED);
     }
-    return 0;
+    return r;
 }
 
 int odp_backend_container_new(struct odp_backend_host *host,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Starting and stopping a service's containers, one after the other, each awaited. Whatever is
-// called may be called again: after a lost engine an action begins anew, and finds done what was
-// done.
+// Starting and stopping a service's containers: each one as soon as those have come so far that it
+// waits for, all at once that wait for nobody. Whatever is called may be called again: after a lost
+// engine an action begins anew, and finds done what was done.
 
 #include <stdio.h>
 #include <string.h>
@@ -15,17 +15,12 @@
 #define PATH_MAX_BYTES   512
 #define START_TIMEOUT_MS (10 * 60 * 1000) // odpd has its own
 
-static struct odp_container *container_at(const struct odp_container_service *s)
-{
-    size_t last = s->n_containers - 1;
-
-    return &s->containers[s->action == ODP_CONTAINER_STOP ? last - s->at : s->at];
-}
-
 void odp_container_action_drop(struct odp_container_service *s)
 {
-    odp_engine_http_free(s->http);
-    s->http = NULL;
+    for (size_t i = 0; i < s->n_containers; i++) {
+        odp_engine_http_free(s->containers[i]->call);
+        s->containers[i]->call = NULL;
+    }
     s->action = ODP_CONTAINER_NOTHING;
 }
 
@@ -44,12 +39,13 @@ static void finish(struct odp_container_service *s, enum odp_proto_state state, 
 static void begin(struct odp_container_service *s, enum odp_container_action action)
 {
     s->action = action;
-    s->stage = ODP_CONTAINER_CALL;
-    s->at = 0;
-    s->refusal[0] = '\0';
-    s->has_unpaused = s->has_retried = false;
+    s->trouble[0] = '\0';
     if (action == ODP_CONTAINER_START)
         s->was_lost = false;
+    for (size_t i = 0; i < s->n_containers; i++) {
+        s->containers[i]->stage = ODP_CONTAINER_WAITS;
+        s->containers[i]->has_unpaused = s->containers[i]->has_retried = false;
+    }
 }
 
 void odp_container_action_restart(struct odp_container_service *s)
@@ -60,73 +56,61 @@ void odp_container_action_restart(struct odp_container_service *s)
     begin(s, action);
 }
 
-// ---- calling -----------------------------------------------------------------------------------
-
-static void next(struct odp_container_service *s)
+// What is told is what went wrong first.
+static void note(struct odp_container_service *s, const char *trouble)
 {
-    s->at++;
-    s->has_unpaused = s->has_retried = false;
-    s->stage = s->at < s->n_containers ? ODP_CONTAINER_CALL : ODP_CONTAINER_SETTLE;
+    if (!s->trouble[0])
+        snprintf(s->trouble, sizeof(s->trouble), "%s", trouble);
 }
 
+// ---- calling -----------------------------------------------------------------------------------
+
 // It may have been paused the moment before: then it is unpaused first.
-static bool try_again(struct odp_container_service *s)
+static bool try_again(struct odp_container *c)
 {
-    if (s->has_retried)
+    if (c->has_retried)
         return false;
-    s->has_retried = true;
-    s->stage = ODP_CONTAINER_CALL;
-    odp_container_look(container_at(s));
+    c->has_retried = true;
+    c->stage = ODP_CONTAINER_WAITS;
+    odp_container_look(c);
     return true;
 }
 
-static void refused(struct odp_container_service *s, const struct odp_engine_reply *reply)
+static void refused(struct odp_container *c, const struct odp_engine_reply *reply)
 {
-    struct odp_container *c = container_at(s);
+    struct odp_container_service *s = c->service;
     const struct odp_container_id id = odp_container_id(s, c);
     char message[1024], reason[ODP_REASON_MAX + 1];
 
-    if ((reply->status == 409 || reply->status == 500) && try_again(s))
+    if ((reply->status == 409 || reply->status == 500) && try_again(c))
         return;
     odp_engine_message_read(reply->body, reply->n_body, message, sizeof(message));
     odp_container_why_refused(&id, reply->status, message, reason, sizeof(reason));
-    if (s->action == ODP_CONTAINER_START) {
-        finish(s, ODP_PROTO_FAILED, reason);
-        odp_container_look(c);
-        return;
-    }
-    if (reply->status != 404 && !s->refusal[0])
-        memcpy(s->refusal, reason, sizeof(reason));
+    if (s->action == ODP_CONTAINER_START || reply->status != 404)
+        note(s, reason);
+    c->stage = ODP_CONTAINER_DONE;
     odp_container_look(c);
-    next(s);
 }
 
 static void on_called(void *userdata, const struct odp_engine_reply *reply)
 {
-    struct odp_container_service *s = userdata;
-    struct odp_container *c = container_at(s);
-    struct odp_engine_http *http = s->http;
+    struct odp_container *c = userdata;
+    struct odp_engine_http *http = c->call;
 
     if (reply->why) {
-        odp_engine_watch_doubt(s->watch, reply->why);
+        odp_engine_watch_doubt(c->service->watch, reply->why);
         return;
     }
-    s->http = NULL;
+    c->call = NULL;
     if (reply->status >= 400) {
-        refused(s, reply);
-    } else if (s->has_unpaused) {
-        s->has_unpaused = false;
-        s->stage = ODP_CONTAINER_CALL;
-        odp_container_look(c);
+        refused(c, reply);
     } else {
+        c->stage = c->has_unpaused ? ODP_CONTAINER_WAITS : ODP_CONTAINER_SETTLES;
+        c->has_unpaused = false;
         odp_container_look(c);
-        if (s->action == ODP_CONTAINER_STOP)
-            next(s);
-        else
-            s->stage = ODP_CONTAINER_SETTLE;
     }
     odp_engine_http_free(http);
-    odp_container_step(s);
+    odp_container_step(c->service);
 }
 
 // The containers share the time that the service has.
@@ -138,64 +122,120 @@ static unsigned stop_seconds(const struct odp_container_service *s)
     return (unsigned)((left_usec + ODP_USEC_PER_SEC / 2) / ODP_USEC_PER_SEC);
 }
 
-static void call(struct odp_container_service *s)
+static void call(struct odp_container *c)
 {
-    const struct odp_container *c = container_at(s);
+    struct odp_container_service *s = c->service;
     char path[PATH_MAX_BYTES];
 
     // Podman stops nothing that is paused, and a paused process does not end by itself.
     if (c->facts.status == ODP_CONTAINER_PAUSED) {
-        s->has_unpaused = true;
+        c->has_unpaused = true;
         snprintf(path, sizeof(path), "/containers/%s/unpause", c->name);
     } else if (s->action == ODP_CONTAINER_START) {
         snprintf(path, sizeof(path), "/containers/%s/start", c->name);
     } else {
         snprintf(path, sizeof(path), "/containers/%s/stop?t=%u", c->name, stop_seconds(s));
     }
-    s->stage = ODP_CONTAINER_ANSWER;
-    if (odp_engine_watch_call(s->watch, "POST", path, START_TIMEOUT_MS, on_called, s, &s->http) < 0)
+    c->stage = ODP_CONTAINER_CALLED;
+    if (odp_engine_watch_call(s->watch, "POST", path, START_TIMEOUT_MS, on_called, c, &c->call) < 0)
         finish(s, ODP_PROTO_FAILED, "the launcher is out of memory");
 }
 
-// ---- what came of it ---------------------------------------------------------------------------
+// ---- the order of containers -------------------------------------------------------------------
 
-static void settle_start(struct odp_container_service *s)
+static bool has_come_far_enough(const struct odp_container *c, enum odp_condition condition)
 {
-    const struct odp_container *c = container_at(s);
-    const struct odp_container_id id = odp_container_id(s, c);
+    (void)condition;
+    return c->stage == ODP_CONTAINER_DONE;
+}
+
+// Started after what it waits for; stopped after what waits for it.
+static bool is_its_turn(const struct odp_container *c)
+{
+    const struct odp_container_service *s = c->service;
+
+    if (s->action == ODP_CONTAINER_START && s->trouble[0])
+        return false;
+    for (size_t i = 0; i < s->order.n_edges; i++) {
+        const struct odp_order_edge *e = &s->order.edges[i];
+        if (s->action == ODP_CONTAINER_START && s->containers[e->then] == c &&
+            !has_come_far_enough(s->containers[e->first], e->condition))
+            return false;
+        if (s->action == ODP_CONTAINER_STOP && s->containers[e->first] == c &&
+            s->containers[e->then]->stage != ODP_CONTAINER_DONE)
+            return false;
+    }
+    return true;
+}
+
+static void fail(struct odp_container *c)
+{
+    const struct odp_container_id id = odp_container_id(c->service, c);
     char reason[ODP_REASON_MAX + 1];
 
-    if (c->facts.status == ODP_CONTAINER_RUNNING) {
-        next(s);
-        if (s->at == s->n_containers)
-            finish(s, ODP_PROTO_RUNNING, "");
-        return;
-    }
-    // odpd's start_timeout bounds it.
-    if (c->facts.status == ODP_CONTAINER_RESTARTING && !odp_container_is_looping(&c->facts))
-        return;
     odp_container_why_down(&id, &c->facts, reason, sizeof(reason));
-    finish(s, ODP_PROTO_FAILED, reason);
+    note(c->service, reason);
 }
+
+// odpd's start_timeout bounds a restart by the engine.
+static void settle_start(struct odp_container *c)
+{
+    const struct odp_container_facts *f = &c->facts;
+
+    if (f->status == ODP_CONTAINER_RUNNING)
+        c->stage = ODP_CONTAINER_DONE;
+    else if (f->status != ODP_CONTAINER_RESTARTING || odp_container_is_looping(f))
+        fail(c);
+}
+
+static void advance(struct odp_container *c)
+{
+    bool is_start = c->service->action == ODP_CONTAINER_START;
+
+    if (c->is_looking)
+        return;
+    switch (c->stage) {
+    case ODP_CONTAINER_WAITS:
+        if (is_its_turn(c))
+            call(c);
+        break;
+    case ODP_CONTAINER_CALLED: break;
+    case ODP_CONTAINER_SETTLES:
+        if (is_start)
+            settle_start(c);
+        else
+            c->stage = ODP_CONTAINER_DONE;
+        break;
+    case ODP_CONTAINER_DONE: // it may not last until the others have come as far
+        if (is_start && odp_container_is_down(&c->facts))
+            fail(c);
+        break;
+    }
+}
+
+// ---- the end of it -----------------------------------------------------------------------------
 
 static const struct odp_container *find_up(const struct odp_container_service *s)
 {
     for (size_t i = 0; i < s->n_containers; i++)
-        if (!odp_container_is_down(&s->containers[i].facts))
-            return &s->containers[i];
+        if (!odp_container_is_down(&s->containers[i]->facts))
+            return s->containers[i];
     return NULL;
 }
 
 static void settle_stop(struct odp_container_service *s)
 {
     const struct odp_container *up = find_up(s);
-    char reason[ODP_REASON_MAX + 1] = "";
+    char reason[ODP_REASON_MAX + 1];
 
-    if (up && !s->refusal[0])
-        odp_reason_format(reason, sizeof(reason), "container %s: somebody has started it again",
-                          up->name);
-    finish(s, up ? ODP_PROTO_RUNNING : ODP_PROTO_INACTIVE,
-           up && s->refusal[0] ? s->refusal : reason);
+    if (!up) {
+        finish(s, ODP_PROTO_INACTIVE, "");
+        return;
+    }
+    odp_reason_format(reason, sizeof(reason), "container %s: somebody has started it again",
+                      up->name);
+    note(s, reason);
+    finish(s, ODP_PROTO_RUNNING, s->trouble);
 }
 
 void odp_container_action_late(struct odp_container_service *s)
@@ -213,7 +253,31 @@ void odp_container_action_late(struct odp_container_service *s)
     finish(s, ODP_PROTO_RUNNING, reason);
 }
 
-// ---- the order of things -----------------------------------------------------------------------
+static bool is_any(const struct odp_container_service *s, enum odp_container_stage stage)
+{
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (s->containers[i]->stage == stage)
+            return true;
+    return false;
+}
+
+// What was called is waited for, also where the start has failed already.
+static void finish_if_over(struct odp_container_service *s)
+{
+    bool is_start = s->action == ODP_CONTAINER_START;
+    bool is_done = !is_any(s, ODP_CONTAINER_WAITS) && !is_any(s, ODP_CONTAINER_SETTLES);
+
+    if (is_any(s, ODP_CONTAINER_CALLED))
+        return;
+    if (is_start && s->trouble[0])
+        finish(s, ODP_PROTO_FAILED, s->trouble);
+    else if (is_done && is_start && !odp_container_is_looking(s))
+        finish(s, ODP_PROTO_RUNNING, "");
+    else if (is_done && !odp_container_is_looking(s))
+        settle_stop(s);
+}
+
+// ---- the order of actions ----------------------------------------------------------------------
 
 static void choose(struct odp_container_service *s)
 {
@@ -223,24 +287,34 @@ static void choose(struct odp_container_service *s)
         begin(s, ODP_CONTAINER_START);
 }
 
+// Each container's step may be what another one waits for.
+static void advance_all(struct odp_container_service *s)
+{
+    enum odp_container_action action = s->action;
+    bool has_changed = true;
+
+    while (has_changed) {
+        has_changed = false;
+        for (size_t i = 0; i < s->n_containers && s->action == action; i++) {
+            struct odp_container *c = s->containers[i];
+            enum odp_container_stage before = c->stage;
+            advance(c);
+            has_changed |= c->stage != before;
+        }
+    }
+    if (s->action == action)
+        finish_if_over(s);
+}
+
 void odp_container_action_run(struct odp_container_service *s)
 {
-    while (!odp_container_is_looking(s)) {
-        if (s->action == ODP_CONTAINER_NOTHING)
-            choose(s);
-        enum odp_container_action action = s->action;
-        enum odp_container_stage stage = s->stage;
-        size_t at = s->at;
+    enum odp_container_action action;
 
-        if (action == ODP_CONTAINER_NOTHING || stage == ODP_CONTAINER_ANSWER)
-            return;
-        if (stage == ODP_CONTAINER_CALL)
-            call(s);
-        else if (action == ODP_CONTAINER_START)
-            settle_start(s);
-        else
-            settle_stop(s);
-        if (s->action == action && s->stage == stage && s->at == at)
-            return; // something is to happen first
-    }
+    do {
+        if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
+            choose(s);
+        action = s->action;
+        if (action != ODP_CONTAINER_NOTHING)
+            advance_all(s);
+    } while (s->action != action);
 }

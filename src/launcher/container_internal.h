@@ -6,6 +6,7 @@
 #pragma once
 
 #include "odp/launcher/container_facts.h"
+#include "odp/launcher/container_order.h"
 #include "odp/launcher/engine_watch.h"
 #include "odp/launcher/locate.h"
 #include "odp/launcher/waiters.h"
@@ -17,22 +18,28 @@ enum odp_container_action {
     ODP_CONTAINER_N_ACTIONS,
 };
 
-// How far an action is with its present container.
+// How far the present action is with a container.
 enum odp_container_stage {
-    ODP_CONTAINER_CALL,   // to be called
-    ODP_CONTAINER_ANSWER, // called, not answered
-    ODP_CONTAINER_SETTLE, // answered, and looked at; of a stop: all have been
+    ODP_CONTAINER_WAITS,   // for others
+    ODP_CONTAINER_CALLED,  // not answered yet
+    ODP_CONTAINER_SETTLES, // answered; what came of it shows by a look
+    ODP_CONTAINER_DONE,
 };
 
 struct odp_container_service;
 
 struct odp_container {
     struct odp_container_service *service; // borrowed
-    const char *name;                      // borrowed
+    char *name;                            // owned; as people call it
     struct odp_container_facts facts;
-    struct odp_engine_http *http; // owned; the look
+    struct odp_engine_http *look; // owned
     bool is_looking;
     bool looks_again; // something happened meanwhile
+
+    enum odp_container_stage stage;
+    bool has_unpaused;
+    bool has_retried;
+    struct odp_engine_http *call; // owned
 };
 
 struct odp_container_service {
@@ -41,18 +48,14 @@ struct odp_container_service {
     struct odp_engine_watch *watch; // borrowed; NULL before the first request
     struct odp_engine_place place;
     bool is_user;
-    char **names;                     // owned, NULL terminated
-    struct odp_container *containers; // owned array, in start order
+    char **names;                      // owned, NULL terminated; the strings are the containers'
+    struct odp_container **containers; // owned
     size_t n_containers;
-    bool was_lost; // what ended since has ended with its engine
+    struct odp_order order; // of the containers by their places
+    bool was_lost;          // what ended since has ended with its engine
 
     enum odp_container_action action;
-    enum odp_container_stage stage;
-    size_t at; // which container; of a stop from the last one on
-    bool has_unpaused;
-    bool has_retried;
-    struct odp_engine_http *http;     // owned; what was called
-    char refusal[ODP_REASON_MAX + 1]; // of a stop: the first call that failed
+    char trouble[ODP_REASON_MAX + 1]; // what went wrong first; "" for nothing
     uint64_t stop_by_usec;            // SIGKILL is due
     uv_timer_t timer;                 // the limit of a stop
 
@@ -95,8 +98,8 @@ void odp_container_locate_drop(struct odp_container_service *s, const char *why)
 
 // ---- container_action.c ------------------------------------------------------------------------
 
-// Does what can be done now of the present action, and begins the next that is waited for. Nothing
-// while a look is under way.
+// Does what can be done now of the present action, and begins the next that is waited for. A
+// container that is being looked at has to wait; the others have not.
 void odp_container_action_run(struct odp_container_service *s);
 
 // The stop took longer than its timeout.

@@ -13,17 +13,17 @@ static void ask(struct odp_container *c, const char *what, odp_engine_reply_fn *
     struct odp_engine_watch *w = c->service->watch;
     char path[PATH_MAX_BYTES];
 
-    odp_engine_http_free(c->http);
-    c->http = NULL;
+    odp_engine_http_free(c->look);
+    c->look = NULL;
     snprintf(path, sizeof(path), "/containers/%s/%s", c->name, what);
-    if (odp_engine_watch_call(w, "GET", path, ODP_ENGINE_TIMEOUT_MS, on_reply, c, &c->http) < 0)
+    if (odp_engine_watch_call(w, "GET", path, ODP_ENGINE_TIMEOUT_MS, on_reply, c, &c->look) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
 
 static void end(struct odp_container *c)
 {
-    odp_engine_http_free(c->http);
-    c->http = NULL;
+    odp_engine_http_free(c->look);
+    c->look = NULL;
     c->is_looking = false;
     if (c->looks_again)
         odp_container_look(c);
@@ -75,13 +75,13 @@ void odp_container_look(struct odp_container *c)
 void odp_container_look_all(struct odp_container_service *s)
 {
     for (size_t i = 0; i < s->n_containers; i++)
-        odp_container_look(&s->containers[i]);
+        odp_container_look(s->containers[i]);
 }
 
 bool odp_container_is_looking(const struct odp_container_service *s)
 {
     for (size_t i = 0; i < s->n_containers; i++)
-        if (s->containers[i].is_looking)
+        if (s->containers[i]->is_looking)
             return true;
     return false;
 }
@@ -89,8 +89,8 @@ bool odp_container_is_looking(const struct odp_container_service *s)
 void odp_container_forget_looks(struct odp_container_service *s)
 {
     for (size_t i = 0; i < s->n_containers; i++) {
-        odp_engine_http_free(s->containers[i].http);
-        s->containers[i].http = NULL;
-        s->containers[i].is_looking = s->containers[i].looks_again = false;
+        odp_engine_http_free(s->containers[i]->look);
+        s->containers[i]->look = NULL;
+        s->containers[i]->is_looking = s->containers[i]->looks_again = false;
     }
 }

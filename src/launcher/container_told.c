@@ -34,7 +34,7 @@ static enum odp_proto_state judge(const struct odp_container_service *s, size_t 
 
     for (size_t n = 0; n < sizeof(order) / sizeof(order[0]); n++)
         for (size_t i = 0; i < s->n_containers; i++)
-            if (state_of(&s->containers[i].facts) == order[n]) {
+            if (state_of(&s->containers[i]->facts) == order[n]) {
                 *ret_i = i;
                 return order[n];
             }
@@ -44,9 +44,9 @@ static enum odp_proto_state judge(const struct odp_container_service *s, size_t 
 
 static void tell_why(const struct odp_container_service *s, size_t i, char *ret, size_t size)
 {
-    const struct odp_container_id id = odp_container_id(s, &s->containers[i]);
+    const struct odp_container_id id = odp_container_id(s, s->containers[i]);
 
-    odp_container_why_down(&id, &s->containers[i].facts, ret, size);
+    odp_container_why_down(&id, &s->containers[i]->facts, ret, size);
 }
 
 // A container that has crashed long ago is as good as one that was stopped: nobody was waiting for
