@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Looks a client's own socket up by sock_diag(7), which any user may do. The kernel reports
+// Looks the other end's socket up by sock_diag(7), which any user may do. The kernel reports
 // INET_DIAG_SHUTDOWN: close() shuts both ways down before the FIN leaves, shutdown(SHUT_WR) one.
 // An orphaned socket has no inode (it is in FIN_WAIT2 or a time-wait mini socket).
 
@@ -68,28 +68,32 @@ static void build_query(const struct sockaddr_storage *own, const struct sockadd
     memcpy(id->idiag_dst, ip, n);
 }
 
-// The reply's verdict: 1 it has left, 0 it has not, negative: no such socket here.
-static int judge(const char *reply, size_t n_bytes)
+// What the kernel says of such a socket: 0 and *ret, or negative where there is none here.
+struct found {
+    struct inet_diag_msg m;
+    bool is_shut; // it receives no more
+};
+
+static int read_reply(const char *reply, size_t n_bytes, struct found *ret)
 {
     struct nlmsghdr h;
-    struct inet_diag_msg m;
-    const size_t n_fixed = sizeof(h) + sizeof(m);
+    const size_t n_fixed = sizeof(h) + sizeof(ret->m);
 
     if (n_bytes < n_fixed)
         return -ENOENT;
     memcpy(&h, reply, sizeof(h));
-    memcpy(&m, reply + sizeof(h), sizeof(m));
+    memcpy(&ret->m, reply + sizeof(h), sizeof(ret->m));
     if (h.nlmsg_type != SOCK_DIAG_BY_FAMILY || h.nlmsg_len > n_bytes || h.nlmsg_len < n_fixed)
         return -ENOENT;
-    if (m.idiag_inode == 0)
-        return 1;
     size_t n;
     const char *bits =
         odp_diag_attribute(reply + n_fixed, h.nlmsg_len - n_fixed, INET_DIAG_SHUTDOWN, &n);
-    return bits && n > 0 && (*bits & RCV_SHUTDOWN);
+    ret->is_shut = bits && n > 0 && (*bits & RCV_SHUTDOWN);
+    return 0;
 }
 
-static int look_up(const struct sockaddr_storage *own, const struct sockaddr_storage *other)
+static int look_up(const struct sockaddr_storage *own, const struct sockaddr_storage *other,
+                   struct found *ret)
 {
     struct query q;
     char reply[4096];
@@ -102,26 +106,43 @@ static int look_up(const struct sockaddr_storage *own, const struct sockaddr_sto
     if (send(fd, &q, sizeof(q), 0) < 0)
         return -errno;
     ssize_t n = recv(fd, reply, sizeof(reply), 0); // the kernel answers within send()
-    return n < 0 ? -errno : judge(reply, (size_t)n);
+    return n < 0 ? -errno : read_reply(reply, (size_t)n, ret);
+}
+
+// The addresses of a TCP connection. False: it is none, or it is not connected any more.
+static bool addresses_of(int fd, struct sockaddr_storage *ret_local,
+                         struct sockaddr_storage *ret_peer)
+{
+    socklen_t n_local = sizeof(*ret_local), n_peer = sizeof(*ret_peer);
+
+    memset(ret_local, 0, sizeof(*ret_local));
+    memset(ret_peer, 0, sizeof(*ret_peer));
+    return getsockname(fd, (struct sockaddr *)ret_local, &n_local) == 0 &&
+           ret_local->ss_family != AF_UNIX &&
+           getpeername(fd, (struct sockaddr *)ret_peer, &n_peer) == 0;
 }
 
 bool odp_peer_has_left(int fd)
 {
     struct sockaddr_storage local, peer;
-    socklen_t n_local = sizeof(local), n_peer = sizeof(peer);
+    struct found found;
     char byte;
 
-    memset(&local, 0, sizeof(local));
-    memset(&peer, 0, sizeof(peer));
-    if (getsockname(fd, (struct sockaddr *)&local, &n_local) < 0 || local.ss_family == AF_UNIX)
-        return false; // a unix client's close shows as EPOLLHUP
-    if (getpeername(fd, (struct sockaddr *)&peer, &n_peer) < 0)
-        return true;
-    int left = look_up(&peer, &local);
-    if (left >= 0)
-        return left > 0;
+    if (!addresses_of(fd, &local, &peer))
+        return local.ss_family != AF_UNIX; // a unix client's close shows as EPOLLHUP
+    if (look_up(&peer, &local, &found) == 0)
+        return found.m.idiag_inode == 0 || found.is_shut;
     // Elsewhere, or its socket is gone entirely: without a byte sent there is nothing to reply to.
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+bool odp_peer_has_read(int fd, size_t n_sent)
+{
+    struct sockaddr_storage local, peer;
+    struct found found;
+
+    return !addresses_of(fd, &local, &peer) || look_up(&peer, &local, &found) < 0 ||
+           found.m.idiag_rqueue < n_sent;
 }
 
 bool odp_peer_format(int fd, char *buf, size_t size)

@@ -41,6 +41,11 @@ bool odp_probe_is_set(const struct odp_config_service *config)
     return config->probe == ODP_PROBE_HTTP || config->probe == ODP_PROBE_EXEC;
 }
 
+bool odp_probe_is_too_early(const struct odp_managed *m)
+{
+    return m->machine.state == ODP_SERVICE_STARTING && m->config->backend == ODP_BACKEND_CONTAINER;
+}
+
 static bool is_under_way(const struct odp_managed *m)
 {
     return m->own_probe && m->own_probe->deadline_usec != ODP_NEVER;
@@ -273,7 +278,7 @@ bool odp_probe_is_wanted(const struct odp_managed *m)
 {
     enum odp_service_state s = m->machine.state;
 
-    if (is_under_way(m))
+    if (is_under_way(m) || odp_probe_is_too_early(m))
         return false;
     // A command that looks into what is only being started costs much and tells little.
     return (s == ODP_SERVICE_PROBING && odp_probe_is_set(m->config)) ||

@@ -5,6 +5,7 @@
 
 #include "odp/proxy/visit.h"
 
+#include "odp/net/peer.h"
 #include "odp/proxy/answer.h"
 #include "odp/proxy/probe.h"
 
@@ -232,14 +233,33 @@ static bool has_lingered(const struct odp_visit *v, uint64_t now_usec)
     return v->leaves_usec <= now_usec;
 }
 
+// A forwarder that has read nothing has no service behind it as yet. The try is not broken off for
+// that, since what it carries may still be read; but the client waits no longer than it has to.
+static void stand(struct odp_visit *v, uint64_t now_usec)
+{
+    int fd = v->relay.ends[ODP_RELAY_UPSTREAM].fd;
+    bool is_read = v->n_copied == 0 || odp_peer_has_read(fd, v->n_copied);
+
+    if (is_read)
+        odp_visit_event(v, ODP_CONN_EV_STOOD);
+    else if (odp_usec_add(v->since_usec, v->service->config->wait_timeout_usec) <= now_usec)
+        odp_visit_event(v, ODP_CONN_EV_BROKEN);
+    else
+        v->early_usec = now_usec;
+}
+
 void odp_visits_expire(struct odp_managed *m, uint64_t now_usec)
 {
     struct odp_visit *v;
 
     if (m->probe && stands_until(m->probe) <= now_usec)
         odp_visit_event(m->probe, ODP_CONN_EV_STOOD);
-    while ((v = first_of(&m->waiting, now_usec, is_due)))
-        odp_visit_event(v, v->state == ODP_CONN_EARLY ? ODP_CONN_EV_STOOD : ODP_CONN_EV_TIMEOUT);
+    while ((v = first_of(&m->waiting, now_usec, is_due))) {
+        if (v->state == ODP_CONN_EARLY)
+            stand(v, now_usec);
+        else
+            odp_visit_event(v, ODP_CONN_EV_TIMEOUT);
+    }
     while ((v = first_of(&m->leaving, now_usec, has_lingered)))
         odp_visit_end(v);
 }
@@ -273,7 +293,7 @@ static bool wants_probe(const struct odp_managed *m)
 static bool may_try(const struct odp_managed *m)
 {
     return odp_service_is_trying(&m->machine) && !odp_probe_is_set(m->config) &&
-           m->n_tries < odp_tries_limit(&m->tries);
+           !odp_probe_is_too_early(m) && m->n_tries < odp_tries_limit(&m->tries);
 }
 
 bool odp_visits_want_try(const struct odp_managed *m)

@@ -10,8 +10,8 @@ import socket
 import time
 import unittest
 
-from harness import (HOST, Backend, Background, Case, connect, digest, exchange, free_port,
-                     listener, plain_file, read_all, read_exactly, reset, until)
+from harness import (DEADLINE, HOST, Backend, Background, Case, connect, digest, exchange,
+                     free_port, listener, plain_file, read_all, read_exactly, reset, until)
 
 
 def leave_silently(s):
@@ -294,6 +294,46 @@ class ForwarderTest(Case):
         talking = self.connect(backend.listen)
         self.assertEqual(exchange(talking, b"hello"), b"hellobye %d\n" % backend.starts()[0])
         self.assertEqual(exchange(silent, b"at last"), b"at lastbye %d\n" % backend.starts()[0])
+
+    def unread(self, wait=""):
+        """Behind a forwarder that accepts and reads nothing, since it looks for its service as
+        yet: odpd, a client that has sent a request, the listener and the try's other end."""
+        port, target = free_port(), free_port()
+        d = self.odpd({"web": plain_file(port, f"{HOST}:{target}") + wait})
+        client = self.connect(port)
+        client.sendall(b"GET /")
+        d.await_status("web", waiting=1)
+        server = self.closing(listener((HOST, target)))
+        server.settimeout(DEADLINE)
+        return d, client, server, self.closing(server.accept()[0])
+
+    def test_one_that_reads_nothing_has_no_service_behind_it(self):
+        d, client, server, dialing = self.unread()
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > 2, "it stood for longer than a try has to")
+        self.assertEqual((d.state("web"), d.status("web")["waiting"]), ("starting", 1))
+        reset(dialing)
+        service = self.closing(server.accept()[0])
+        self.assertEqual(read_exactly(service, 5), b"GET /")
+        service.sendall(b"page")
+        self.assertEqual(read_exactly(client, 4), b"page")
+        self.assertEqual(d.state("web"), "ready")
+
+    def test_one_that_reads_late(self):
+        # It is the same connection: what it carries is not asked for twice.
+        d, client, _, dialing = self.unread()
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > 2, "it stood for longer than a try has to")
+        self.assertEqual(read_exactly(dialing, 5), b"GET /")
+        d.await_state("web", "ready")
+        client.sendall(b" HTTP/1.0")
+        self.assertEqual(read_exactly(dialing, 9), b" HTTP/1.0")
+
+    def test_wait_timeout_behind_one_that_reads_nothing(self):
+        began = time.monotonic()
+        _, client, _, _ = self.unread("[wait]\ntimeout = 1s\n")
+        self.assert_closed(client)
+        self.assertTrue(0.95 < time.monotonic() - began < 5)
 
     def test_nothing_leaks(self):
         backend, d = self.forwarder()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Has a client that ended its sending side gone, or does it still wait for the reply? On the wire
-// both are one FIN. A client on this machine can be looked up in the kernel's socket table.
+// What the other end of a connection does with its socket, where that is on this machine and can be
+// looked up in the kernel's table. Has a client that ended its sending side gone, or does it still
+// wait for the reply? On the wire both are one FIN. Has a server read what it was sent?
 
 #pragma once
 
@@ -12,6 +13,10 @@
 // reply any more: its socket is closed, or it left without having sent a byte and cannot be looked
 // up. False when it only ended its sending side, or when that cannot be told from leaving.
 bool odp_peer_has_left(int fd);
+
+// Whether who is at the other end has taken anything out of its socket of the n_sent bytes that
+// were all it was sent. True also where that cannot be known: a unix socket, another machine.
+bool odp_peer_has_read(int fd, size_t n_sent);
 
 // Who it is, for people: the client's address without its port, or "a unix socket". False when it
 // is not connected any more.
