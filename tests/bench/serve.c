@@ -24,16 +24,19 @@
 #define CHUNK_BYTES     (256u * 1024u)
 #define STORE_MAX_BYTES (256u * 1024u * 1024u)
 #define N_EVENTS        256
+#define TURN_BYTES      (1024u * 1024u) /* of one source before the others have their turn */
 
 enum job_state {
     JOB_LISTEN,
     JOB_FRAME, /* collecting the first frame */
     JOB_ECHO,
-    JOB_SOURCE, /* sending n_left bytes */
-    JOB_SINK,   /* throwing n_left bytes away */
-    JOB_STORE,  /* keeping bytes until EOF */
-    JOB_REPLAY, /* sending the kept bytes back, last words included */
-    JOB_DRAIN,  /* done: wait for the client's EOF */
+    JOB_SOURCE,  /* sending n_left bytes */
+    JOB_SINK,    /* throwing n_left bytes away */
+    JOB_STORE,   /* keeping bytes until EOF */
+    JOB_REPLAY,  /* sending the kept bytes back, last words included */
+    JOB_LECTURE, /* sending what was asked for, then the end */
+    JOB_LISTENS, /* after its own end: digesting bytes until the client's */
+    JOB_DRAIN,   /* done: wait for the client's EOF */
 };
 
 struct job {
@@ -47,6 +50,10 @@ struct job {
 };
 
 static uint8_t chunk[CHUNK_BYTES];
+
+/* What the last JOB_LISTENS has received. One at a time is measured. */
+static struct bench_frame verdict;
+static uint64_t verdict_name;
 
 static void job_free(struct job *job)
 {
@@ -103,6 +110,21 @@ static bool send_whole(int fd, const void *bytes, size_t n_bytes)
 
 /* The steps below return false when the job is over and its connection can be closed. */
 
+/* The store holds what is to be sent; the verdict is not there before the end. */
+static bool job_begin_lecture(int epoll_fd, struct job *job)
+{
+    if (job->frame.n_bytes > STORE_MAX_BYTES)
+        return false;
+    verdict_name = 0;
+    job->n_store = job->n_stored = (size_t)job->frame.n_bytes;
+    job->store = malloc(job->n_store);
+    job->state = JOB_LECTURE;
+    if (!job->store)
+        return false;
+    bench_fill(job->store, job->n_store, job->frame.digest);
+    return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
+}
+
 static bool job_begin(int epoll_fd, struct job *job)
 {
     job->n_left = job->frame.n_bytes;
@@ -119,6 +141,11 @@ static bool job_begin(int epoll_fd, struct job *job)
         job->store = malloc(job->n_store);
         job->state = JOB_STORE;
         return job->store != NULL;
+    case BENCH_ENDS_FIRST: return job_begin_lecture(epoll_fd, job);
+    case BENCH_VERDICT:
+        job->state = JOB_DRAIN;
+        return send_whole(job->fd, verdict_name == job->frame.digest ? &verdict : &job->frame,
+                          sizeof(verdict));
     default: return false;
     }
 }
@@ -146,13 +173,16 @@ static bool job_echo(struct job *job)
 
 static bool job_source(int epoll_fd, struct job *job)
 {
-    while (job->n_left > 0) {
+    for (size_t n_sent = 0; job->n_left > 0;) {
         size_t n_want = job->n_left < CHUNK_BYTES ? (size_t)job->n_left : CHUNK_BYTES;
         ssize_t n = send(job->fd, chunk, n_want, MSG_NOSIGNAL);
 
         if (n < 0)
             return errno == EAGAIN;
         job->n_left -= (uint64_t)n;
+        n_sent += (size_t)n;
+        if (n_sent >= TURN_BYTES)
+            return true;
     }
     job->state = JOB_DRAIN;
     return job_wait_for(epoll_fd, job, EPOLLIN) == 0;
@@ -195,17 +225,52 @@ static bool job_store(int epoll_fd, struct job *job)
     return job_wait_for(epoll_fd, job, EPOLLOUT) == 0;
 }
 
-static bool job_replay(struct job *job)
+/* Returns 1 when all of the store is sent, 0 when the socket takes no more now. */
+static int send_store(struct job *job)
 {
     while (job->n_replayed < job->n_stored) {
         ssize_t n = send(job->fd, job->store + job->n_replayed, job->n_stored - job->n_replayed,
                          MSG_NOSIGNAL);
 
         if (n < 0)
-            return errno == EAGAIN;
+            return errno == EAGAIN ? 0 : -errno;
         job->n_replayed += (size_t)n;
     }
-    return false; /* the client's EOF was seen before: a plain close, never a reset */
+    return 1;
+}
+
+/* Done is false: the client's EOF was seen before, so it is a plain close, never a reset. */
+static bool job_replay(struct job *job)
+{
+    return send_store(job) == 0;
+}
+
+static bool job_lecture(int epoll_fd, struct job *job)
+{
+    int r = send_store(job);
+
+    if (r <= 0)
+        return r == 0;
+    job->state = JOB_LISTENS;
+    job->frame.n_bytes = 0;
+    verdict.digest = BENCH_DIGEST_INIT;
+    return shutdown(job->fd, SHUT_WR) == 0 && job_wait_for(epoll_fd, job, EPOLLIN) == 0;
+}
+
+static bool job_listens(struct job *job)
+{
+    ssize_t n = recv(job->fd, job->store, job->n_store, 0);
+
+    if (n < 0)
+        return errno == EAGAIN;
+    job->frame.n_bytes += (uint64_t)n;
+    verdict.digest = bench_digest(verdict.digest, job->store, (size_t)n);
+    if (n > 0)
+        return true;
+    verdict.op = BENCH_LAST_WORDS;
+    verdict.n_bytes = job->frame.n_bytes;
+    verdict_name = job->frame.digest;
+    return false;
 }
 
 static bool job_drain(struct job *job)
@@ -226,6 +291,8 @@ static bool job_step(int epoll_fd, struct job *job)
     case JOB_SINK: return job_sink(job);
     case JOB_STORE: return job_store(epoll_fd, job);
     case JOB_REPLAY: return job_replay(job);
+    case JOB_LECTURE: return job_lecture(epoll_fd, job);
+    case JOB_LISTENS: return job_listens(job);
     case JOB_DRAIN: return job_drain(job);
     }
     return false;

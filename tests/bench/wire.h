@@ -16,6 +16,10 @@ enum {
     BENCH_DOWN = 'D',       /* service sends n_bytes */
     BENCH_UP = 'U',         /* client sends n_bytes, service then answers with one frame */
     BENCH_HALF_CLOSE = 'H', /* client sends n_bytes and EOF; all of it comes back, then one frame */
+    BENCH_ENDS_FIRST =
+        'S', /* service sends n_bytes made of `digest` and EOF, then receives as much */
+    BENCH_VERDICT =
+        'V', /* what ENDS_FIRST of that `digest` received: LAST_WORDS, or the same back */
     BENCH_LAST_WORDS = 'L', /* the frame that ends UP and HALF_CLOSE */
 };
 

@@ -30,6 +30,20 @@ def cgroup_parent():
     return None
 
 
+def memory_parent():
+    """As cgroup_parent(), where the memory controller still is of cgroup v1. None without."""
+    own = Path("/proc/self/cgroup").read_text().splitlines()
+    mine = next((line.split(":", 2)[2] for line in own if "memory" in line.split(":", 2)[1].split(",")), None)
+    for line in Path("/proc/self/mountinfo").read_text().splitlines() if mine else []:
+        left, _, right = line.partition(" - ")
+        if right.split()[0] == "cgroup" and "memory" in right.split()[-1].split(","):
+            root, mount_point = left.split()[3:5]
+            inside = mine if root == "/" else mine.removeprefix(root)
+            folder = Path(mount_point) / inside.lstrip("/")
+            return folder if folder.is_dir() else Path(mount_point)
+    return None
+
+
 def process_clock_usec(pid):
     return time.clock_gettime_ns((~pid << 3) | 2) / 1000  # clock_getcpuclockid(3), CPUCLOCK_SCHED
 
@@ -61,6 +75,10 @@ class Meter:
                     total[MEMORY_FIELDS[name[:-1]]] += int(value) * 1024
         return total
 
+    def kernel_bytes(self):
+        """What the kernel holds for it: sockets, files, watches, pipes, stacks. None where nobody counts."""
+        return None
+
     def n_fds(self):
         return sum(len(os.listdir("/proc/%d/fd" % pid)) for pid in self.pids())
 
@@ -77,13 +95,30 @@ class Meter:
 
 
 class CgroupMeter(Meter):
-    def __init__(self, folder):
-        self.folder = folder
+    """`memory_folder`: its cgroup of v1's memory controller, where cgroup2 does not have it."""
+
+    def __init__(self, folder, memory_folder=None):
+        self.folder, self.memory_folder = folder, memory_folder
         folder.mkdir()
+        if memory_folder:
+            memory_folder.mkdir()
+            # Unlimited, but once it is said, accepted sockets are counted, too.
+            (memory_folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(1 << 40))
 
     def join(self):
         """In the child, before exec: nothing that it starts is missed."""
-        (self.folder / "cgroup.procs").write_text("0")
+        for folder in filter(None, (self.folder, self.memory_folder)):
+            (folder / "cgroup.procs").write_text("0")
+
+    def kernel_bytes(self):
+        if self.memory_folder:
+            names = ("memory.kmem.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes")
+            return sum(int((self.memory_folder / name).read_text()) for name in names)
+        try:
+            text = (self.folder / "memory.stat").read_text()
+        except OSError:
+            return None
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.split()[0] in ("kernel", "sock"))
 
     def started(self, pid):
         pass
@@ -105,16 +140,14 @@ class CgroupMeter(Meter):
     def remove(self):
         """Waits until the last process is gone, which is after its parent has reaped it."""
         deadline = time.monotonic() + 5
-        while True:
-            try:
-                self.folder.rmdir()
-                return
-            except FileNotFoundError:
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.002)
+        for folder in filter(None, (self.folder, self.memory_folder)):
+            while folder.is_dir():
+                try:
+                    folder.rmdir()
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.002)
 
 
 class ProcessMeter(Meter):

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The proxies under test: where each is found, and the file and command line that run it.
 
-Each relays 127.0.0.1:listen to 127.0.0.1:target, nothing more: no log, no checks, one worker.
+Each relays 127.0.0.1:listen to 127.0.0.1:target, nothing more: no log, no checks, one worker, and
+without privilege, each as a user of its own.
 """
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
 
-NAMES = ["haproxy", "nginx", "socket-proxyd", "odp"]
+NAMES = ["haproxy", "haproxy-256k", "nginx", "socket-proxyd", "socat", "odp"]
+FIRST_UID = 61600  # of nobody: between systemd's dynamic users and its containers
+# Of the limit of descriptors, for all that is no connection; HAProxy's pipes alone are 512.
+SPARE_FDS = 1000
+MAX_FDS = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_FDS
+MAX_CONNECTIONS = min(12000, MAX_FDS // 2)  # more than are ever opened, where the limit lets them
 PLACES = ["", "bin", "tests/bench", "src", "src/proxy", "src/launcher"]  # of a program in a build folder
 
 
@@ -45,8 +52,22 @@ def first_match(pattern, text):
     return found.group(1) if found else "(version unknown)"
 
 
-class HAProxy:
+class Proxy:
+    """What differs from one to the other. `n_fds`: descriptors a connection. `forks`: a process for each
+    connection, which makes a crowd of them another kind of measurement."""
+
+    name, skip, n_fds, forks = "", None, 2, False
+
+    def uid(self):
+        return FIRST_UID + (NAMES.index(self.name) if self.name in NAMES else len(NAMES))
+
+    def prepare(self, folder):
+        """The programs it runs, where its user can read them."""
+
+
+class HAProxy(Proxy):
     name = "haproxy"
+    pipe_size = ""
 
     def __init__(self, _build):
         self.program = find_installed("haproxy")
@@ -54,15 +75,16 @@ class HAProxy:
             raise Missing("haproxy is missing: install the Debian package haproxy")
 
     def version(self):
-        return "HAProxy " + first_match(r"version (\S+)", output_of(self.program, "-v")) + ", tune.pipesize 262144"
+        return "HAProxy " + first_match(r"version (\S+)", output_of(self.program, "-v"))
 
     def command(self, folder, listen, target):
         # Not splice-auto: that falls back to recv and send in the middle of a stream.
         (folder / "haproxy.cfg").write_text("""\
 global
     nbthread 1
-    maxconn 2048
-    tune.pipesize 262144
+    maxconn %d
+    maxpipes 256
+    %s
 defaults
     mode tcp
     option splice-request
@@ -74,11 +96,19 @@ defaults
 listen bench
     bind 127.0.0.1:%d
     server service 127.0.0.1:%d
-""" % (listen, target))
+""" % (MAX_CONNECTIONS, self.pipe_size, listen, target))
         return [self.program, "-db", "-f", folder / "haproxy.cfg"]
 
 
-class Nginx:
+class HAProxy256K(HAProxy):
+    name = "haproxy-256k"
+    pipe_size = "tune.pipesize 262144"
+
+    def version(self):
+        return "the same with tune.pipesize 262144"
+
+
+class Nginx(Proxy):
     name = "nginx"
 
     def __init__(self, _build):
@@ -104,7 +134,7 @@ daemon off;
 worker_processes 1;
 pid nginx.pid;
 error_log stderr;
-events { worker_connections 8192; }
+events { worker_connections %d; }
 stream {
     server {
         listen 127.0.0.1:%d backlog=4096;
@@ -113,18 +143,18 @@ stream {
         proxy_half_close on;
     }
 }
-""" % (self.load_module, listen, target))
+""" % (self.load_module, 2 * MAX_CONNECTIONS, listen, target))
         return [self.program, "-p", str(folder) + "/", "-e", "stderr", "-c", folder / "nginx.conf"]
 
 
-class SocketProxyd:
+class SocketProxyd(Proxy):
     name = "socket-proxyd"
+    n_fds = 6
 
     def __init__(self, _build):
         self.program = find_installed("systemd-socket-proxyd", "/lib/systemd/systemd-socket-proxyd",
                                       "/usr/lib/systemd/systemd-socket-proxyd")
         self.activate = find_installed("systemd-socket-activate")
-        self.skip = None
         if not self.program or not self.activate:
             self.skip = "socket-proxyd: skipped, systemd-socket-proxyd is not installed"
 
@@ -133,17 +163,43 @@ class SocketProxyd:
 
     def command(self, _folder, listen, target):
         # socket-activate becomes the proxy at the first connection: the same process, no parent.
-        return [self.activate, "-l", "127.0.0.1:%d" % listen, self.program, "--connections-max=8192",
+        return [self.activate, "-l", "127.0.0.1:%d" % listen, self.program, "--connections-max=%d" % MAX_CONNECTIONS,
                 "127.0.0.1:%d" % target]
 
 
-class Odp:
+class Socat(Proxy):
+    name = "socat"
+    forks = True
+
+    def __init__(self, _build):
+        self.program = find_installed("socat")
+        if not self.program:
+            self.skip = "socat: skipped, it is not installed"
+
+    def version(self):
+        return "socat " + first_match(r"socat version (\S+)", output_of(self.program, "-V"))
+
+    def command(self, _folder, listen, target):
+        listener = "TCP4-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork,nodelay,backlog=4096" % listen
+        return [self.program, "-t", "3600", listener, "TCP4:127.0.0.1:%d,nodelay" % target]
+
+
+class Odp(Proxy):
     name = "odp"
 
     def __init__(self, build):
-        self.program = find_program("odpd", build)
+        self.build, self.program = build, find_program("odpd", build)
         self.skip = None if self.program else "odp: not measured, there is no odpd in the build folder"
         self.sanitized = bool(self.program) and b"__asan_init" in self.program.read_bytes()
+
+    def prepare(self, folder):
+        copies = folder / ("programs-" + self.name)
+        copies.mkdir()
+        for name in ("odpd", "odp-launcher"):
+            found = find_program(name, self.build)
+            if found:
+                shutil.copy(found, copies / name)
+        self.program = copies / "odpd"
 
     def version(self):
         first = output_of(self.program, "--version").strip().partition("\n")[0]
@@ -167,10 +223,17 @@ max_connections = 65536
                 "--state", folder / "state"]
 
 
-def choose(names, build):
-    """(the proxies of this run, what is left out and need not be there, what is missing)."""
-    classes = {c.name: c for c in (HAProxy, Nginx, SocketProxyd, Odp)}
+class Before(Odp):
+    name = "odp-before"
+
+
+def choose(names, build, before=None):
+    """(the proxies of this run, what is left out and need not be there, what is missing). `before`: the build
+    folder of another odp that is to run beside this one."""
+    classes = {c.name: c for c in (HAProxy, HAProxy256K, Nginx, SocketProxyd, Socat, Odp)}
     proxies = [classes[name](build) for name in names]
-    left_out = [p for p in proxies if getattr(p, "skip", None)]
+    if before:
+        proxies.append(Before(before))
+    left_out = [p for p in proxies if p.skip]
     return ([p for p in proxies if p not in left_out], [p.skip for p in left_out if p.name != "odp"],
             [p.skip for p in left_out if p.name == "odp"])

@@ -62,12 +62,13 @@ def build_type(build):
 
 def facts(box, build, peers, bench):
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1)) / 1024 / 1024
+    known = {p.name: p.version() + (build_type(build) if p.name == "odp" else "") for p in peers}
     lines = {
         "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         "command": shlex.join(["tests/bench/run", *sys.argv[1:]]),
         "machine": "%s, %d cores, %.1f GiB, Linux %s %s"
                    % (cpu_model(), os.cpu_count(), memory, platform.release(), platform.machine()),
-        "proxies": "; ".join(p.version() + (build_type(build) if p.name == "odp" else "") for p in peers),
+        "proxies": "; ".join(known.values()) + "; each as a user of its own, without privilege",
         "method": "%d rounds, medians; CPU by %s; pinned: proxy to core %d, client to %d, service to %d; %s"
                   % (bench.n_done, box.cpu_method, box.proxy_core, box.client_core, box.service_core,
                      "loopback of its own network namespace" if box.own_network else "the machine's loopback"),
@@ -100,12 +101,16 @@ def ratio_cell(bench, figure):
     return "%.2f%s of %s%s" % (against["ratio"], error, against["best"], " !" if misses_budget(bench, figure) else "")
 
 
+def title_of(bench, figure):
+    return figure.title % format(bench.n_crowd, ",") if "%s" in figure.title else figure.title
+
+
 def table(bench):
-    names = [measures.DIRECT] + proxies.NAMES
+    names = [measures.DIRECT] + proxies.NAMES + [proxies.Before.name]
     names = [n for n in names if any(bench.samples[f.key].get(n) for f in measures.FIGURES)]
     rows = [["measure", *names, "odp / best peer", "budget"]]
-    rows += [[f.title, *(cell(bench, f, n) for n in names), ratio_cell(bench, f), f.budget or "-"]
-             for f in measures.FIGURES if f.measure in bench.measures]
+    rows += [[title_of(bench, f), *(cell(bench, f, n) for n in names), ratio_cell(bench, f), f.budget or "-"]
+             for f in measures.FIGURES if bench.samples[f.key]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
@@ -125,13 +130,14 @@ def as_json(known, bench, errors):
     return {
         "facts": known,
         "figures": {f.key: {
-            "title": f.title,
+            "title": title_of(bench, f),
+            "chart": f.chart,
             "samples": {n: list(rounds.values()) for n, rounds in bench.samples[f.key].items()},
             "medians": medians(bench, f),
             "odp_against_best": compare(bench, f),
             "budget": f.budget,
             "misses_budget": misses_budget(bench, f),
-        } for f in measures.FIGURES if f.measure in bench.measures},
+        } for f in measures.FIGURES if bench.samples[f.key]},
         "half_close_faults": bench.faults,
         "errors": errors,
     }

@@ -4,6 +4,7 @@
 Owns every process and cgroup of the run and takes them all away in close(). Touches nothing else.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -51,6 +52,15 @@ def choose_cores(apart):
     return cores[-1], cores[max(-2, -len(cores))], cores[max(-3, -len(cores))]
 
 
+def raise_priority():
+    """Ahead of the machine's other work. Each session has a share of its own (sched(7), autogroup)."""
+    os.setpriority(os.PRIO_PROCESS, 0, -18)
+    try:
+        Path("/proc/self/autogroup").write_text("-18")
+    except OSError:  # the kernel has none
+        pass
+
+
 class Process:
     def __init__(self, popen, gauge, log):
         self.popen, self.meter, self.log = popen, gauge, log
@@ -61,14 +71,16 @@ class Process:
 
 
 class Sandbox:
-    def __init__(self, folder, apart=False):
+    def __init__(self, folder, apart=False, urgent=False):
+        self.urgent = urgent
         self.folder, self.notes, self.processes, self.n_started = folder, [], [], 0
         self.proxy_core, self.client_core, self.service_core = choose_cores(apart)
-        self.cgroup = None
+        self.cgroup = self.memory_cgroup = None
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # a killed master's workers come to us, to be reaped
         self.raise_limits()
         self.make_network()
         self.make_cgroup()
+        self.make_memory_cgroup()
         os.sched_setaffinity(0, {self.driver_core()})
         for name in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
             os.environ.pop(name, None)
@@ -77,6 +89,21 @@ class Sandbox:
     def driver_core(self):
         """This driver polls while a proxy settles: off its core, where there is another."""
         return min(os.sched_getaffinity(0) - {self.proxy_core}, default=self.proxy_core)
+
+    # -- apart -----------------------------------------------------------------------------------
+
+    def apart_core(self):
+        """The core of clients and service where the proxy is to have one to itself."""
+        return min(os.sched_getaffinity(0) - {self.proxy_core}, default=self.proxy_core)
+
+    @contextlib.contextmanager
+    def apart(self, service):
+        """While entered, the service is off the proxy's core."""
+        for pid in service.meter.pids():
+            os.sched_setaffinity(pid, {self.apart_core()})
+        yield
+        for pid in service.meter.pids():
+            os.sched_setaffinity(pid, {self.service_core})
 
     # -- set up ----------------------------------------------------------------------------------
 
@@ -107,6 +134,23 @@ class Sandbox:
                 self.cgroup = None
             self.notes.append("no cgroups of its own (%s; root can): reading the CPU clocks of the proxies' processes"
                               % error.strerror)
+
+    def make_memory_cgroup(self):
+        """For what the kernel holds: cgroup2's own controller if it is there, else the one of v1."""
+        if not self.cgroup:
+            return
+        if "memory" in (self.cgroup / "cgroup.controllers").read_text().split():
+            (self.cgroup / "cgroup.subtree_control").write_text("+memory")
+            return
+        parent = meter.memory_parent()
+        folder = parent and parent / ("odp-bench-%d" % os.getpid())
+        try:
+            if not folder:
+                raise OSError(0, "no memory controller")
+            folder.mkdir()
+            self.memory_cgroup = folder
+        except OSError as error:
+            self.notes.append("the kernel's memory is not counted (%s)" % error.strerror)
 
     def probe_cgroup(self):
         """Making the folder is not enough: a process must be able to move there."""
@@ -143,27 +187,38 @@ class Sandbox:
                 return chosen
         raise RuntimeError("no free ports on loopback")
 
-    def start(self, name, argv, core):
-        """Starts a process that lives until stop(); all that it starts dies with it."""
+    def make_meter(self, label):
+        if not self.cgroup:
+            return meter.ProcessMeter()
+        return meter.CgroupMeter(self.cgroup / label, self.memory_cgroup and self.memory_cgroup / label)
+
+    def start(self, name, argv, core, uid=None):
+        """Starts a process that lives until stop(); all that it starts dies with it. With a uid it has no
+        privilege, and that user's own limits, such as that of pipes."""
         self.n_started += 1
         label = "%s-%d" % (name, self.n_started)
-        gauge = meter.CgroupMeter(self.cgroup / label) if self.cgroup else meter.ProcessMeter()
+        gauge = self.make_meter(label)
         log = self.folder / (label + ".log")
         process = Process(None, gauge, log)
         self.processes.append(process)
         with log.open("wb") as output:
             process.popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder,
-                start_new_session=True, preexec_fn=lambda: self.in_child(core, gauge))
+                start_new_session=True, preexec_fn=lambda: self.in_child(core, gauge, uid))
         gauge.started(process.popen.pid)
         return process
 
-    @staticmethod
-    def in_child(core, gauge=None):
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also when this driver is killed outright
+    def in_child(self, core, gauge=None, uid=None):
         os.sched_setaffinity(0, {core})
+        if self.urgent:
+            raise_priority()
         if gauge:
             gauge.join()
+        if uid is not None and os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also when this driver is killed outright
 
     def stop(self, process):
         pids = process.meter.pids()
@@ -178,10 +233,11 @@ class Sandbox:
         process.meter.remove()
         self.processes.remove(process)
 
-    def load(self, argv, **keywords):
+    def load(self, argv, core=None, **keywords):
         """A short-lived load generator, on the client's core and in nobody's cgroup."""
+        core = self.client_core if core is None else core
         return subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                start_new_session=True, preexec_fn=lambda: self.in_child(self.client_core), **keywords)
+                                start_new_session=True, preexec_fn=lambda: self.in_child(core), **keywords)
 
     def close(self):
         # A second Ctrl-C must not leave the rest running.
@@ -189,5 +245,5 @@ class Sandbox:
             signal.signal(number, signal.SIG_IGN)
         for process in list(self.processes):
             self.stop(process)
-        if self.cgroup:
-            self.cgroup.rmdir()
+        for folder in filter(None, (self.cgroup, self.memory_cgroup)):
+            folder.rmdir()
