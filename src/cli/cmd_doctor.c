@@ -82,6 +82,26 @@ static int show(const struct odp_findings *findings, bool json)
     return code == ODP_EXIT_DONE && findings->n > 0 ? ODP_EXIT_FAILED : code;
 }
 
+// True for one that a prune by hand removes. What Compose made it makes anew.
+static bool may_be_pruned(const struct odp_doctor *d, const struct odp_config_service *s)
+{
+    return s->n_containers > 0 && odp_doctor_engine(d, s) && doctor_containers_sleep(d, s);
+}
+
+static void show_sleeper(const struct odp_doctor *d)
+{
+    for (size_t i = 0; i < d->config.n_services; i++) {
+        const struct odp_config_service *s = d->config.services[i];
+
+        if (!may_be_pruned(d, s))
+            continue;
+        odp_complain("%s sleeps, a stopped container: %s system prune would remove it "
+                     "(docs/CONTAINERS.md)",
+                     s->name, odp_doctor_engine(d, s)->place.engine);
+        return;
+    }
+}
+
 // What could not be seen is told apart from what is wrong.
 static void show_notes(const struct odp_doctor *d)
 {
@@ -90,6 +110,11 @@ static void show_notes(const struct odp_doctor *d)
     if (d->config_error == -EACCES)
         odp_complain("%s may not be read: run it as root or as a member of group odp",
                      d->config_dir);
+    for (size_t i = 0; i < d->n_engines; i++)
+        if (d->engines[i].error == -EACCES && !d->is_user)
+            odp_complain("containers cannot be seen: run it as root, or as who may use %s",
+                         d->engines[i].place.socket);
+    show_sleeper(d);
     if (!d->memory_controller && d->container)
         odp_complain("memory is not counted here: in this container the memory controller is off, "
                      "see its host (cgroup_enable=memory on the kernel's command line)");

@@ -61,7 +61,8 @@ int odp_doctor_gather(const struct odp_cli *cli, struct odp_doctor *ret)
                                .is_user = is_user(cli),
                                .is_root = geteuid() == 0,
                                .uid = geteuid(),
-                               .now_usec = odp_now_usec()};
+                               .now_usec = odp_now_usec(),
+                               .now = time(NULL)};
     r = doctor_gather_odpd(ret, cli->socket);
     find_paths(cli, ret);
     if (r == 0)
@@ -74,6 +75,10 @@ int odp_doctor_gather(const struct odp_cli *cli, struct odp_doctor *ret)
         r = doctor_gather_places(ret);
     if (r == 0)
         r = doctor_gather_managers(ret);
+    if (r == 0)
+        r = doctor_gather_engines(ret);
+    if (r == 0)
+        r = doctor_gather_prunes(ret);
     return r == 0 ? doctor_gather_scripts(ret) : r;
 }
 
@@ -97,6 +102,12 @@ void odp_doctor_deinit(struct odp_doctor *d)
     for (char **a = d->addresses; a && *a; a++)
         free(*a);
     free(d->addresses);
+    doctor_engines_deinit(d);
+    for (size_t i = 0; i < d->n_prunes; i++) {
+        free(d->prunes[i].place);
+        free(d->prunes[i].text);
+    }
+    free(d->prunes);
     odp_reply_deinit(&d->odpd.status);
 }
 
@@ -104,8 +115,8 @@ void odp_doctor_check(const struct odp_doctor *d, struct odp_findings *ret)
 {
     static void (*const checks[])(const struct odp_doctor *, const struct odp_config_service *,
                                   struct odp_findings *) = {
-        doctor_check_sockets, doctor_check_units,  doctor_check_docker,
-        doctor_check_ports,   doctor_check_places, doctor_check_state,
+        doctor_check_sockets,   doctor_check_units, doctor_check_docker, doctor_check_containers,
+        doctor_check_published, doctor_check_ports, doctor_check_places, doctor_check_state,
     };
 
     doctor_check_system(d, ret);
@@ -113,6 +124,8 @@ void odp_doctor_check(const struct odp_doctor *d, struct odp_findings *ret)
     doctor_check_odpd(d, ret);
     doctor_check_strays(d, ret);
     doctor_check_files(d, ret);
+    doctor_check_engines(d, ret);
+    doctor_check_prunes(d, ret);
     for (size_t i = 0; i < d->config.n_services; i++)
         for (size_t k = 0; k < sizeof(checks) / sizeof(checks[0]); k++)
             if (d->config.services[i]->enabled)

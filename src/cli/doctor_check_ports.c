@@ -22,7 +22,7 @@ static bool is_manager(const struct odp_holder *h)
     return strcmp(h->program, "systemd") == 0;
 }
 
-static bool has_wildcard(const struct odp_address *a)
+bool doctor_is_wildcard(const struct odp_address *a)
 {
     static const uint8_t none[16] = {0};
 
@@ -113,7 +113,9 @@ static void command_end(const struct context *x, const struct odp_holder *h, uns
     const char *dot = strrchr(h->unit, '.');
     const char *verb = h->is_made ? "stop" : "disable --now";
 
-    if (is_docker(h))
+    if (doctor_is_orphan(x->d, h, port))
+        odp_finding_command(x->f, "kill %d", h->pid);
+    else if (is_docker(h))
         odp_finding_command(x->f, "docker ps --filter publish=%u", port);
     else if (!dot || strcmp(dot, ".service") != 0)
         odp_finding_command(x->f, "kill %d", h->pid);
@@ -182,7 +184,7 @@ static void check_address(const struct context *x, const struct odp_config_liste
     struct odp_address a = l->address;
     char text[ODP_ADDRESS_TEXT_MAX];
 
-    if ((a.kind != ODP_ADDRESS_INET && a.kind != ODP_ADDRESS_INET6) || has_wildcard(&a) ||
+    if ((a.kind != ODP_ADDRESS_INET && a.kind != ODP_ADDRESS_INET6) || doctor_is_wildcard(&a) ||
         odp_address_is_loopback(&a) || !x->d->addresses)
         return;
     a.port = 0;
@@ -261,6 +263,8 @@ static bool is_asleep(const struct context *x)
 {
     if (x->s->backend == ODP_BACKEND_SYSTEMD)
         return all_units_are(x, "inactive", "failed");
+    if (x->s->backend == ODP_BACKEND_CONTAINER)
+        return doctor_containers_sleep(x->d, x->s);
     return x->s->backend == ODP_BACKEND_PROCESS &&
            strcmp(odp_doctor_state(x->d, x->s->name), "stopped") == 0;
 }
@@ -308,10 +312,12 @@ static void check_target(const struct context *x)
             !odp_findings_has_of(x->f, "unit-loops", x->s->name))
             check_silent(x);
     } else if (is_asleep(x)) {
-        if (h && !is_manager(h) && strcmp(h->program, "odpd") != 0 && !is_own(x, h))
+        if (h && !is_manager(h) && strcmp(h->program, "odpd") != 0 && !is_own(x, h) &&
+            !odp_findings_has_of(x->f, "proxy-orphan", x->s->name))
             check_other(x, h);
-    } else if (has_wildcard(&p->address) && odp_address_is_loopback(&x->s->target) &&
-               !(h && strcmp(h->program, "odpd") == 0)) {
+    } else if (doctor_is_wildcard(&p->address) && odp_address_is_loopback(&x->s->target) &&
+               !(h && strcmp(h->program, "odpd") == 0) &&
+               !odp_findings_has_of(x->f, "target-open", x->s->name)) {
         check_open(x, p, h);
     }
 }

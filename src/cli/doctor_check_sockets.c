@@ -210,10 +210,13 @@ static void check_launcher(const char *reason, struct odp_findings *f)
     odp_finding_command(f, "journalctl -n 20 -u odpd.service -u odp-launcher.service");
 }
 
-// A failure that nothing is left of, since its units are looked at here: the next visitor tries
-// anew.
+// A failure that nothing is left of, since units, containers and ports are looked at here: the next
+// visitor tries anew.
 static bool is_over(const struct odp_config_service *s, const char *reason)
 {
+    if (s->backend == ODP_BACKEND_CONTAINER)
+        return strstr(reason, "cannot reach ") || strstr(reason, " has no container ") ||
+               strstr(reason, " not found") || strstr(reason, " is taken");
     return s->backend == ODP_BACKEND_SYSTEMD &&
            (strstr(reason, "(not-found)") || strstr(reason, ": masked") ||
             strstr(reason, " over D-Bus"));

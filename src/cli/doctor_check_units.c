@@ -291,11 +291,12 @@ void doctor_check_units(const struct odp_doctor *d, const struct odp_config_serv
                         .option = odp_doctor_option(is_user),
                         .is_user = is_user};
 
-    if (s->backend != ODP_BACKEND_SYSTEMD)
+    if (s->backend != ODP_BACKEND_SYSTEMD && s->backend != ODP_BACKEND_CONTAINER)
         return;
     if (is_user && !d->is_user) {
         odp_finding_add(f, "wrong-scope", s->name,
-                        "scope = user, but this odpd serves the system and has no such units");
+                        "scope = user, but this odpd serves the system and has no such %s",
+                        s->backend == ODP_BACKEND_SYSTEMD ? "units" : "containers");
         odp_finding_command(f, "sed -i '/^scope/d' %s && odp reload", QUOTED(s->file));
         return;
     }

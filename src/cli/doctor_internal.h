@@ -17,6 +17,13 @@ int doctor_gather_scripts(struct odp_doctor *d); // once the units are known
 int doctor_gather_ports(struct odp_doctor *d);
 int doctor_gather_places(struct odp_doctor *d);
 int doctor_gather_system(struct odp_doctor *d);
+int doctor_gather_engines(struct odp_doctor *d);
+void doctor_engines_deinit(struct odp_doctor *d);
+int doctor_gather_prunes(struct odp_doctor *d); // once the engines are known
+
+// GET of one path. Returns 0 and the caller's *ret, or a negative errno: -EBADMSG for what is no
+// JSON, -ETIMEDOUT.
+int doctor_engine_get(const char *socket, const char *path, unsigned *ret_status, cJSON **ret);
 
 // `s` as a shell takes it for one word, in buf or as it is. In QUOTED() it lives as long as the
 // block.
@@ -29,6 +36,21 @@ const char *doctor_quote(const char *s, char buf[DOCTOR_QUOTED_MAX]);
 void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *unit,
                            const char *section, const char *key, const char *value,
                            const char *then);
+
+// Gives the last finding the command that makes a container anew, changed so: what it is made of
+// cannot be altered.
+#define DOCTOR_COMPOSE "com.docker.compose." // of labels
+void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
+                             const struct odp_container *c, const char *change);
+
+// True for all addresses of the machine.
+bool doctor_is_wildcard(const struct odp_address *a);
+
+// Whether it is known that none of the service's containers runs.
+bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config_service *s);
+
+// Whether a docker-proxy has a port that no container publishes.
+bool doctor_is_orphan(const struct odp_doctor *d, const struct odp_holder *h, unsigned port);
 
 // Reads the value of a socket unit's Listen=. False for what is no stream.
 bool doctor_read_listen(const char *value, struct odp_address *ret);
@@ -43,6 +65,12 @@ void doctor_check_sockets(const struct odp_doctor *d, const struct odp_config_se
                           struct odp_findings *f);
 void doctor_check_units(const struct odp_doctor *d, const struct odp_config_service *s,
                         struct odp_findings *f);
+void doctor_check_engines(const struct odp_doctor *d, struct odp_findings *f);
+void doctor_check_containers(const struct odp_doctor *d, const struct odp_config_service *s,
+                             struct odp_findings *f);
+void doctor_check_published(const struct odp_doctor *d, const struct odp_config_service *s,
+                            struct odp_findings *f);
+void doctor_check_prunes(const struct odp_doctor *d, struct odp_findings *f);
 void doctor_check_docker(const struct odp_doctor *d, const struct odp_config_service *s,
                          struct odp_findings *f);
 void doctor_check_ports(const struct odp_doctor *d, const struct odp_config_service *s,

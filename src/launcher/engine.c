@@ -41,36 +41,10 @@ static bool is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-// Sets the socket's path, of the user's engine or of the system's. Returns whether it is there.
-static bool try_socket(struct odp_engine_place *p, const char *engine, bool is_user,
-                       const char *place)
-{
-    const char *runtime = is_user ? getenv("XDG_RUNTIME_DIR") : "/run";
-
-    p->engine = engine;
-    snprintf(p->socket, sizeof(p->socket), "%s/%s", runtime ? runtime : "/run", place);
-    return is_socket(p->socket);
-}
-
 void odp_engine_find(const struct odp_config_service *settings, bool is_user,
                      struct odp_engine_place *ret)
 {
-    static const char docker[] = "docker.sock", podman[] = "podman/podman.sock";
-    enum odp_engine engine = settings->engine;
-
-    *ret = (struct odp_engine_place){.engine = engine == ODP_ENGINE_PODMAN ? "podman" : "docker"};
-    if (settings->engine_socket) {
-        snprintf(ret->socket, sizeof(ret->socket), "%s", settings->engine_socket);
-        return;
-    }
-    // A user may have containers of the system's Docker, which group docker may use.
-    if (engine != ODP_ENGINE_PODMAN &&
-        (try_socket(ret, "docker", is_user, docker) || try_socket(ret, "docker", false, docker)))
-        return;
-    if (engine != ODP_ENGINE_DOCKER && try_socket(ret, "podman", is_user, podman))
-        return;
-    if (engine == ODP_ENGINE_DEFAULT)
-        (void)try_socket(ret, "docker", false, docker); // to name it in what is said
+    odp_engine_place_find(settings, is_user, getenv("XDG_RUNTIME_DIR"), is_socket, ret);
 }
 
 // ---- control groups ----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Which control groups are those of a container, by their names.
+// Where engines are, and which control groups are those of a container, by their names.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,10 +39,48 @@ static void test_names_of_groups(void **state)
     assert_false(odp_engine_is_group_of("docker-" ID ".scope", strlen("docker-" ID) - 1, ID));
 }
 
+static const char *there; // the one socket that there is
+
+static bool is_there(const char *path)
+{
+    return there && strcmp(path, there) == 0;
+}
+
+static const char *find(enum odp_engine engine, bool is_user, const char *socket)
+{
+    static struct odp_engine_place place;
+    struct odp_config_service s = {.engine = engine};
+
+    there = socket;
+    odp_engine_place_find(&s, is_user, "/run/user/1", is_there, &place);
+    return place.socket;
+}
+
+static void test_places(void **state)
+{
+    static const char docker[] = "/run/docker.sock", podman[] = "/run/podman/podman.sock";
+    static const char own[] = "/run/user/1/podman/podman.sock";
+
+    (void)state;
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, false, NULL), docker);
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, false, docker), docker);
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, false, podman), podman);
+    assert_string_equal(find(ODP_ENGINE_PODMAN, false, docker), podman);
+    assert_string_equal(find(ODP_ENGINE_DOCKER, false, podman), docker);
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, true, own), own);
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, true, podman), docker); // not root's podman
+    assert_string_equal(find(ODP_ENGINE_DEFAULT, true, docker), docker);
+    assert_string_equal(find(ODP_ENGINE_DOCKER, true, "/run/user/1/docker.sock"),
+                        "/run/user/1/docker.sock");
+    assert_string_equal(find(ODP_ENGINE_DOCKER, true, NULL), docker);
+    assert_string_equal(find(ODP_ENGINE_PODMAN, true, NULL), own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_of_groups),
+        cmocka_unit_test(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

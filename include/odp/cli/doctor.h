@@ -13,6 +13,7 @@
 #include "odp/base/buf.h"
 #include "odp/cli/cli.h"
 #include "odp/cli/client.h"
+#include "odp/cli/doctor_engine.h"
 #include "odp/core/config.h"
 
 // ---- findings -------------------------------------------------------------------------------
@@ -150,6 +151,24 @@ struct odp_script {
     char *text; // owned
 };
 
+// ---- facts: commands that prune -------------------------------------------------------------
+
+// Commands that a timer or cron runs, among them one that prunes.
+struct odp_prune {
+    char *place;  // owned; the unit, or the file
+    char *text;   // owned
+    bool is_unit; // else a file
+    bool is_user; // of a user's service manager
+};
+
+// The next `docker system prune`, `container prune` or `network prune` (podman likewise) in *text,
+// which moves on behind it; what it spares is by labels.
+struct odp_prune_command {
+    const char *engine, *what; // static
+    char filters[512];         // the values of --filter, with blanks between
+};
+bool odp_prune_next(const char **text, struct odp_prune_command *ret);
+
 // ---- facts: odpd ----------------------------------------------------------------------------
 
 struct odp_daemon {
@@ -181,8 +200,13 @@ struct odp_doctor {
     size_t n_scripts;
     struct odp_ports ports;
     struct odp_places places;
+    struct odp_engine_facts *engines; // owned
+    size_t n_engines;
+    struct odp_prune *prunes; // owned
+    size_t n_prunes;
     struct odp_daemon odpd;
     uint64_t now_usec; // CLOCK_MONOTONIC, when it was looked at
+    time_t now;        // CLOCK_REALTIME
 
     char **addresses;   // owned, NULL terminated; of the machine's interfaces. NULL: not known
     bool has_own_group; // of the user who asks, by name
@@ -216,6 +240,9 @@ const struct odp_service_manager *odp_doctor_manager(const struct odp_doctor *d,
 bool odp_doctor_is_user_scope(const struct odp_doctor *d, const struct odp_config_service *s);
 // "--user " where systemctl needs it, else "".
 const char *odp_doctor_option(bool is_user);
+// The engine of the service's containers; NULL where it was not asked.
+const struct odp_engine_facts *odp_doctor_engine(const struct odp_doctor *d,
+                                                 const struct odp_config_service *s);
 const struct odp_place *odp_doctor_place(const struct odp_doctor *d, const char *path);
 // What odpd says of the service, NULL where it does not know it.
 const cJSON *odp_doctor_status(const struct odp_doctor *d, const char *name);

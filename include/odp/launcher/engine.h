@@ -6,18 +6,11 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/un.h>
 #include <uv.h>
 
-#include "odp/core/config.h"
+#include "odp/core/engine_place.h"
 
-struct odp_engine_place {
-    const char *engine; // as people call it; static
-    char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
-};
-
-// The engine that the settings name; else Docker where its socket is, else Podman. Of the system's
-// or, `is_user`, of the user's. The socket need not be there.
+// odp_engine_place_find() on this machine, for whose launcher this is.
 void odp_engine_find(const struct odp_config_service *settings, bool is_user,
                      struct odp_engine_place *ret);
 

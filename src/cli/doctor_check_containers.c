@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Checks on services that are containers: can the engine be asked, are they there, does something
+// else start or remove them. Pure, on what the engine has said.
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor_internal.h"
+
+#define LOOP_RESTARTS 3
+#define LOOP_SEC      10
+
+struct context {
+    const struct odp_doctor *d;
+    const struct odp_config_service *s;
+    const struct odp_engine_facts *e;
+    struct odp_findings *f;
+};
+
+static bool is_docker(const struct odp_engine_facts *e)
+{
+    return strcmp(e->place.engine, "docker") == 0;
+}
+
+// ---- the engine ---------------------------------------------------------------------------------
+
+static void command_start(const struct odp_engine_facts *e, struct odp_findings *f)
+{
+    bool is_user = e->is_user && !is_docker(e);
+
+    if (e->error == -ETIMEDOUT && is_docker(e))
+        odp_finding_command(f, "systemctl restart docker.service");
+    else
+        odp_finding_command(f, "systemctl %senable --now %s.socket", odp_doctor_option(is_user),
+                            e->place.engine);
+}
+
+// Whether it may be asked, by who starts the containers: the user, where this is a user's odpd.
+static void check_denied(const struct odp_doctor *d, const struct odp_engine_facts *e,
+                         struct odp_findings *f)
+{
+    if (!d->is_user)
+        return;
+    odp_finding_add(f, "engine-denied", ODP_DOCTOR_ALL,
+                    "%s may not use %s, by which odp is to start containers", d->user_name,
+                    e->place.socket);
+    // A group counts from the next start of the user's service manager on.
+    if (is_docker(e))
+        odp_finding_command(f,
+                            "sudo usermod -aG docker %s && sudo systemctl restart user@%u.service",
+                            d->user_name, (unsigned)d->uid);
+    else
+        odp_finding_command(f, "systemctl --user enable --now podman.socket (and take socket = "
+                               "out of the file)");
+}
+
+void doctor_check_engines(const struct odp_doctor *d, struct odp_findings *f)
+{
+    for (size_t i = 0; i < d->n_engines; i++) {
+        const struct odp_engine_facts *e = &d->engines[i];
+
+        if (e->error == 0)
+            continue;
+        if (e->error == -EACCES || e->error == -EPERM) {
+            check_denied(d, e, f);
+            continue;
+        }
+        odp_finding_add(f, "engine-down", ODP_DOCTOR_ALL,
+                        "%s does not answer at %s, by which odp starts containers: %s",
+                        e->place.engine, e->place.socket, strerror(-e->error));
+        command_start(e, f);
+    }
+}
+
+// ---- one container ------------------------------------------------------------------------------
+
+static void check_missing(const struct context *x, const struct odp_container *c)
+{
+    odp_finding_add(x->f, "container-missing", x->s->name, "%s has no container %s",
+                    x->e->place.engine, c->name);
+    odp_finding_command(x->f, "%s ps --all (and create it, or mend container = in %s)",
+                        x->e->place.engine, QUOTED(x->s->file));
+}
+
+// With unless-stopped an engine leaves alone what odp has stopped. Podman's policies are a unit's
+// business at boot.
+static void check_restart(const struct context *x, const struct odp_container *c)
+{
+    static const char unit[] = "podman-restart.service";
+    const struct odp_service_manager *m = odp_doctor_manager(x->d, x->s);
+    const char *by = is_docker(x->e) ? x->e->place.engine : unit;
+
+    if (x->s->idle_timeout_usec == ODP_NEVER ||
+        strcmp(odp_container_text(c, "HostConfig.RestartPolicy.Name"), "always") != 0 ||
+        (by == unit && !odp_words_have(m->at_boot, unit)))
+        return;
+    odp_finding_add(x->f, "container-restarts", x->s->name,
+                    "%s has the restart policy always, by which %s starts it when it is started "
+                    "itself, at boot, when nobody has come",
+                    c->name, by);
+    if (by == unit)
+        odp_finding_command(x->f, "systemctl %sdisable %s",
+                            odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), unit);
+    else
+        odp_finding_command(x->f, "docker update --restart=no %s%s", c->name,
+                            odp_container_label(c, DOCTOR_COMPOSE "project")
+                                ? " (and take restart: out of its compose file)"
+                                : "");
+}
+
+// Between its ends such a container runs for a moment.
+static void check_loop(const struct context *x, const struct odp_container *c)
+{
+    bool is_fresh = odp_container_runs(c) && odp_container_started(c) + LOOP_SEC > x->d->now;
+
+    if (odp_container_restarts(c) < LOOP_RESTARTS ||
+        !(is_fresh || odp_container_is(c, "State.Restarting")))
+        return;
+    odp_finding_add(x->f, "container-loops", x->s->name,
+                    "%s ends, and its restart policy starts it again, over and over", c->name);
+    odp_finding_command(x->f, "%s stop %s; %s logs --tail 20 %s", x->e->place.engine, c->name,
+                        x->e->place.engine, c->name);
+}
+
+static void check_removed(const struct context *x, const struct odp_container *c)
+{
+    if (!odp_container_is(c, "HostConfig.AutoRemove"))
+        return;
+    odp_finding_add(x->f, "container-removed", x->s->name,
+                    "%s was made with --rm, by which %s removes it once odp stops it", c->name,
+                    x->e->place.engine);
+    doctor_command_recreate(x->f, x->e, c, "without --rm");
+}
+
+static void check_image(const struct context *x, const struct odp_container *c)
+{
+    const char *image = odp_container_text(c, "Config.Image");
+
+    if (!c->image_gone)
+        return;
+    odp_finding_add(x->f, "image-gone", x->s->name,
+                    "the image of %s, %s, was removed: the container cannot be made anew", c->name,
+                    image);
+    odp_finding_command(x->f, "%s pull %s", x->e->place.engine, QUOTED(image));
+}
+
+static void check_network(const struct context *x, const struct odp_container *c)
+{
+    const char *network = odp_container_text(c, "HostConfig.NetworkMode");
+
+    // "default", "none", "container:ID", "slirp4netns" are no names.
+    if (!is_docker(x->e) || odp_container_runs(c) || !*network || strchr(network, ':') ||
+        strcmp(network, "default") == 0 || odp_engine_has_network(x->e, network))
+        return;
+    odp_finding_add(x->f, "network-missing", x->s->name,
+                    "the network of %s, %s, was removed: the container cannot start", c->name,
+                    network);
+    odp_finding_command(x->f, "docker network create %s", QUOTED(network));
+}
+
+static void check_one(const struct context *x, const struct odp_container *c)
+{
+    if (c->is_missing)
+        check_missing(x, c);
+    if (!c->inspect)
+        return;
+    check_restart(x, c);
+    check_loop(x, c);
+    check_removed(x, c);
+    check_image(x, c);
+    check_network(x, c);
+}
+
+void doctor_check_containers(const struct odp_doctor *d, const struct odp_config_service *s,
+                             struct odp_findings *f)
+{
+    struct context x = {.d = d, .s = s, .e = odp_doctor_engine(d, s), .f = f};
+
+    if (!x.e || x.e->error < 0)
+        return;
+    for (size_t i = 0; i < s->n_containers; i++) {
+        const struct odp_container *c = odp_engine_container(x.e, s->containers[i].text);
+
+        if (c)
+            check_one(&x, c);
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Checks on the ports that a service's containers publish: who else has them, whom they let past
+// odp, is the target one of them. Pure, on what the engine has said.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "doctor_internal.h"
+
+struct context {
+    const struct odp_doctor *d;
+    const struct odp_config_service *s;
+    const struct odp_engine_facts *e;
+    struct odp_findings *f;
+};
+
+// ---- what is to be done -------------------------------------------------------------------------
+
+static const char *compose_program(const struct odp_engine_facts *e, const struct odp_container *c)
+{
+    const char *version = odp_container_label(c, DOCTOR_COMPOSE "version");
+
+    if (strcmp(e->place.engine, "podman") == 0)
+        return "podman-compose";
+    return version && strncmp(version, "1.", 2) == 0 ? "docker-compose" : "docker compose";
+}
+
+void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
+                             const struct odp_container *c, const char *change)
+{
+    const char *files = odp_container_label(c, DOCTOR_COMPOSE "project.config_files");
+    const char *project = odp_container_label(c, DOCTOR_COMPOSE "project");
+    char first[ODP_PATH_MAX];
+
+    if (!files || !project) {
+        odp_finding_command(f, "%s inspect %s (and create it anew %s)", e->place.engine, c->name,
+                            change);
+        return;
+    }
+    snprintf(first, sizeof(first), "%.*s", (int)strcspn(files, ","), files);
+    odp_finding_command(f, "%s --project-name %s --file %s up --no-start (once it is there %s)",
+                        compose_program(e, c), QUOTED(project), QUOTED(first), change);
+}
+
+// ---- ports --------------------------------------------------------------------------------------
+
+static bool clashes(const struct odp_address *a, const struct odp_address *b)
+{
+    return a->port != 0 && (odp_address_covers(a, b) || odp_address_covers(b, a));
+}
+
+static void check_clash(const struct context *x, const struct odp_container *c,
+                        const struct odp_published *p)
+{
+    char change[ODP_ADDRESS_TEXT_MAX + 64];
+
+    for (size_t i = 0; i < x->s->n_listen; i++) {
+        if (!clashes(&p->address, &x->s->listen[i].address) ||
+            odp_findings_has_of(x->f, "port-published", x->s->name))
+            continue;
+        odp_finding_add(x->f, "port-published", x->s->name,
+                        "%s publishes port %u itself, where odp listens: it cannot start", c->name,
+                        p->address.port);
+        snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
+        doctor_command_recreate(x->f, x->e, c, change);
+    }
+}
+
+static void check_open(const struct context *x, const struct odp_container *c,
+                       const struct odp_published *p)
+{
+    char change[ODP_ADDRESS_TEXT_MAX + 64];
+
+    if (!doctor_is_wildcard(&p->address) || !odp_address_is_loopback(&x->s->target) ||
+        !clashes(&p->address, &x->s->target) ||
+        odp_findings_has_of(x->f, "target-open", x->s->name))
+        return;
+    odp_finding_add(x->f, "target-open", x->s->name,
+                    "%s publishes its target, port %u, on all addresses, so that others reach it "
+                    "past odp",
+                    c->name, p->address.port);
+    snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
+    doctor_command_recreate(x->f, x->e, c, change);
+}
+
+bool doctor_is_orphan(const struct odp_doctor *d, const struct odp_holder *h, unsigned port)
+{
+    for (size_t i = 0; i < d->n_engines; i++)
+        if (strcmp(d->engines[i].place.engine, "docker") == 0)
+            return strcmp(h->program, "docker-proxy") == 0 &&
+                   !odp_engine_publishes(&d->engines[i], port);
+    return false;
+}
+
+static const struct odp_holder *orphan_of(const struct context *x,
+                                          const struct odp_address *address)
+{
+    const struct odp_port *port = NULL;
+
+    while ((port = odp_ports_next(&x->d->ports, address, port))) {
+        const struct odp_holder *h = odp_ports_holder(&x->d->ports, port->inode, NULL);
+
+        if (h && doctor_is_orphan(x->d, h, address->port))
+            return h;
+    }
+    return NULL;
+}
+
+// Docker that is killed while it starts a container leaves the process that has the port.
+static void check_orphan(const struct context *x, const struct odp_container *c,
+                         const struct odp_published *p)
+{
+    const struct odp_holder *h = odp_container_runs(c) ? NULL : orphan_of(x, &p->address);
+
+    if (!h || odp_findings_has_of(x->f, "proxy-orphan", x->s->name))
+        return;
+    odp_finding_add(x->f, "proxy-orphan", x->s->name,
+                    "port %u of %s is held by a docker-proxy (pid %d) that docker has left behind: "
+                    "it cannot start",
+                    p->address.port, c->name, h->pid);
+    odp_finding_command(x->f, "kill %d", h->pid);
+}
+
+// True where the service's target is one of its containers' ports, or may be.
+static bool has_target(const struct context *x)
+{
+    struct odp_published p;
+
+    for (size_t i = 0; i < x->s->n_containers; i++) {
+        const struct odp_container *c = odp_engine_container(x->e, x->s->containers[i].text);
+
+        if (!c || !c->inspect || odp_container_is_on_host(c))
+            return true;
+        for (size_t n = 0; odp_container_published(c, n, &p); n++)
+            if (clashes(&p.address, &x->s->target))
+                return true;
+    }
+    return false;
+}
+
+static void list_published(const struct context *x, struct odp_buf *b)
+{
+    struct odp_published p;
+
+    for (size_t i = 0; i < x->s->n_containers; i++) {
+        const struct odp_container *c = odp_engine_container(x->e, x->s->containers[i].text);
+        char text[ODP_ADDRESS_TEXT_MAX];
+
+        for (size_t n = 0; odp_container_published(c, n, &p); n++)
+            odp_buf_printf(b, "%s%s%s", b->n_bytes ? ", " : "",
+                           p.address.port ? "" : "a port of the engine's choice at ",
+                           odp_address_format(&p.address, text, sizeof(text)));
+    }
+}
+
+static void check_target(const struct context *x)
+{
+    struct odp_buf ports = {0};
+
+    if (!odp_address_is_loopback(&x->s->target) || has_target(x))
+        return;
+    list_published(x, &ports);
+    odp_finding_add(x->f, "target-unpublished", x->s->name,
+                    "its target %s is none of the ports that its container publishes (%s)",
+                    x->s->target_text, ports.s ? ports.s : "none");
+    odp_finding_command(x->f,
+                        "%s inspect --format '{{.HostConfig.PortBindings}}' %s (and mend "
+                        "target = in %s)",
+                        x->e->place.engine, x->s->containers[x->s->n_containers - 1].text,
+                        QUOTED(x->s->file));
+    x->f->failed |= ports.failed;
+    odp_buf_deinit(&ports);
+}
+
+bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config_service *s)
+{
+    const struct odp_engine_facts *e = odp_doctor_engine(d, s);
+
+    for (size_t i = 0; i < s->n_containers; i++) {
+        const struct odp_container *c = e ? odp_engine_container(e, s->containers[i].text) : NULL;
+
+        if (!c || !c->inspect || odp_container_runs(c))
+            return false;
+    }
+    return true;
+}
+
+static void check_ports(const struct context *x, const struct odp_container *c)
+{
+    struct odp_published p;
+
+    for (size_t n = 0; c->inspect && odp_container_published(c, n, &p); n++) {
+        check_clash(x, c, &p);
+        check_open(x, c, &p);
+        check_orphan(x, c, &p);
+    }
+}
+
+void doctor_check_published(const struct odp_doctor *d, const struct odp_config_service *s,
+                            struct odp_findings *f)
+{
+    struct context x = {.d = d, .s = s, .e = odp_doctor_engine(d, s), .f = f};
+
+    if (!x.e || x.e->error < 0)
+        return;
+    for (size_t i = 0; i < s->n_containers; i++) {
+        const struct odp_container *c = odp_engine_container(x.e, s->containers[i].text);
+
+        if (c)
+            check_ports(&x, c);
+    }
+    check_target(&x);
+}

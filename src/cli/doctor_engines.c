@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Asks the container engines of the services about themselves and about the services' containers.
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "doctor_internal.h"
+
+#define PATH_BYTES_MAX 512 // of a request
+
+static bool is_socket(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static bool is_wanted(const struct odp_doctor *d, const struct odp_config_service *s)
+{
+    // A user's engine is that of the user's odpd alone; the checks tell who expects otherwise.
+    return s->enabled && s->backend == ODP_BACKEND_CONTAINER &&
+           (d->is_user || !odp_doctor_is_user_scope(d, s));
+}
+
+static void find_place(const struct odp_doctor *d, const struct odp_config_service *s,
+                       struct odp_engine_place *ret)
+{
+    odp_engine_place_find(s, odp_doctor_is_user_scope(d, s), getenv("XDG_RUNTIME_DIR"), is_socket,
+                          ret);
+}
+
+// n_engines: it is none of them.
+static size_t find_engine(const struct odp_doctor *d, const struct odp_config_service *s)
+{
+    struct odp_engine_place place;
+    size_t i = 0;
+
+    if (!is_wanted(d, s))
+        return d->n_engines;
+    find_place(d, s, &place);
+    while (i < d->n_engines && strcmp(d->engines[i].place.socket, place.socket) != 0)
+        i++;
+    return i;
+}
+
+const struct odp_engine_facts *odp_doctor_engine(const struct odp_doctor *d,
+                                                 const struct odp_config_service *s)
+{
+    size_t i = find_engine(d, s);
+
+    return i < d->n_engines ? &d->engines[i] : NULL;
+}
+
+static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_status, cJSON **ret)
+{
+    int r = e->error < 0 ? e->error : doctor_engine_get(e->place.socket, path, ret_status, ret);
+
+    e->error = r;
+    return r == -ENOMEM ? r : 0;
+}
+
+static int add_engine(struct odp_doctor *d, const struct odp_config_service *s)
+{
+    struct odp_engine_facts *engines;
+    unsigned status;
+
+    if (!is_wanted(d, s) || odp_doctor_engine(d, s))
+        return 0;
+    engines = reallocarray(d->engines, d->n_engines + 1, sizeof(*engines));
+    if (!engines)
+        return -ENOMEM;
+    d->engines = engines;
+    struct odp_engine_facts *e = &engines[d->n_engines++];
+    *e = (struct odp_engine_facts){.is_user = odp_doctor_is_user_scope(d, s)};
+    find_place(d, s, &e->place);
+    int r = ask(e, "/containers/json", &status, &e->running);
+    return r == 0 && e->error == 0 ? ask(e, "/networks", &status, &e->networks) : r;
+}
+
+// An image may be removed by force while a container has it.
+static int look_at_image(struct odp_engine_facts *e, struct odp_container *c)
+{
+    char path[PATH_BYTES_MAX];
+    cJSON *image = NULL;
+    unsigned status = 0;
+
+    snprintf(path, sizeof(path), "/images/%s/json", odp_container_text(c, "Image"));
+    if (!*odp_container_text(c, "Image"))
+        return 0;
+    int r = ask(e, path, &status, &image);
+    c->image_gone = e->error == 0 && status == 404;
+    cJSON_Delete(image);
+    return r;
+}
+
+static int add_container(struct odp_engine_facts *e, const char *name)
+{
+    struct odp_container *containers;
+    char path[PATH_BYTES_MAX];
+    unsigned status = 0;
+    cJSON *json = NULL;
+
+    if (odp_engine_container(e, name))
+        return 0;
+    containers = reallocarray(e->containers, e->n_containers + 1, sizeof(*containers));
+    if (!containers)
+        return -ENOMEM;
+    e->containers = containers;
+    struct odp_container *c = &containers[e->n_containers];
+    *c = (struct odp_container){.name = strdup(name)};
+    if (!c->name)
+        return -ENOMEM;
+    e->n_containers++;
+    snprintf(path, sizeof(path), "/containers/%s/json", name);
+    int r = ask(e, path, &status, &json);
+    c->is_missing = e->error == 0 && status == 404;
+    if (e->error == 0 && status == 200)
+        c->inspect = json;
+    else
+        cJSON_Delete(json);
+    return r == 0 && c->inspect ? look_at_image(e, c) : r;
+}
+
+int doctor_gather_engines(struct odp_doctor *d)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < d->config.n_services && r == 0; i++)
+        r = add_engine(d, d->config.services[i]);
+    for (size_t i = 0; i < d->config.n_services && r == 0; i++) {
+        const struct odp_config_service *s = d->config.services[i];
+        size_t n = find_engine(d, s);
+
+        for (size_t k = 0; n < d->n_engines && k < s->n_containers && r == 0; k++)
+            r = add_container(&d->engines[n], s->containers[k].text);
+    }
+    return r;
+}
+
+void doctor_engines_deinit(struct odp_doctor *d)
+{
+    for (size_t i = 0; i < d->n_engines; i++) {
+        struct odp_engine_facts *e = &d->engines[i];
+
+        for (size_t k = 0; k < e->n_containers; k++) {
+            free(e->containers[k].name);
+            cJSON_Delete(e->containers[k].inspect);
+        }
+        free(e->containers);
+        cJSON_Delete(e->running);
+        cJSON_Delete(e->networks);
+    }
+    free(d->engines);
+}

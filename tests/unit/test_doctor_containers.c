@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// odp doctor on what a container engine has said, made up here: ports, policies, prunes. No engine
+// is asked.
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "odp/base/time.h"
+#include "odp/cli/doctor.h"
+
+#define FILE_OF_WEB                                                                                \
+    "[service]\nlisten = 8080\ntarget = 127.0.0.1:18080\n"                                         \
+    "[backend]\ntype = docker\nsocket = /run/x.sock\ncontainer = web\n"
+#define NOW 1795945816 // 2026-11-29T09:50:16Z
+
+// What docker inspect says, as far as it matters: the container's own part.
+#define INSPECT(state, host, config)                                                               \
+    "{\"Image\":\"sha256:1\",\"RestartCount\":4,\"State\":{" state "},\"HostConfig\":{" host       \
+    "},\"Config\":{\"Image\":\"web:1\"" config "}}"
+#define ASLEEP "\"Running\":false"
+#define AWAKE  "\"Running\":true,\"StartedAt\":\"2026-11-29T09:00:00.5Z\""
+#define PORT(ip, host, inside)                                                                     \
+    "\"PortBindings\":{\"" inside "\":[{\"HostIp\":\"" ip "\",\"HostPort\":\"" host "\"}]}"
+#define SOUND PORT("127.0.0.1", "18080", "80/tcp")
+
+static struct odp_doctor *facts_new(const char *inspect)
+{
+    struct odp_doctor *d = calloc(1, sizeof(*d));
+    char path[] = "/etc/odp/services/web.ini", stem[] = "web";
+    char *text = strdup(FILE_OF_WEB);
+    struct odp_file item = {.path = path, .stem = stem, .text = text, .n_bytes = strlen(text)};
+    struct odp_files files = {.items = &item, .n = 1};
+
+    assert_int_equal(odp_config_load(&files, &d->config), 0);
+    assert_int_equal(d->config.n_services, 1);
+    free(text);
+    d->is_root = d->container = true;
+    d->now = NOW;
+    d->odpd.error = -1;
+    d->engines = calloc(1, sizeof(*d->engines));
+    d->n_engines = 1;
+    d->engines[0].place.engine = "docker";
+    strcpy(d->engines[0].place.socket, "/run/x.sock");
+    d->engines[0].containers = calloc(1, sizeof(struct odp_container));
+    d->engines[0].n_containers = 1;
+    d->engines[0].containers[0].name = strdup("web");
+    d->engines[0].containers[0].inspect = cJSON_Parse(inspect);
+    assert_non_null(d->engines[0].containers[0].inspect);
+    return d;
+}
+
+static void facts_free(struct odp_doctor *d)
+{
+    odp_doctor_deinit(d);
+    free(d);
+}
+
+// The kinds that are found of the service, with blanks between.
+static void assert_kinds(struct odp_doctor *d, const char *kinds)
+{
+    struct odp_findings f = {0};
+    char found[256] = "";
+
+    odp_doctor_check(d, &f);
+    assert_false(f.failed);
+    for (size_t i = 0; i < f.n; i++)
+        if (strcmp(f.items[i].name, "web") == 0) {
+            assert_non_null(f.items[i].command);
+            strcat(strcat(found, *found ? " " : ""), f.items[i].kind);
+        }
+    assert_string_equal(found, kinds);
+    odp_findings_deinit(&f);
+}
+
+static void assert_inspect(const char *inspect, const char *kinds)
+{
+    struct odp_doctor *d = facts_new(inspect);
+
+    assert_kinds(d, kinds);
+    facts_free(d);
+}
+
+static void test_ports(void **state)
+{
+    (void)state;
+    assert_inspect(INSPECT(ASLEEP, SOUND, ""), "");
+    assert_inspect(INSPECT(AWAKE, SOUND, ""), "");
+    assert_inspect(INSPECT(ASLEEP, PORT("", "18080", "80/tcp"), ""), "target-open");
+    assert_inspect(INSPECT(ASLEEP, PORT("0.0.0.0", "18080", "80/tcp"), ""), "target-open");
+    assert_inspect(INSPECT(ASLEEP, PORT("::", "18080", "80/tcp"), ""), "target-open");
+    assert_inspect(INSPECT(ASLEEP, PORT("", "8080", "80/tcp"), ""),
+                   "port-published target-unpublished");
+    assert_inspect(INSPECT(ASLEEP, PORT("127.0.0.1", "8080", "80/tcp"), ""),
+                   "port-published target-unpublished");
+    assert_inspect(INSPECT(ASLEEP, PORT("", "8080", "80/udp"), ""), "target-unpublished");
+    assert_inspect(INSPECT(ASLEEP, PORT("127.0.0.1", "", "80/tcp"), ""), "target-unpublished");
+    assert_inspect(INSPECT(ASLEEP, PORT("not an address", "18080", "80/tcp"), ""),
+                   "target-unpublished");
+    assert_inspect(INSPECT(ASLEEP, "\"NetworkMode\":\"host\"", ""), "");
+    assert_inspect("{}", "target-unpublished"); // of no shape that is known
+}
+
+static void test_policies(void **state)
+{
+    (void)state;
+    assert_inspect(INSPECT(ASLEEP, SOUND ",\"RestartPolicy\":{\"Name\":\"always\"}", ""),
+                   "container-restarts");
+    assert_inspect(INSPECT(ASLEEP, SOUND ",\"RestartPolicy\":{\"Name\":\"unless-stopped\"}", ""),
+                   "");
+    assert_inspect(INSPECT(ASLEEP, SOUND ",\"AutoRemove\":true", ""), "container-removed");
+    assert_inspect(INSPECT(AWAKE ",\"Restarting\":true", SOUND, ""), "container-loops");
+    assert_inspect(INSPECT("\"Running\":true,\"StartedAt\":\"2026-11-29T09:50:10.1Z\"", SOUND, ""),
+                   "container-loops");
+    assert_inspect(INSPECT("\"Running\":true,\"StartedAt\":\"yesterday\"", SOUND, ""), "");
+}
+
+static void test_what_is_gone(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND ",\"NetworkMode\":\"attic\"", ""));
+    struct odp_engine_facts *e = &d->engines[0];
+
+    (void)state;
+    assert_kinds(d, ""); // the networks are not known
+    e->networks = cJSON_Parse("[{\"Name\":\"bridge\",\"Id\":\"1\"}]");
+    assert_kinds(d, "network-missing");
+    cJSON_Delete(e->networks);
+    e->networks = cJSON_Parse("[{\"Name\":\"attic\",\"Id\":\"1\"}]");
+    assert_kinds(d, "");
+    e->containers[0].image_gone = true;
+    assert_kinds(d, "image-gone");
+    cJSON_Delete(e->containers[0].inspect);
+    e->containers[0] = (struct odp_container){.name = e->containers[0].name, .is_missing = true};
+    assert_kinds(d, "container-missing");
+    e->error = -1;
+    assert_kinds(d, ""); // told once, of the engine
+    facts_free(d);
+}
+
+// Line of /proc/net/tcp: 127.0.0.1:18080 as a little-endian machine has it.
+#define TCP                                                                                        \
+    "   0: 0100007F:46A0 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 7" \
+    " 1 0000000000000000 100 0 0 10 0\n"
+
+static void test_orphan(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND, ""));
+
+    (void)state;
+    assert_int_equal(odp_ports_add_inet(&d->ports, TCP, false), 0);
+    d->ports.holders = calloc(1, sizeof(*d->ports.holders));
+    d->ports.n_holders = 1;
+    d->ports.holders[0] = (struct odp_holder){.inode = 7, .pid = 99, .program = "docker-proxy"};
+    assert_kinds(d, "target-taken"); // it is not known whose it is
+    d->engines[0].running = cJSON_Parse("[]");
+    assert_kinds(d, "proxy-orphan");
+    cJSON_Delete(d->engines[0].running);
+    d->engines[0].running = cJSON_Parse("[{\"Ports\":[{\"PublicPort\":18080,\"Type\":\"tcp\"}]}]");
+    assert_kinds(d, "target-taken");
+    facts_free(d);
+}
+
+// ---- prunes -------------------------------------------------------------------------------------
+
+// What is found first: "ENGINE WHAT FILTERS", "" for nothing.
+static const char *prune(const char *text)
+{
+    static char ret[1024];
+    struct odp_prune_command p;
+
+    ret[0] = '\0';
+    if (odp_prune_next(&text, &p))
+        snprintf(ret, sizeof(ret), "%s %s %s", p.engine, p.what, p.filters);
+    return ret;
+}
+
+static void test_prune_commands(void **state)
+{
+    (void)state;
+    assert_string_equal(prune("/usr/bin/docker system prune -af ; ignore_errors=no"),
+                        "docker system ");
+    assert_string_equal(prune("0 3 * * * root docker container prune -f\n"), "docker container ");
+    assert_string_equal(prune("#!/bin/sh\nset -e\npodman system prune\n"), "podman system ");
+    assert_string_equal(prune("x && docker network prune --filter until=24h"),
+                        "docker network until=24h ");
+    assert_string_equal(
+        prune("docker system prune --filter='label!=keep' --filter \"label=a=b\" -f\n"),
+        "docker system label!=keep label=a=b ");
+    assert_string_equal(prune("# docker system prune\n"), "");
+    assert_string_equal(prune("docker image prune -a; docker builder prune; docker volume prune"),
+                        "");
+    assert_string_equal(prune("docker image ls; prune system"), "");
+    assert_string_equal(prune("docker system df\nprune"), "");
+    assert_string_equal(prune(""), "");
+}
+
+static bool is_endangered(struct odp_doctor *d, const char *text)
+{
+    struct odp_findings f = {0};
+
+    free(d->prunes->text);
+    d->prunes->text = strdup(text);
+    odp_doctor_check(d, &f);
+    bool ret = odp_findings_has(&f, "prune-scheduled");
+    odp_findings_deinit(&f);
+    return ret;
+}
+
+static void test_prunes(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND, ",\"Labels\":{\"keep\":\"yes\"}"));
+
+    (void)state;
+    d->prunes = calloc(1, sizeof(*d->prunes));
+    d->n_prunes = 1;
+    d->prunes->place = strdup("/etc/crontab");
+    assert_true(is_endangered(d, "docker system prune -f"));
+    assert_true(is_endangered(d, "docker image prune; docker container prune"));
+    assert_false(is_endangered(d, "podman system prune -f"));
+    assert_false(is_endangered(d, "docker system prune --filter label!=keep"));
+    assert_false(is_endangered(d, "docker system prune --filter label!=keep=yes"));
+    assert_true(is_endangered(d, "docker system prune --filter label!=keep=no"));
+    assert_true(is_endangered(d, "docker system prune --filter label=keep"));
+    assert_false(is_endangered(d, "docker system prune --filter label=old"));
+    assert_true(is_endangered(d, "docker system prune --filter until=24h"));
+    assert_false(is_endangered(d, "docker network prune")); // it has none of its own
+    facts_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ports),          cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_what_is_gone),   cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_prune_commands), cmocka_unit_test(test_prunes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
