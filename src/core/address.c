@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "odp/base/index.h"
+
 #define HOST_MAX 255
 
 static bool is_port_text(const char *s)
@@ -209,6 +211,18 @@ bool odp_address_equal(const struct odp_address *a, const struct odp_address *b)
     case ODP_ADDRESS_UNIX: return strcmp(a->path, b->path) == 0;
     }
     return false;
+}
+
+uint64_t odp_address_key(unsigned char kind, const struct odp_address *a)
+{
+    unsigned char bytes[3 + sizeof(a->ip)] = {(unsigned char)a->kind, (unsigned char)(a->port >> 8),
+                                              (unsigned char)a->port};
+
+    if (a->kind == ODP_ADDRESS_UNIX)
+        return odp_index_key_of_text(kind, a->path);
+    if (a->kind == ODP_ADDRESS_INET || a->kind == ODP_ADDRESS_INET6)
+        memcpy(bytes + 3, a->ip, a->kind == ODP_ADDRESS_INET ? 4 : sizeof(a->ip));
+    return odp_index_key(kind, bytes, sizeof(bytes));
 }
 
 static bool is_wildcard(const struct odp_address *a)

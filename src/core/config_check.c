@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_near.h"
 
 #define WHAT_MAX 640 // bytes of half a message; names in it are far shorter
 
@@ -190,35 +190,35 @@ static bool listens_on(const struct odp_config_service *s, const struct odp_addr
     return false;
 }
 
-static const struct odp_config_service *find_listener(const struct odp_config *c, size_t n_kept,
+static const struct odp_config_service *find_listener(const struct odp_config_near *x,
                                                       const struct odp_address *target)
 {
-    for (size_t i = 0; i < n_kept; i++)
-        if (c->services[i]->enabled && listens_on(c->services[i], target))
-            return c->services[i];
-    return NULL;
+    size_t i = odp_config_near_listening(x, target, listens_on);
+
+    return i == ODP_INDEX_END ? NULL : x->config->services[i];
 }
 
 // A target may be another service's listen address, but not lead back to its own: the first
 // connection would go round until the descriptors are spent. Only the new service can close a ring.
-static void check_ring(struct odp_config *c, size_t n_kept, const struct odp_config_service *s)
+static void check_ring(struct odp_config *c, const struct odp_config_near *x,
+                       const struct odp_config_service *s)
 {
-    const struct odp_config_service *next =
-        s->enabled ? find_listener(c, n_kept, &s->target) : NULL;
+    const struct odp_config_service *next = s->enabled ? find_listener(x, &s->target) : NULL;
 
-    for (size_t n = 0; next && n < n_kept; n++) {
+    for (size_t n = 0; next && n < c->n_services; n++) {
         if (listens_on(s, &next->target)) {
             odp_config_fault_add(&c->faults, s->file, s->target_line,
                                  "target %s leads back to this service by way of %s (%s:%u)",
                                  s->target_text, next->name, next->file, next->target_line);
             return;
         }
-        next = find_listener(c, n_kept, &next->target);
+        next = find_listener(x, &next->target);
     }
 }
 
-void odp_config_check_set(struct odp_config *c, size_t n_kept, const struct odp_config_service *s)
+void odp_config_check_set(struct odp_config *c, const struct odp_config_near *x,
+                          const struct odp_config_service *s)
 {
-    check_ring(c, n_kept, s);
-    odp_config_check_requires(c, n_kept, s);
+    check_ring(c, x, s);
+    odp_config_check_requires(c, x, s);
 }

@@ -15,6 +15,7 @@
 #define ODP_CONFIG_FAULTS_MAX  1000 // of one file: what follows is garbage, not a slip
 #define ODP_CONFIG_LISTENS_MAX 256  // of one file
 
+struct odp_config_near;
 struct odp_config_parse;
 
 struct odp_config_key {
@@ -112,19 +113,21 @@ void odp_config_check_whole(struct odp_config_parse *p);
 
 // config_check.c: listen lines of one file against each other and against its target.
 void odp_config_check_addresses(struct odp_config_parse *p);
-// What `s` wants that `other` has. `s` is the one that is refused, and `other` is told too, unless
-// it `stays` under settings that its file does not give any more.
+// What `s` wants that `other` has (each such clash has a key in config_near.c). `s` is the one that
+// is refused, and `other` is told too, unless it `stays` under settings that its file does not give
+// any more.
 void odp_config_check_pair(const struct odp_config_service *s,
                            const struct odp_config_service *other, bool other_stays,
                            struct odp_config_faults *faults);
-// `s` against the first n_kept of c->services together: targets that go round, and what it
+// `s` against c->services together, which `near` knows: targets that go round, and what it
 // requires.
-void odp_config_check_set(struct odp_config *c, size_t n_kept, const struct odp_config_service *s);
+void odp_config_check_set(struct odp_config *c, const struct odp_config_near *near,
+                          const struct odp_config_service *s);
 
 // config_load.c: sorts what the user reads, once the last fault is found.
 void odp_config_sort(struct odp_config *c);
 
 // config_requires.c: a required service that does not exist, or requires this one by way of those
 // that were kept. Adds a fault to each file that takes part.
-void odp_config_check_requires(struct odp_config *c, size_t n_kept,
+void odp_config_check_requires(struct odp_config *c, const struct odp_config_near *near,
                                const struct odp_config_service *s);

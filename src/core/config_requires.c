@@ -7,24 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_near.h"
 
 // A way through the services that are kept, each looked at once: many may require the same.
 struct search {
     const struct odp_config *config;
-    size_t n_kept;
+    const struct odp_config_near *near;
     bool *seen; // owned, one for each kept service
 };
-
-// n_kept: there is none of that name.
-static size_t find(const struct search *x, const char *name)
-{
-    size_t i = 0;
-
-    while (i < x->n_kept && strcmp(x->config->services[i]->name, name) != 0)
-        i++;
-    return i;
-}
 
 // The entry of the `from`-th service that leads to `name`, by way of kept services or at once.
 // NULL: none does.
@@ -35,21 +25,25 @@ static const struct odp_config_name *leads_to(struct search *x, size_t from, con
     x->seen[from] = true;
     for (size_t i = 0; i < s->n_required_services; i++) {
         const struct odp_config_name *entry = &s->required_services[i];
-        size_t next = find(x, entry->text);
+        size_t next = odp_config_near_named(x->near, entry->text);
         if (strcmp(entry->text, name) == 0)
             return entry;
-        if (next < x->n_kept && !x->seen[next] && leads_to(x, next, name))
+        if (next != ODP_INDEX_END && !x->seen[next] && leads_to(x, next, name))
             return entry;
     }
     return NULL;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const char *const *sa = a, *const *sb = b;
+
+    return strcmp(*sa, *sb);
+}
+
 static bool is_a_file(const struct odp_config *c, const char *name)
 {
-    for (size_t i = 0; i < c->n_names; i++)
-        if (strcmp(c->names[i], name) == 0)
-            return true;
-    return false;
+    return bsearch(&name, c->names, c->n_names, sizeof(*c->names), compare_names);
 }
 
 static void refuse_unknown(struct odp_config *c, const struct odp_config_service *s,
@@ -83,30 +77,30 @@ static void refuse_ring(struct odp_config *c, const struct odp_config_service *s
         s->name, entry->text, s->file, entry->line);
 }
 
-void odp_config_check_requires(struct odp_config *c, size_t n_kept,
+void odp_config_check_requires(struct odp_config *c, const struct odp_config_near *near,
                                const struct odp_config_service *s)
 {
-    struct search x = {.config = c, .n_kept = n_kept};
+    struct search x = {.config = c, .near = near};
 
     if (s->n_required_services == 0)
         return;
-    x.seen = calloc(n_kept + 1, sizeof(*x.seen));
+    x.seen = calloc(c->n_services + 1, sizeof(*x.seen));
     if (!x.seen) {
         c->faults.failed = true;
         return;
     }
     for (size_t i = 0; i < s->n_required_services; i++) {
         const struct odp_config_name *entry = &s->required_services[i], *back;
-        size_t other = find(&x, entry->text);
+        size_t other = odp_config_near_named(near, entry->text);
 
-        memset(x.seen, 0, n_kept * sizeof(*x.seen));
+        memset(x.seen, 0, c->n_services * sizeof(*x.seen));
         if (strcmp(entry->text, s->name) == 0)
             odp_config_fault_add(&c->faults, s->file, entry->line,
                                  "[requires] service = %s: a service cannot require itself",
                                  entry->text);
         else if (!is_a_file(c, entry->text))
             refuse_unknown(c, s, entry);
-        else if (other < n_kept && (back = leads_to(&x, other, s->name)))
+        else if (other != ODP_INDEX_END && (back = leads_to(&x, other, s->name)))
             refuse_ring(c, s, entry, c->services[other], back);
     }
     free(x.seen);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_near.h"
 #include "plan_internal.h"
 
 struct planner {
@@ -22,6 +22,7 @@ struct planner {
     // Its services are those in force so far: an item's `after`, or the `before` that stays.
     struct odp_config *config;
     size_t *owners; // owned; the item of each of them
+    struct odp_config_near near;
     bool has_refused;
 };
 
@@ -53,6 +54,7 @@ static bool is_senior(const struct odp_plan_item *a, const struct odp_plan_item 
 
 static void let_in(struct planner *p, size_t item, struct odp_config_service *s)
 {
+    odp_config_near_let_in(&p->near, item, p->config->n_services, s);
     p->owners[p->config->n_services] = item;
     p->config->services[p->config->n_services++] = s;
 }
@@ -60,15 +62,15 @@ static void let_in(struct planner *p, size_t item, struct odp_config_service *s)
 static void put_out(struct planner *p, size_t item)
 {
     struct odp_config *c = p->config;
+    size_t i = p->near.positions[item];
 
-    for (size_t i = 0; i < c->n_services; i++) {
-        if (p->owners[i] != item)
-            continue;
-        c->n_services--;
-        c->services[i] = c->services[c->n_services];
-        p->owners[i] = p->owners[c->n_services];
+    if (i == ODP_INDEX_END)
         return;
-    }
+    c->n_services--;
+    c->services[i] = c->services[c->n_services];
+    p->owners[i] = p->owners[c->n_services];
+    odp_config_near_move(&p->near, p->owners[i], i);
+    odp_config_near_move(&p->near, item, ODP_INDEX_END);
 }
 
 // True where the i-th of those in force is there by what its file says now.
@@ -93,14 +95,15 @@ static void refuse(struct planner *p, size_t item)
     put_out(p, item);
     if (!it->before)
         return;
-    for (size_t i = 0; i < c->n_services;) {
-        if (!is_new(p, i) || count_clashes(c->services[i], it->before) == 0) {
-            i++;
+    odp_config_near_find(&p->near, it->before);
+    for (size_t k = 0; k < p->near.n_found;) {
+        size_t i = p->near.found[k++];
+        if (!is_new(p, i) || count_clashes(c->services[i], it->before) == 0)
             continue;
-        }
         odp_config_check_pair(c->services[i], it->before, true, &c->faults);
         refuse(p, p->owners[i]);
-        i = 0; // some that stood before it may have gone
+        odp_config_near_find(&p->near, it->before); // some that stood before it may have gone
+        k = 0;
     }
     let_in(p, item, it->before);
 }
@@ -112,19 +115,20 @@ static bool contest(struct planner *p, size_t item)
     struct odp_config *c = p->config;
     bool yields = false;
 
-    for (size_t i = 0; i < c->n_services;) {
+    odp_config_near_find(&p->near, it->after);
+    for (size_t k = 0; k < p->near.n_found;) {
+        size_t i = p->near.found[k++];
         const struct odp_plan_item *other = &p->plan->items[p->owners[i]];
-        if (count_clashes(it->after, c->services[i]) == 0) {
-            i++;
-        } else if (is_new(p, i) && is_senior(it, other)) {
-            odp_config_check_pair(c->services[i], it->after, false, &c->faults);
-            refuse(p, p->owners[i]);
-            yields = false;
-            i = 0;
-        } else {
-            yields = true;
-            i++;
-        }
+        if (count_clashes(it->after, c->services[i]) == 0)
+            continue;
+        yields = true;
+        if (!is_new(p, i) || !is_senior(it, other))
+            continue;
+        odp_config_check_pair(c->services[i], it->after, false, &c->faults);
+        refuse(p, p->owners[i]);
+        odp_config_near_find(&p->near, it->after);
+        yields = false;
+        k = 0;
     }
     return yields;
 }
@@ -136,9 +140,11 @@ static void admit(struct planner *p, size_t item)
     bool yields = contest(p, item);
     size_t n_faults = c->faults.n;
 
-    for (size_t i = 0; i < c->n_services && yields; i++)
+    for (size_t k = 0; k < p->near.n_found && yields; k++) {
+        size_t i = p->near.found[k];
         odp_config_check_pair(s, c->services[i], !is_new(p, i), &c->faults);
-    odp_config_check_set(c, c->n_services, s);
+    }
+    odp_config_check_set(c, &p->near, s);
     if (yields || c->faults.n > n_faults)
         refuse(p, item);
     else
@@ -154,7 +160,7 @@ static bool refuse_ring(struct planner *p)
         size_t n_faults = c->faults.n;
         if (!is_new(p, i) || p->plan->items[p->owners[i]].action == ODP_PLAN_KEEP)
             continue;
-        odp_config_check_set(c, c->n_services, c->services[i]);
+        odp_config_check_set(c, &p->near, c->services[i]);
         if (c->faults.n > n_faults) {
             refuse(p, p->owners[i]);
             return true;
@@ -193,6 +199,19 @@ static void admit_all(struct planner *p)
 
 // ---- the plan ----------------------------------------------------------------------------------
 
+// Each is in force once at most by its file, and once by what it was before.
+static size_t count_entries(struct odp_config_service *const *before, size_t n_before,
+                            const struct odp_config *config)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_before; i++)
+        n += odp_config_near_need(before[i]);
+    for (size_t i = 0; i < config->n_services; i++)
+        n += odp_config_near_need(config->services[i]);
+    return n;
+}
+
 int odp_plan_make(struct odp_config_service *const *before, size_t n_before,
                   struct odp_config *config, struct odp_plan *ret)
 {
@@ -207,13 +226,17 @@ int odp_plan_make(struct odp_config_service *const *before, size_t n_before,
     if (services)
         config->services = services;
     r = ret->items && p.owners && services ? 0 : -ENOMEM;
+    if (r == 0)
+        r = odp_config_near_init(&p.near, config, n_most, count_entries(before, n_before, config));
+    if (r == 0)
+        r = odp_plan_match(before, n_before, config, ret);
     if (r == 0) {
-        odp_plan_match(before, n_before, config, ret);
         admit_all(&p);
         config->n_services = 0; // they are the plan's, or the caller's
         odp_config_sort(config);
         r = config->faults.failed ? -ENOMEM : 0;
     }
+    odp_config_near_deinit(&p.near);
     free(p.owners);
     return r;
 }

@@ -58,18 +58,18 @@ static int append(struct odp_gate ***gates, size_t *n, struct odp_gate *gate)
     if (!more)
         return -ENOMEM;
     *gates = more;
+    gate->place = *n;
     more[(*n)++] = gate;
     return 0;
 }
 
+// Their order says nothing: the last one takes its place.
 static void take_out(struct odp_gate **gates, size_t *n, const struct odp_gate *gate)
 {
-    for (size_t i = 0; i < *n; i++) {
-        if (gates[i] != gate)
-            continue;
-        memmove(&gates[i], &gates[i + 1], (--*n - i) * sizeof(struct odp_gate *));
-        return;
-    }
+    struct odp_gate *last = gates[--*n];
+
+    gates[gate->place] = last;
+    last->place = gate->place;
 }
 
 int gate_give(struct odp_gate *gate, struct odp_managed *m, const struct odp_address *address)
@@ -79,6 +79,7 @@ int gate_give(struct odp_gate *gate, struct odp_managed *m, const struct odp_add
     if (r < 0)
         return r;
     gate->address = *address;
+    gate->is_wished = false;
     gate->listener.on_accept = odp_visit_accept;
     gate->listener.data = m;
     odp_listener_tune(&gate->listener, m->config->keepalive_usec);

@@ -160,13 +160,15 @@ int odp_gates_settle(struct odp_manager *mgr)
         if (!m->is_stuck && r == 0)
             r = wishes_add(&s, m);
     }
-    if (r < 0)
-        odp_log(ODP_LOG_ERR, NULL, "out of memory: listeners stay as they are");
-    if (r == 0) {
-        wishes_find_out(&s);
+    if (r == 0)
+        r = wishes_find_out(&s);
+    if (r == 0)
         carry_out(&s);
-    }
+    else
+        odp_log(ODP_LOG_ERR, NULL, "out of memory: listeners stay as they are");
     free(s.wishes);
+    free(s.there);
+    odp_index_deinit(&s.index);
     for (size_t i = 0; i < mgr->n_services; i++)
         conclude(mgr->services[i]);
     return r < 0 || s.out_of_memory ? -ENOMEM : 0;

@@ -67,18 +67,68 @@ static bool overlap(const struct odp_address *a, const struct odp_address *b)
     return odp_address_covers(a, b) || odp_address_covers(b, a);
 }
 
-static struct odp_gate *find_spare(const struct odp_manager *mgr, const struct odp_address *a,
-                                   relation_fn *is_meant, struct odp_managed **ret_from)
+// ---- whose it is now ---------------------------------------------------------------------------
+
+// A gate is found by its very address, and by its port: by that all who overlap with it are.
+enum kind { KIND_ADDRESS, KIND_PORT };
+
+static uint64_t key_of(enum kind kind, const struct odp_address *a)
 {
+    if (kind == KIND_PORT && a->kind != ODP_ADDRESS_UNIX)
+        return odp_index_key(KIND_PORT, &a->port, sizeof(a->port));
+    return odp_address_key((unsigned char)kind, a);
+}
+
+static void add_gate(struct settling *s, struct odp_managed *m, struct odp_gate *gate)
+{
+    odp_index_add(&s->index, key_of(KIND_ADDRESS, &gate->address), s->n_there);
+    odp_index_add(&s->index, key_of(KIND_PORT, &gate->address), s->n_there);
+    s->there[s->n_there++] = (struct there){.m = m, .gate = gate};
+}
+
+static size_t count_gates(const struct odp_manager *mgr)
+{
+    size_t n = mgr->n_strays;
+    const struct odp_managed *m;
+
+    for (size_t i = 0; (m = gates_nth_service(mgr, i)); i++)
+        n += m->n_gates;
+    return n;
+}
+
+// From the last to the first: those of a key are found in their order.
+static int find_all_gates(struct settling *s)
+{
+    const struct odp_manager *mgr = s->mgr;
+    size_t n = count_gates(mgr);
     struct odp_managed *m;
 
-    for (size_t i = 0; (m = gates_nth_service(mgr, i)); i++) {
-        for (size_t k = 0; k < m->n_gates; k++) {
-            if (!is_meant(&m->gates[k]->address, a) || !gate_is_spare(m, m->gates[k]))
-                continue;
-            *ret_from = m;
-            return m->gates[k];
-        }
+    s->there = calloc(n + 1, sizeof(*s->there));
+    if (!s->there || odp_index_init(&s->index, 2 * n) < 0)
+        return -ENOMEM;
+    for (size_t i = mgr->n_services + mgr->n_departed; i > 0; i--) {
+        m = gates_nth_service(mgr, i - 1);
+        for (size_t k = m ? m->n_gates : 0; k > 0; k--)
+            add_gate(s, m, m->gates[k - 1]);
+    }
+    for (size_t i = mgr->n_strays; i > 0; i--) {
+        mgr->strays[i - 1]->is_wished = false;
+        add_gate(s, NULL, mgr->strays[i - 1]);
+    }
+    return 0;
+}
+
+static struct odp_gate *find_spare(const struct settling *s, const struct odp_address *a,
+                                   relation_fn *is_meant, enum kind kind,
+                                   struct odp_managed **ret_from)
+{
+    for (size_t e = odp_index_first(&s->index, key_of(kind, a)); e != ODP_INDEX_END;
+         e = odp_index_next(&s->index, e)) {
+        const struct there *it = &s->there[s->index.entries[e].value];
+        if (!it->m || !is_meant(&it->gate->address, a) || !gate_is_spare(it->m, it->gate))
+            continue;
+        *ret_from = it->m;
+        return it->gate;
     }
     return NULL;
 }
@@ -92,23 +142,17 @@ static bool name_matches(const char *passed, const char *service)
     return passed && (strcmp(passed, service) == 0 || strcmp(passed, unit) == 0);
 }
 
-static bool is_wished(const struct settling *s, const struct odp_gate *gate)
-{
-    for (size_t i = 0; i < s->n_wishes; i++)
-        if (s->wishes[i].gate == gate)
-            return true;
-    return false;
-}
-
 // An address may be passed as the very one, or as a wildcard of the same port.
 static struct odp_gate *find_stray(const struct settling *s, const struct wish *w)
 {
     const struct odp_address *a = &w->listen->address;
     struct odp_gate *best = NULL;
 
-    for (size_t i = 0; i < s->mgr->n_strays; i++) {
-        struct odp_gate *gate = s->mgr->strays[i];
-        if (!overlap(&gate->address, a) || is_wished(s, gate))
+    for (size_t e = odp_index_first(&s->index, key_of(KIND_PORT, a)); e != ODP_INDEX_END;
+         e = odp_index_next(&s->index, e)) {
+        const struct there *it = &s->there[s->index.entries[e].value];
+        struct odp_gate *gate = it->gate;
+        if (it->m || !overlap(&gate->address, a) || gate->is_wished)
             continue;
         if (name_matches(gate->passed_name, w->m->config->name))
             return gate;
@@ -145,6 +189,8 @@ static void give_up(struct settling *s, struct odp_managed *m)
         if (w->m != m)
             continue;
         w->fd = odp_close(w->fd);
+        if (w->gate)
+            w->gate->is_wished = false;
         w->gate = NULL;
         w->is_late = false;
     }
@@ -178,24 +224,29 @@ static bool can_be_had(struct settling *s, struct wish *w)
         return true;
     if (w->fd >= 0)
         return true;
-    w->gate = find_spare(s->mgr, &w->listen->address, odp_address_equal, &w->from);
+    w->gate = find_spare(s, &w->listen->address, odp_address_equal, KIND_ADDRESS, &w->from);
     if (w->gate)
         return true;
     w->from = NULL;
     w->gate = find_stray(s, w);
-    if (w->gate)
+    if (w->gate) {
+        w->gate->is_wished = true;
         return true;
+    }
     w->is_late = false;
     int r = wish_open(w);
-    if (r == -EADDRINUSE && find_spare(s->mgr, &w->listen->address, overlap, &from))
+    if (r == -EADDRINUSE && find_spare(s, &w->listen->address, overlap, KIND_PORT, &from))
         w->is_late = true;
     return r == 0 || w->is_late;
 }
 
-void wishes_find_out(struct settling *s)
+int wishes_find_out(struct settling *s)
 {
     bool again;
+    int r = s->n_wishes > 0 ? find_all_gates(s) : 0;
 
+    if (r < 0)
+        return r;
     do {
         again = false;
         for (size_t i = 0; i < s->n_wishes; i++) {
@@ -206,4 +257,5 @@ void wishes_find_out(struct settling *s)
             again = true;
         }
     } while (again);
+    return 0;
 }

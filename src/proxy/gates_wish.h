@@ -6,6 +6,7 @@
 #pragma once
 
 #include "gates_internal.h"
+#include "odp/base/index.h"
 
 // One address that a service wants and does not have.
 struct wish {
@@ -17,10 +18,19 @@ struct wish {
     bool is_late;             // to be opened when a gate that is in its way is closed
 };
 
+// A gate as it is before anything is taken from anybody.
+struct there {
+    struct odp_managed *m; // NULL: a stray
+    struct odp_gate *gate;
+};
+
 struct settling {
     struct odp_manager *mgr;
-    struct wish *wishes;
+    struct wish *wishes; // owned
     size_t n_wishes;
+    struct there *there; // owned; all gates, where there is a wish
+    size_t n_there;
+    struct odp_index index; // of them, by their addresses
     bool out_of_memory;
 };
 
@@ -41,8 +51,8 @@ int wishes_add(struct settling *s, struct odp_managed *m);
 
 // Finds for each wish a gate to take over or a socket, or marks it as late. A service that cannot
 // have one of its wishes gives up all of them and is_stuck: it keeps what it has, and its `fault`
-// says why.
-void wishes_find_out(struct settling *s);
+// says why. Returns 0 or -ENOMEM.
+int wishes_find_out(struct settling *s);
 
 // Opens the wish's socket. Returns 0, or a negative errno with the service's `fault` set.
 int wish_open(struct wish *w);

@@ -13,6 +13,7 @@
 #include "odp/proxy/link.h"
 #include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
@@ -241,6 +242,7 @@ void odp_managed_free(struct odp_managed *m)
     odp_story_deinit(&m->story);
     odp_ledger_deinit(&m->ledger);
     odp_memory_free(m->memory);
+    odp_requires_forget_users(m);
     odp_config_service_free(m->config);
     odp_config_service_free(m->previous);
     free(m->file_note);

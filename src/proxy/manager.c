@@ -124,6 +124,7 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     mgr->loop = loop;
     odp_list_init(&mgr->release_queue);
     odp_list_init(&mgr->release_turn.node);
+    odp_list_init(&mgr->trim_turn.node);
     uv_timer_init(odp_io_loop_uv(loop), &mgr->retry_timer);
     mgr->retry_timer.data = mgr;
     int r = odp_relays_new(loop, &mgr->relays);
@@ -210,15 +211,34 @@ void odp_manager_free(struct odp_manager *mgr)
     uv_run(odp_io_loop_uv(mgr->loop), UV_RUN_NOWAIT);
     free_services(mgr);
     odp_config_deinit(&mgr->files);
+    odp_list_remove(&mgr->trim_turn.node);
     free(mgr);
 }
 
-struct odp_managed *odp_manager_find(const struct odp_manager *mgr, const char *name)
+static int compare_to_service(const void *name, const void *element)
+{
+    const struct odp_managed *const *m = element;
+
+    return strcmp(name, (*m)->config->name);
+}
+
+static struct odp_managed *find_in_disorder(const struct odp_manager *mgr, const char *name)
 {
     for (size_t i = 0; i < mgr->n_services; i++)
         if (strcmp(mgr->services[i]->config->name, name) == 0)
             return mgr->services[i];
     return NULL;
+}
+
+struct odp_managed *odp_manager_find(const struct odp_manager *mgr, const char *name)
+{
+    if (mgr->is_out_of_order)
+        return find_in_disorder(mgr, name);
+    struct odp_managed **found = mgr->n_services == 0
+                                     ? NULL
+                                     : bsearch(name, mgr->services, mgr->n_services,
+                                               sizeof(struct odp_managed *), compare_to_service);
+    return found ? *found : NULL;
 }
 
 void odp_manager_relook(struct odp_manager *mgr)
@@ -246,12 +266,20 @@ bool odp_manager_is_any_awake(const struct odp_manager *mgr)
     return mgr->n_departed > 0; // somebody is connected there
 }
 
-void odp_manager_trim(struct odp_manager *mgr)
+static void on_trim_turn(struct odp_io_turn *turn)
 {
+    const struct odp_manager *mgr = ODP_CONTAINER_OF(turn, struct odp_manager, trim_turn);
+
     if (odp_manager_is_any_awake(mgr))
         return;
     odp_relays_trim(mgr->relays);
     malloc_trim(0);
+}
+
+void odp_manager_trim(struct odp_manager *mgr)
+{
+    mgr->trim_turn.on_turn = on_trim_turn;
+    odp_io_turn_add(mgr->loop, &mgr->trim_turn);
 }
 
 // ---- descriptors -------------------------------------------------------------------------------

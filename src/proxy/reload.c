@@ -253,6 +253,7 @@ static void rebuild(struct reloading *r, struct odp_managed **services,
             services[mgr->n_services++] = r->all[i];
     }
     qsort(services, mgr->n_services, sizeof(struct odp_managed *), compare_services);
+    mgr->is_out_of_order = false;
 }
 
 static void begin_all(struct reloading *r)
@@ -293,6 +294,7 @@ static int carry_out(struct reloading *r, struct odp_config *config)
     mgr->files = *config;
     *config = (struct odp_config){0};
     odp_manager_tell_faults(mgr);
+    mgr->is_out_of_order = true;
     end_all(r);
     reload_rename(r);
     configure_all(r);

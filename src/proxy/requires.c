@@ -5,10 +5,13 @@
 #include "odp/proxy/requires.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // What the timeouts of a requirement leave out: looks at it, the launcher's own grace.
 #define SLACK_USEC (20 * ODP_USEC_PER_SEC)
+
+static struct odp_managed *nobody[1]; // of a service that none requires: known, and not allocated
 
 static bool requires(const struct odp_managed *user, const char *name)
 {
@@ -49,13 +52,23 @@ enum odp_requires_use odp_requires_use_of(const struct odp_managed *user,
     return ODP_REQUIRES_NONE;
 }
 
-const struct odp_managed *odp_requires_first_waiter(const struct odp_managed *m)
+// The i-th of all that may require m; NULL behind the last.
+static struct odp_managed *nth_user(const struct odp_managed *m, size_t i)
 {
     const struct odp_manager *mgr = m->manager;
 
-    for (size_t i = 0; i < mgr->n_services; i++)
-        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            return mgr->services[i];
+    if (m->users)
+        return i < m->n_users ? m->users[i] : NULL;
+    return i < mgr->n_services ? mgr->services[i] : NULL;
+}
+
+const struct odp_managed *odp_requires_first_waiter(const struct odp_managed *m)
+{
+    const struct odp_managed *user;
+
+    for (size_t i = 0; (user = nth_user(m, i)); i++)
+        if (odp_requires_use_of(user, m) == ODP_REQUIRES_WAITS)
+            return user;
     return NULL;
 }
 
@@ -102,11 +115,11 @@ static uint64_t timeout_of(struct odp_managed *m, size_t depth)
 // Counted from the start each time: a count that is kept up would be wrong for ever after one slip.
 static void recount(struct odp_managed *m)
 {
-    const struct odp_manager *mgr = m->manager;
     unsigned n_requiring = 0, n_dependents = 0;
+    const struct odp_managed *user;
 
-    for (size_t i = 0; i < mgr->n_services; i++) {
-        enum odp_requires_use use = odp_requires_use_of(mgr->services[i], m);
+    for (size_t i = 0; (user = nth_user(m, i)); i++) {
+        enum odp_requires_use use = odp_requires_use_of(user, m);
         n_requiring += use == ODP_REQUIRES_WAITS;
         n_dependents += use == ODP_REQUIRES_AWAKE;
     }
@@ -178,20 +191,20 @@ static void wake_required(struct odp_managed *m, enum odp_service_event_kind kin
 
 static void tell_waiters(struct odp_managed *m)
 {
-    struct odp_manager *mgr = m->manager;
+    struct odp_managed *user;
 
-    for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
-        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            tell(mgr->services[i], "all that it requires is ready");
+    for (size_t i = 0; m->n_requiring > 0 && (user = nth_user(m, i)); i++)
+        if (odp_requires_use_of(user, m) == ODP_REQUIRES_WAITS)
+            tell(user, "all that it requires is ready");
 }
 
 void odp_requires_deny(struct odp_managed *m)
 {
-    struct odp_manager *mgr = m->manager;
+    struct odp_managed *user;
 
-    for (size_t i = 0; i < mgr->n_services && m->n_requiring > 0; i++)
-        if (odp_requires_use_of(mgr->services[i], m) == ODP_REQUIRES_WAITS)
-            fail(mgr->services[i], m->config->name, m);
+    for (size_t i = 0; m->n_requiring > 0 && (user = nth_user(m, i)); i++)
+        if (odp_requires_use_of(user, m) == ODP_REQUIRES_WAITS)
+            fail(user, m->config->name, m);
 }
 
 void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind kind)
@@ -206,8 +219,47 @@ void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind k
     tell_waiters(m);
 }
 
+void odp_requires_forget_users(struct odp_managed *m)
+{
+    if (m->users != nobody)
+        free(m->users);
+    m->users = NULL;
+    m->n_users = 0;
+}
+
+static void add_user(struct odp_managed *m, struct odp_managed *user)
+{
+    struct odp_managed **users = m->users == nobody ? NULL : m->users;
+
+    if (!m->users || (m->n_users > 0 && users[m->n_users - 1] == user)) // it stands there twice
+        return;
+    users = reallocarray(users, m->n_users + 1, sizeof(struct odp_managed *));
+    if (!users) {
+        odp_requires_forget_users(m);
+        return;
+    }
+    m->users = users;
+    users[m->n_users++] = user;
+}
+
+// In the order of their names, as all that is asked here.
+static void find_users(struct odp_manager *mgr)
+{
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        odp_requires_forget_users(mgr->services[i]);
+        mgr->services[i]->users = nobody;
+    }
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        struct odp_managed *user = mgr->services[i], *m;
+        for (size_t k = 0; k < user->config->n_required_services; k++)
+            if ((m = required(user, k)))
+                add_user(m, user);
+    }
+}
+
 void odp_requires_refresh(struct odp_manager *mgr)
 {
+    find_users(mgr);
     for (size_t i = 0; i < mgr->n_services; i++)
         mgr->services[i]->machine.settings.requires_timeout_usec = 0;
     for (size_t i = 0; i < mgr->n_services; i++)

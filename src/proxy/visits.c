@@ -206,15 +206,29 @@ static uint64_t waits_until(const struct odp_visit *v)
                : odp_usec_add(v->since_usec, v->service->config->wait_timeout_usec);
 }
 
+// All tries under way but the bare probe.
+static unsigned n_client_tries(const struct odp_managed *m)
+{
+    bool has_probe =
+        m->probe && (m->probe->state == ODP_CONN_TRYING || m->probe->state == ODP_CONN_EARLY);
+
+    return m->n_tries - (has_probe ? 1 : 0);
+}
+
 uint64_t odp_visits_deadline(const struct odp_managed *m)
 {
     uint64_t deadline = m->probe ? stands_until(m->probe) : ODP_NEVER;
+    unsigned n_tries = n_client_tries(m);
+    bool has_waiter = false;
 
-    // They stand in the order of their arrival: without early tries the first one is the next.
+    // They stand in the order of their arrival: of those that are no early tries the first one is
+    // the next, and behind the last try nothing is looked for.
     odp_list_foreach (it, &m->waiting) {
         const struct odp_visit *v = visit_of(it);
         deadline = odp_usec_min(deadline, odp_usec_min(stands_until(v), waits_until(v)));
-        if (m->n_tries == 0)
+        has_waiter |= v->state != ODP_CONN_EARLY;
+        n_tries -= v->state == ODP_CONN_EARLY || v->state == ODP_CONN_TRYING;
+        if (has_waiter && n_tries == 0)
             break;
     }
     odp_list_foreach (it, &m->leaving) {
@@ -298,7 +312,9 @@ static bool may_try(const struct odp_managed *m)
 
 bool odp_visits_want_try(const struct odp_managed *m)
 {
-    return may_try(m) && (wants_probe(m) || (has_place(m) && next_to_try(m)));
+    bool is_any_held = m->n_waiting > n_client_tries(m);
+
+    return may_try(m) && (wants_probe(m) || (has_place(m) && is_any_held));
 }
 
 void odp_visits_try(struct odp_managed *m)

@@ -40,6 +40,9 @@ bool odp_address_equal(const struct odp_address *a, const struct odp_address *b)
 // of b's port: a bare port or [::] for both families, 0.0.0.0 for IPv4 (and other wildcards).
 bool odp_address_covers(const struct odp_address *a, const struct odp_address *b);
 
+// For searches (base/index.h): equal addresses have equal keys.
+uint64_t odp_address_key(unsigned char kind, const struct odp_address *a);
+
 bool odp_address_is_loopback(const struct odp_address *a);
 
 const char *odp_address_format(const struct odp_address *a, char *buf, size_t size);

@@ -52,9 +52,10 @@ int odp_plan_make(struct odp_config_service *const *before, size_t n_before,
 
 // Which file belongs to which service, by the same signs, and nothing else of a plan: ret[k]
 // becomes the index of the file of before[k], SIZE_MAX: none. Of `before` it needs the name, listen
-// and target addresses, `enabled`, backend and backend_digest.
-void odp_plan_pair(struct odp_config_service *const *before, size_t n_before,
-                   struct odp_config_service *const *files, size_t n_files, size_t *ret);
+// and target addresses, `enabled`, backend and backend_digest. Returns 0, or -ENOMEM with no file
+// for any of them.
+int odp_plan_pair(struct odp_config_service *const *before, size_t n_before,
+                  struct odp_config_service *const *files, size_t n_files, size_t *ret);
 
 // Takes item->after over from the plan.
 struct odp_config_service *odp_plan_take(struct odp_plan_item *item);

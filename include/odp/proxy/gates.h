@@ -20,7 +20,9 @@ struct odp_gate {
     struct odp_listener listener;
     struct odp_io_retired retired;
     struct odp_address address; // as the file has it; of a stray its own
+    size_t place;               // in the array that it is in
     bool is_passed;
+    bool is_wished;       // while gates are settled: a stray that somebody is going to have
     char *passed_name;    // owned; NULL unless passed
     unsigned socket_mode; // of a unix socket that odpd opened
     char *socket_owner;   // owned or NULL

@@ -54,8 +54,12 @@ struct odp_managed {
     unsigned n_connections;  // relayed, or connecting to the ready service
     unsigned n_taken;        // of max_connections: these, and the tries of clients
     unsigned n_leaving;
-    unsigned n_requiring;    // services that wait for this one; proxy/requires counts both
-    unsigned n_dependents;   // services that require it and are awake
+    unsigned n_requiring;  // services that wait for this one; proxy/requires counts both
+    unsigned n_dependents; // services that require it and are awake
+    // Services that require it, as of odp_requires_refresh(); proxy/requires owns the array. NULL:
+    // it is not known who does.
+    struct odp_managed **users;
+    size_t n_users;
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
 
@@ -86,10 +90,12 @@ struct odp_manager {
     size_t n_strays;
     bool has_socket_units;         // the service manager listens: a reload opens nothing
     bool is_reloading;             // services are taken apart: no call is served
+    bool is_out_of_order;          // names change hands: `services` is not sorted by them
     uint32_t n_located;            // questions for control groups, ever
     unsigned n_connecting;         // upstream connects under way to ready services
     struct odp_list release_queue; // services with clients that wait for their turn to connect
     struct odp_io_turn release_turn;
+    struct odp_io_turn trim_turn;
     bool exhausted;               // some listener ran out of descriptors
     bool exhausted_said;          // it was logged, so its end will be
     bool direct_said;             // that the kernel does not tell of others' connections
@@ -138,7 +144,8 @@ const char *odp_managed_state(const struct odp_managed *m);
 
 bool odp_manager_is_any_awake(const struct odp_manager *mgr);
 
-// If nothing is awake: gives memory and pipes that were kept for speed back to the system.
+// If nothing is awake: gives memory and pipes that were kept for speed back to the system, once in
+// this turn of the loop, however often it is asked for.
 void odp_manager_trim(struct odp_manager *mgr);
 
 // Why it is in that state, in words; "" where nothing is to be said.

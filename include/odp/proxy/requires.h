@@ -19,6 +19,9 @@ enum odp_requires_use {
 // anew, and whoever waits is told what is true now.
 void odp_requires_refresh(struct odp_manager *mgr);
 
+// m is freed, or is no service of the files any more.
+void odp_requires_forget_users(struct odp_managed *m);
+
 // The machine of m went into its present state because of `kind`. May feed events to any machine,
 // that of m included.
 void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind kind);
