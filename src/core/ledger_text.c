@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/base/index.h"
+
 #define FORMAT_LINE     "odp-ledger 1\n"
 #define BOOT_WORD       "boot "
 #define CHECKSUM_WORD   "checksum "
@@ -110,6 +112,15 @@ static bool take_line(struct cursor *c, struct cursor *ret)
     *ret = (struct cursor){.at = c->at, .end = newline};
     c->at = newline + 1;
     return true;
+}
+
+static size_t count_lines(const struct cursor *c)
+{
+    size_t n = 0;
+
+    for (const char *s = c->at; s < c->end && (s = memchr(s, '\n', (size_t)(c->end - s))); s++)
+        n++;
+    return n;
 }
 
 // Up to the next space, which is taken too. Fields are never empty.
@@ -226,7 +237,17 @@ static bool parse_entry(struct cursor *c, struct odp_ledger_entry *ret)
     return false;
 }
 
-static int parse_entries(struct cursor *c, struct odp_ledger_text *t)
+static bool is_known(const struct odp_ledger_text *t, const struct odp_index *names, uint64_t key,
+                     const char *name)
+{
+    for (size_t e = odp_index_first(names, key); e != ODP_INDEX_END; e = odp_index_next(names, e))
+        if (strcmp(t->entries[names->entries[e].value].name, name) == 0)
+            return true;
+    return false;
+}
+
+// `names` has room for all.
+static int parse_entries(struct cursor *c, struct odp_ledger_text *t, struct odp_index *names)
 {
     struct odp_ledger_entry entry;
     struct cursor line;
@@ -236,7 +257,8 @@ static int parse_entries(struct cursor *c, struct odp_ledger_text *t)
             t->n_skipped++;
             continue;
         }
-        if (odp_ledger_text_find(t, entry.name)) {
+        uint64_t key = odp_index_key_of_text(0, entry.name);
+        if (is_known(t, names, key, entry.name)) {
             odp_ledger_deinit(&entry.ledger);
             t->n_skipped++;
             continue;
@@ -248,6 +270,7 @@ static int parse_entries(struct cursor *c, struct odp_ledger_text *t)
             return -ENOMEM;
         }
         t->entries = entries;
+        odp_index_add(names, key, t->n_entries);
         t->entries[t->n_entries++] = entry;
     }
     return 0;
@@ -286,12 +309,18 @@ int odp_ledger_text_parse(const char *text, size_t n_bytes, struct odp_ledger_te
 {
     struct odp_ledger_text t = {0};
     struct cursor c = {.at = text, .end = text + n_bytes};
+    struct odp_index names;
 
     *ret = t;
     if (n_bytes > ODP_LEDGER_TEXT_MAX || !check_sum(&c) || !take_literal(&c, FORMAT_LINE) ||
         !take_boot_id(&c, t.boot_id))
         return -EBADMSG;
-    int r = parse_entries(&c, &t);
+    size_t n_lines = count_lines(&c);
+    size_t n_most = n_lines < ODP_LEDGER_SERVICES_MAX ? n_lines : ODP_LEDGER_SERVICES_MAX;
+    int r = odp_index_init(&names, n_most);
+    if (r == 0)
+        r = parse_entries(&c, &t, &names);
+    odp_index_deinit(&names);
     if (r < 0) {
         odp_ledger_text_deinit(&t);
         return r;

@@ -29,26 +29,30 @@ struct odp_ledger_file {
 
 // ---- reading -----------------------------------------------------------------------------------
 
-// Hands the sums of a service over to it. What is left are those that nobody asked for.
-static void adopt(struct odp_ledger_file *f, struct odp_managed *m)
+static void adopt(struct odp_managed *m, const struct odp_ledger_entry *entry)
 {
-    struct odp_ledger_entry *entry = odp_ledger_text_find(&f->departed, m->config->name);
-
-    if (!entry)
-        return;
     odp_ledger_deinit(&m->ledger);
     m->ledger = entry->ledger;
     // The time between two odpds counts for neither.
     odp_ledger_enter(&m->ledger, ODP_LEDGER_UNKNOWN, odp_boottime_usec());
-    *entry = f->departed.entries[--f->departed.n_entries];
 }
 
+// Hands the sums of the services over to them. What is left are those that nobody asked for.
 static void adopt_all(struct odp_ledger_file *f)
 {
-    for (size_t i = 0; i < f->manager->n_services; i++)
-        adopt(f, f->manager->services[i]);
-    if (f->departed.n_entries == 0)
-        odp_ledger_text_deinit(&f->departed);
+    struct odp_ledger_text *t = &f->departed;
+    size_t n_left = 0;
+
+    for (size_t i = 0; i < t->n_entries; i++) {
+        struct odp_managed *m = odp_manager_find(f->manager, t->entries[i].name);
+        if (m)
+            adopt(m, &t->entries[i]);
+        else
+            t->entries[n_left++] = t->entries[i];
+    }
+    t->n_entries = n_left;
+    if (n_left == 0)
+        odp_ledger_text_deinit(t);
 }
 
 static struct odp_ledger_entry *add_entry(struct odp_ledger_file *f, const char *name)
@@ -66,8 +70,12 @@ static struct odp_ledger_entry *add_entry(struct odp_ledger_file *f, const char 
 
 void odp_ledger_file_join(struct odp_ledger_file *f, struct odp_managed *m)
 {
-    if (f)
-        adopt(f, m);
+    struct odp_ledger_entry *entry = f ? odp_ledger_text_find(&f->departed, m->config->name) : NULL;
+
+    if (!entry)
+        return;
+    adopt(m, entry);
+    *entry = f->departed.entries[--f->departed.n_entries];
 }
 
 void odp_ledger_file_rename(struct odp_ledger_file *f, const struct odp_managed *m)

@@ -26,10 +26,10 @@ static struct odp_managed *required(const struct odp_managed *m, size_t i)
     return odp_manager_find(m->manager, m->config->required_services[i].text);
 }
 
-enum odp_requires_use odp_requires_use_of(const struct odp_managed *user,
-                                          const struct odp_managed *used)
+// Of all that it requires alike.
+static enum odp_requires_use use_by(const struct odp_managed *user)
 {
-    if (!user->active || !requires(user, used->config->name))
+    if (!user->active)
         return ODP_REQUIRES_NONE;
     switch (user->machine.state) {
     case ODP_SERVICE_STOPPED:
@@ -50,6 +50,12 @@ enum odp_requires_use odp_requires_use_of(const struct odp_managed *user,
     case ODP_SERVICE_N_STATES: break;
     }
     return ODP_REQUIRES_NONE;
+}
+
+enum odp_requires_use odp_requires_use_of(const struct odp_managed *user,
+                                          const struct odp_managed *used)
+{
+    return requires(user, used->config->name) ? use_by(user) : ODP_REQUIRES_NONE;
 }
 
 // The i-th of all that may require m; NULL behind the last.
@@ -112,7 +118,7 @@ static uint64_t timeout_of(struct odp_managed *m, size_t depth)
 
 // ---- who uses it -------------------------------------------------------------------------------
 
-// Counted from the start each time: a count that is kept up would be wrong for ever after one slip.
+// Counted from the start, whatever the counts were.
 static void recount(struct odp_managed *m)
 {
     unsigned n_requiring = 0, n_dependents = 0;
@@ -129,6 +135,54 @@ static void recount(struct odp_managed *m)
     m->n_dependents = n_dependents;
     if (m->active)
         odp_managed_event(m, ODP_EVENT_COUNTS, NULL);
+}
+
+static bool stands_before(const struct odp_managed *m, size_t i)
+{
+    const struct odp_config_name *names = m->config->required_services;
+
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(names[k].text, names[i].text) == 0)
+            return true;
+    return false;
+}
+
+static void add_use(struct odp_managed *m, enum odp_requires_use use, unsigned by)
+{
+    m->n_requiring += use == ODP_REQUIRES_WAITS ? by : 0;
+    m->n_dependents += use == ODP_REQUIRES_AWAKE ? by : 0;
+}
+
+// m uses what it requires in another way than it was counted: by that alone the counts change,
+// since to count all users of one at each change of one would be a walk for each of them. What was
+// counted is kept, so nothing can be counted twice.
+static void count_anew(struct odp_managed *m)
+{
+    enum odp_requires_use before = m->counted_use, use = use_by(m);
+    struct odp_managed *r;
+
+    m->counted_use = use;
+    for (size_t i = 0; i < m->config->n_required_services && use != before; i++) {
+        if (stands_before(m, i) || !(r = required(m, i)))
+            continue;
+        add_use(r, before, (unsigned)-1); // wraps around, as unsigned arithmetic does
+        add_use(r, use, 1);
+    }
+    // Only now: what hears of it may change m's use again.
+    for (size_t i = 0; i < m->config->n_required_services && use != before; i++)
+        if (!stands_before(m, i) && (r = required(m, i)) && r->active)
+            odp_managed_event(r, ODP_EVENT_COUNTS, NULL);
+}
+
+// While a reload is at work, names and what is required are not what was counted.
+static void count_from_the_start(struct odp_managed *m)
+{
+    m->counted_use = use_by(m);
+    for (size_t i = 0; i < m->config->n_required_services; i++) {
+        struct odp_managed *r = required(m, i);
+        if (r)
+            recount(r);
+    }
 }
 
 // ---- who waits ---------------------------------------------------------------------------------
@@ -209,11 +263,10 @@ void odp_requires_deny(struct odp_managed *m)
 
 void odp_requires_on_change(struct odp_managed *m, enum odp_service_event_kind kind)
 {
-    for (size_t i = 0; i < m->config->n_required_services; i++) {
-        struct odp_managed *r = required(m, i);
-        if (r)
-            recount(r);
-    }
+    if (m->manager->is_reloading)
+        count_from_the_start(m);
+    else
+        count_anew(m);
     if (m->machine.state == ODP_SERVICE_REQUIRING)
         wake_required(m, kind);
     tell_waiters(m);
@@ -264,6 +317,8 @@ void odp_requires_refresh(struct odp_manager *mgr)
         mgr->services[i]->machine.settings.requires_timeout_usec = 0;
     for (size_t i = 0; i < mgr->n_services; i++)
         (void)timeout_of(mgr->services[i], mgr->n_services);
+    for (size_t i = 0; i < mgr->n_services; i++)
+        mgr->services[i]->counted_use = use_by(mgr->services[i]);
     for (size_t i = 0; i < mgr->n_services; i++)
         recount(mgr->services[i]);
     for (size_t i = 0; i < mgr->n_services; i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "odp/proxy/probe.h"
+#include "odp/proxy/requires.h"
 #include "sim.h"
 
 #define EARLY_SLACK_USEC (ODP_CONN_STOOD_USEC + 2 * ODP_USEC_PER_MS)
@@ -326,6 +327,21 @@ static void check_timer(const struct odp_managed *m)
                  (long long)(due_usec - odp_now_usec()) / 1000);
 }
 
+static void check_users(const struct odp_managed *m)
+{
+    const struct odp_manager *mgr = sim.manager;
+    unsigned n_requiring = 0, n_dependents = 0;
+
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        enum odp_requires_use use = odp_requires_use_of(mgr->services[i], m);
+        n_requiring += use == ODP_REQUIRES_WAITS;
+        n_dependents += use == ODP_REQUIRES_AWAKE;
+    }
+    if (n_requiring != m->n_requiring || n_dependents != m->n_dependents)
+        sim_fail("counts", "%s: waited for by %u of %u, used by %u of %u", m->config->name,
+                 m->n_requiring, n_requiring, m->n_dependents, n_dependents);
+}
+
 static void check_service(struct fake_service *s, struct counts *n)
 {
     const struct odp_managed *m = s->managed;
@@ -341,6 +357,7 @@ static void check_service(struct fake_service *s, struct counts *n)
     check_counts(m, n);
     check_waiters(m);
     check_places(s);
+    check_users(m);
     check_timer(m);
 }
 

@@ -25,6 +25,13 @@ struct odp_probe;
 struct odp_vigil;
 struct odp_visit;
 
+// How one service uses another one that it requires.
+enum odp_requires_use {
+    ODP_REQUIRES_NONE,  // it does not require it, or is asleep
+    ODP_REQUIRES_WAITS, // it is to be started once the other is ready
+    ODP_REQUIRES_AWAKE, // or it may be: the launcher has not said
+};
+
 // One service, from the reload that finds its file to the one that does not; then on until its last
 // client has gone.
 struct odp_managed {
@@ -54,11 +61,11 @@ struct odp_managed {
     unsigned n_connections;  // relayed, or connecting to the ready service
     unsigned n_taken;        // of max_connections: these, and the tries of clients
     unsigned n_leaving;
-    unsigned n_requiring;  // services that wait for this one; proxy/requires counts both
+    // proxy/requires has these five. NULL for the users: it is not known who requires it.
+    unsigned n_requiring;  // services that wait for this one
     unsigned n_dependents; // services that require it and are awake
-    // Services that require it, as of odp_requires_refresh(); proxy/requires owns the array. NULL:
-    // it is not known who does.
-    struct odp_managed **users;
+    enum odp_requires_use counted_use;
+    struct odp_managed **users; // owned array; as of odp_requires_refresh()
     size_t n_users;
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none

@@ -8,13 +8,6 @@
 
 #include "odp/proxy/manager.h"
 
-// How one service uses another one that it requires.
-enum odp_requires_use {
-    ODP_REQUIRES_NONE,  // it does not require it, or is asleep
-    ODP_REQUIRES_WAITS, // it is to be started once the other is ready
-    ODP_REQUIRES_AWAKE, // or it may be: the launcher has not said
-};
-
 // To be called when services have come or gone, and when what they require has changed: counts
 // anew, and whoever waits is told what is true now.
 void odp_requires_refresh(struct odp_manager *mgr);
