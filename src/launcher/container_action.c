@@ -12,8 +12,7 @@
 #include "odp/base/time.h"
 #include "odp/launcher/reason.h"
 
-#define PATH_MAX_BYTES   512
-#define START_TIMEOUT_MS (10 * 60 * 1000) // odpd has its own
+#define PATH_MAX_BYTES 512
 
 void odp_container_action_drop(struct odp_container_service *s)
 {
@@ -137,7 +136,7 @@ static void call(struct odp_container *c)
         snprintf(path, sizeof(path), "/containers/%s/stop?t=%u", c->name, stop_seconds(s));
     }
     c->stage = ODP_CONTAINER_CALLED;
-    if (odp_engine_watch_call(s->watch, "POST", path, START_TIMEOUT_MS, on_called, c, &c->call) < 0)
+    if (odp_engine_watch_call(s->watch, "POST", path, on_called, c, &c->call) < 0)
         finish(s, ODP_PROTO_FAILED, "the launcher is out of memory");
 }
 

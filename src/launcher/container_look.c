@@ -16,7 +16,7 @@ static void ask(struct odp_container *c, const char *what, odp_engine_reply_fn *
     odp_engine_http_free(c->look);
     c->look = NULL;
     snprintf(path, sizeof(path), "/containers/%s/%s", c->name, what);
-    if (odp_engine_watch_call(w, "GET", path, ODP_ENGINE_TIMEOUT_MS, on_reply, c, &c->look) < 0)
+    if (odp_engine_watch_call(w, "GET", path, on_reply, c, &c->look) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
 

@@ -42,11 +42,16 @@ static enum odp_proto_state judge(const struct odp_container_service *s, size_t 
     return ODP_PROTO_RUNNING;
 }
 
-static void tell_why(const struct odp_container_service *s, size_t i, char *ret, size_t size)
+static void tell_why(const struct odp_container_service *s, size_t i, bool was_lost, char *ret,
+                     size_t size)
 {
     const struct odp_container_id id = odp_container_id(s, s->containers[i]);
 
     odp_container_why_down(&id, &s->containers[i]->facts, ret, size);
+    if (was_lost && s->containers[i]->facts.status == ODP_CONTAINER_EXITED)
+        odp_reason_format(ret, size,
+                          "container %s: has ended together with %s, which was restarted", id.name,
+                          id.engine);
 }
 
 // A container that has crashed long ago is as good as one that was stopped: nobody was waiting for
@@ -70,7 +75,7 @@ void odp_container_answer_looks(struct odp_container_service *s)
     else if (s->action == ODP_CONTAINER_START)
         state = ODP_PROTO_STARTING;
     if (state == ODP_PROTO_FAILED || state == ODP_PROTO_STARTING)
-        tell_why(s, i, reason, sizeof(reason));
+        tell_why(s, i, false, reason, sizeof(reason));
     s->told = state;
     odp_waiters_answer(&s->looks, &s->base, state, reason);
 }
@@ -83,12 +88,13 @@ void odp_container_observe(struct odp_container_service *s)
 
     if (state == ODP_PROTO_STARTING) // it will be told what came of it
         return;
+    bool was_lost = s->was_lost;
     s->was_lost = false;
     // A failure is told once: that it is not running any more either is no news.
     if (state == s->told || (state == ODP_PROTO_INACTIVE && s->told == ODP_PROTO_FAILED))
         return;
     if (state == ODP_PROTO_FAILED || state == ODP_PROTO_INACTIVE)
-        tell_why(s, i, reason, sizeof(reason));
+        tell_why(s, i, was_lost, reason, sizeof(reason));
     s->told = state;
     odp_backend_report(&s->base, 0, state, "%s", reason);
 }

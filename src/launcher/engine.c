@@ -104,8 +104,10 @@ static bool find_group(const char *id, pid_t pid, char *ret, size_t size)
 
 static void ask_next(struct odp_engine_query *q);
 
-__attribute__((format(printf, 2, 3))) static void miss(struct odp_engine_query *q,
-                                                       const char *format, ...)
+// Of on_done it is the last call: *q may be gone when it returns.
+__attribute__((format(printf, 3, 4))) static void say(struct odp_engine_query *q,
+                                                      void (*to)(void *userdata, const char *why),
+                                                      const char *format, ...)
 {
     char why[ODP_REASON_MAX + 1];
     va_list args;
@@ -113,20 +115,7 @@ __attribute__((format(printf, 2, 3))) static void miss(struct odp_engine_query *
     va_start(args, format);
     odp_reason_vformat(why, sizeof(why), format, args);
     va_end(args);
-    q->observer->on_missing(q->userdata, why);
-}
-
-// The last call: *q may be gone when it returns.
-__attribute__((format(printf, 2, 3))) static void fail(struct odp_engine_query *q,
-                                                       const char *format, ...)
-{
-    char why[ODP_REASON_MAX + 1];
-    va_list args;
-
-    va_start(args, format);
-    odp_reason_vformat(why, sizeof(why), format, args);
-    va_end(args);
-    q->observer->on_done(q->userdata, why);
+    to(q->userdata, why);
 }
 
 // GET /containers/NAME/json. Returns false where it makes no sense.
@@ -142,11 +131,11 @@ static bool take_container(struct odp_engine_query *q, const cJSON *json)
     if (!id || !is_id(id) || !cJSON_IsBool(running))
         return false;
     if (!cJSON_IsTrue(running))
-        miss(q, "the container %s does not run", name);
+        say(q, q->observer->on_missing, "the container %s does not run", name);
     else if (find_group(id, cJSON_IsNumber(pid) ? pid->valueint : 0, path, sizeof(path)))
         q->observer->on_group(q->userdata, path);
     else
-        miss(q, "the control group of container %s is not found", name);
+        say(q, q->observer->on_missing, "the control group of container %s is not found", name);
     return true;
 }
 
@@ -157,19 +146,20 @@ static void on_reply(void *userdata, const struct odp_engine_reply *reply)
     bool is_sound = true;
 
     if (reply->why) {
-        fail(q, "cannot ask %s at %s: %s", q->place.engine, q->place.socket, reply->why);
+        say(q, q->observer->on_done, "cannot ask %s at %s: %s", q->place.engine, q->place.socket,
+            reply->why);
         return;
     }
     if (reply->status == 404) {
-        miss(q, "%s has no container %s", q->place.engine, q->names[q->at]);
+        say(q, q->observer->on_missing, "%s has no container %s", q->place.engine, q->names[q->at]);
     } else if (reply->status == 200) {
         json = cJSON_ParseWithLength(reply->body, reply->n_body);
         is_sound = take_container(q, json);
         cJSON_Delete(json);
     }
     if (!is_sound || (reply->status != 200 && reply->status != 404)) {
-        fail(q, "%s at %s answers what makes no sense (status %u)", q->place.engine,
-             q->place.socket, reply->status);
+        say(q, q->observer->on_done, "%s at %s answers what makes no sense (status %u)",
+            q->place.engine, q->place.socket, reply->status);
         return;
     }
     odp_engine_http_free(q->http);
@@ -196,7 +186,7 @@ static void ask_next(struct odp_engine_query *q)
     }
     snprintf(path, sizeof(path), "/containers/%s/json", q->names[q->at]);
     if (odp_engine_http_begin(q->loop, &request, &q->http) < 0)
-        fail(q, "the launcher is out of memory");
+        say(q, q->observer->on_done, "the launcher is out of memory");
 }
 
 struct odp_engine_query *

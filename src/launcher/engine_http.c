@@ -25,13 +25,16 @@ struct odp_engine_http {
     uv_write_t write;
     odp_engine_reply_fn *on_reply; // NULL once it was called, or is not to be
     odp_engine_data_fn *on_data;   // NULL: the body is kept
-    void *userdata;
+    odp_engine_late_fn *on_late;   // NULL: what is late is given up
+    void *userdata, *late_userdata;
     struct odp_http_head head;
     struct odp_http_body body;
     struct odp_buf text; // of the body
     struct odp_buf request;
-    char bytes[READ_BYTES];
 };
+
+// What is read is dealt with before anything else is: one buffer is enough for all.
+static char read_buffer[READ_BYTES];
 
 // ---- the end of it -----------------------------------------------------------------------------
 
@@ -80,7 +83,12 @@ static void reply(struct odp_engine_http *h, const char *why)
 
 static void on_timer(uv_timer_t *timer)
 {
-    reply(timer->data, "it does not answer");
+    struct odp_engine_http *h = timer->data;
+
+    if (h->on_late)
+        h->on_late(h->late_userdata);
+    else
+        reply(h, "it does not answer");
 }
 
 // ---- the answer --------------------------------------------------------------------------------
@@ -134,10 +142,8 @@ static const char *take(struct odp_engine_http *h, const char *bytes, size_t n_b
 
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret)
 {
-    struct odp_engine_http *h = handle->data;
-
-    (void)size;
-    *ret = uv_buf_init(h->bytes, sizeof(h->bytes));
+    (void)handle, (void)size;
+    *ret = uv_buf_init(read_buffer, sizeof(read_buffer));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -202,12 +208,14 @@ int odp_engine_http_begin(uv_loop_t *loop, const struct odp_engine_request *requ
     }
     h->on_reply = request->on_reply;
     h->on_data = request->on_data;
+    h->on_late = request->on_late;
     h->userdata = request->userdata;
+    h->late_userdata = request->late_userdata;
     uv_pipe_init(loop, &h->pipe, 0);
     uv_timer_init(loop, &h->timer);
     h->n_handles = 2;
     h->pipe.data = h->timer.data = h->connect.data = h->write.data = h;
-    uv_timer_start(&h->timer, on_timer, request->timeout_ms, 0);
+    uv_timer_start(&h->timer, on_timer, request->timeout_ms, request->timeout_ms);
     uv_pipe_connect(&h->connect, &h->pipe, request->socket, on_connected);
     *ret = h;
     return 0;

@@ -21,6 +21,10 @@
 #define PAUSE_MAX_MS 5000
 // How long those who wait are left in hope that the engine comes back.
 #define PATIENCE_USEC (5 * ODP_USEC_PER_SEC)
+// A call that takes so long has the engine asked whether it is there at all,
+#define LATE_MS 3000
+// which it is to say within this.
+#define PING_MS 5000
 // A connection that stood this long was sound: the pauses begin small again.
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC)
 
@@ -37,7 +41,7 @@ struct odp_engine_watch {
     struct odp_engine_place place;
     struct odp_list clients;
     enum watch_state state;
-    struct odp_engine_http *http;     // owned; the question after its version
+    struct odp_engine_http *http;     // owned; what it is asked for the watch itself
     struct odp_engine_stream *stream; // owned
     char prefix[ODP_ENGINE_PREFIX_MAX];
     bool is_in_doubt; // the next turn of the loop loses it
@@ -92,19 +96,27 @@ static void lose_connected(struct odp_engine_watch *w)
     }
 }
 
-static void fail_attempt(struct odp_engine_watch *w)
+static bool is_denied(const struct odp_engine_watch *w)
 {
-    bool is_denied = strstr(w->why, "permission denied");
+    return strstr(w->why, "permission denied");
+}
+
+static void tell_unreachable(struct odp_engine_watch *w)
+{
     char why[ODP_REASON_MAX + 1];
 
-    odp_log(ODP_LOG_DEBUG, NULL, "%s at %s: %s", w->place.engine, w->place.socket, w->why);
-    if (odp_now_usec() - w->troubled_usec < PATIENCE_USEC && !is_denied)
-        return;
     odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s%s", w->place.engine,
                       w->place.socket, w->why,
-                      is_denied ? ": run odp as root, or in the group that may use it" : "");
+                      is_denied(w) ? ": run odp as root, or in the group that may use it" : "");
     FOREACH_CLIENT(w, c)
     c->on_unreachable(c, why);
+}
+
+static void fail_attempt(struct odp_engine_watch *w)
+{
+    odp_log(ODP_LOG_DEBUG, NULL, "%s at %s: %s", w->place.engine, w->place.socket, w->why);
+    if (odp_now_usec() - w->troubled_usec >= PATIENCE_USEC || is_denied(w))
+        tell_unreachable(w);
 }
 
 static void lose(struct odp_engine_watch *w)
@@ -136,6 +148,8 @@ static void on_open(void *userdata)
 {
     struct odp_engine_watch *w = userdata;
 
+    if (w->is_in_doubt)
+        return;
     if (w->state != CONNECTED) {
         odp_log(ODP_LOG_INFO, NULL, "%s at %s is reached", w->place.engine, w->place.socket);
         w->connected_usec = odp_now_usec();
@@ -287,6 +301,7 @@ static void ask_version(struct odp_engine_watch *w)
                                                .userdata = w};
 
     w->state = ASKING;
+    uv_timer_start(&w->timer, on_timer, PATIENCE_USEC / ODP_USEC_PER_MS, 0);
     if (odp_engine_http_begin(w->host->loop, &request, &w->http) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
@@ -301,6 +316,9 @@ static void on_timer(uv_timer_t *timer)
         ask_version(w);
     } else if (w->state == CONNECTED && w->is_narrow) {
         open_stream(w);
+    } else if (w->state != CONNECTED) { // the attempt goes on; nobody need wait for it
+        odp_reason_format(w->why, sizeof(w->why), "it does not answer");
+        tell_unreachable(w);
     }
 }
 
@@ -308,6 +326,8 @@ void odp_engine_watch_hurry(struct odp_engine_watch *w)
 {
     if (w->state == PAUSING)
         uv_timer_start(&w->timer, on_timer, 0, 0);
+    else if (w->state != CONNECTED && !uv_is_active((uv_handle_t *)&w->timer))
+        uv_timer_start(&w->timer, on_timer, PATIENCE_USEC / ODP_USEC_PER_MS, 0);
 }
 
 bool odp_engine_watch_hears(const struct odp_engine_watch *w, const struct odp_engine_client *c)
@@ -315,16 +335,44 @@ bool odp_engine_watch_hears(const struct odp_engine_watch *w, const struct odp_e
     return w->state == CONNECTED && !w->is_in_doubt && c->is_heard;
 }
 
+// ---- calls -------------------------------------------------------------------------------------
+
+static void on_ping(void *userdata, const struct odp_engine_reply *reply)
+{
+    struct odp_engine_watch *w = userdata;
+
+    odp_engine_http_free(w->http);
+    w->http = NULL;
+    if (reply->why)
+        odp_engine_watch_doubt(w, reply->why);
+}
+
+static void on_late(void *userdata)
+{
+    struct odp_engine_watch *w = userdata;
+    const struct odp_engine_request request = {.socket = w->place.socket,
+                                               .method = "GET",
+                                               .path = "/_ping",
+                                               .timeout_ms = PING_MS,
+                                               .on_reply = on_ping,
+                                               .userdata = w};
+
+    if (w->state == CONNECTED && !w->is_in_doubt && !w->http)
+        (void)odp_engine_http_begin(w->host->loop, &request, &w->http); // or the next time
+}
+
 int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const char *path,
-                          uint64_t timeout_ms, odp_engine_reply_fn *on_reply, void *userdata,
+                          odp_engine_reply_fn *on_reply, void *userdata,
                           struct odp_engine_http **ret)
 {
     struct odp_buf whole = {0};
     struct odp_engine_request request = {.socket = w->place.socket,
                                          .method = method,
-                                         .timeout_ms = timeout_ms,
+                                         .timeout_ms = LATE_MS,
                                          .on_reply = on_reply,
-                                         .userdata = userdata};
+                                         .on_late = on_late,
+                                         .userdata = userdata,
+                                         .late_userdata = w};
     int r = -ENOMEM;
 
     odp_buf_printf(&whole, "%s%s", w->prefix, path);

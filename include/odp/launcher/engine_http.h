@@ -29,6 +29,9 @@ typedef void odp_engine_reply_fn(void *userdata, const struct odp_engine_reply *
 // Must not free the exchange.
 typedef void odp_engine_data_fn(void *userdata, const char *data, size_t n_bytes);
 
+// There is no answer as yet; called after each timeout_ms. Must not free the exchange.
+typedef void odp_engine_late_fn(void *userdata);
+
 struct odp_engine_request {
     const char *socket;  // path
     const char *method;  // GET, or POST without a body
@@ -36,6 +39,8 @@ struct odp_engine_request {
     uint64_t timeout_ms; // for the whole answer, or for its head where it goes on
     odp_engine_reply_fn *on_reply;
     odp_engine_data_fn *on_data; // NULL: the answer is kept, and ends
+    odp_engine_late_fn *on_late; // NULL: without an answer in time it is given up
+    void *late_userdata;
     void *userdata;
 };
 

@@ -60,10 +60,12 @@ void odp_engine_watch_health(struct odp_engine_watch *w, struct odp_engine_clien
 // Somebody waits: where it is not connected, an attempt is made now rather than after the pause.
 void odp_engine_watch_hurry(struct odp_engine_watch *w);
 
-// `path` begins behind the API's version. As odp_engine_http_begin(). A reply without an answer is
+// `path` begins behind the API's version. As odp_engine_http_begin(). The answer may take as long
+// as it likes: an engine keeps who asks about a container waiting while it starts or stops that
+// one. An engine that answers nobody is found out meanwhile, and lost. A reply without an answer is
 // to be told by odp_engine_watch_doubt().
 int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const char *path,
-                          uint64_t timeout_ms, odp_engine_reply_fn *on_reply, void *userdata,
+                          odp_engine_reply_fn *on_reply, void *userdata,
                           struct odp_engine_http **ret);
 
 // It does not answer: on_lost follows.
