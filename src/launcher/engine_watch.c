@@ -21,6 +21,8 @@
 #define PAUSE_MAX_MS 5000
 // How long those who wait are left in hope that the engine comes back.
 #define PATIENCE_USEC (5 * ODP_USEC_PER_SEC)
+// How long a stream waits for further clients before it is opened anew for one.
+#define WIDEN_MS 10
 // A call that takes so long has the engine asked whether it is there at all,
 #define LATE_MS 3000
 // which it is to say within this.
@@ -44,8 +46,9 @@ struct odp_engine_watch {
     struct odp_engine_http *http;     // owned; what it is asked for the watch itself
     struct odp_engine_stream *stream; // owned
     char prefix[ODP_ENGINE_PREFIX_MAX];
-    bool is_in_doubt; // the next turn of the loop loses it
-    bool is_narrow;   // the stream is not about all clients' containers
+    bool is_in_doubt;  // the next turn of the loop loses it
+    bool is_narrow;    // the stream is not about all clients' containers
+    bool is_successor; // the stream being opened, of one that was heard
     char why[ODP_REASON_MAX + 1];
     uv_timer_t timer; // when a pause ends; at once for what must not be done in a callback
     unsigned pause_ms;
@@ -144,6 +147,12 @@ void odp_engine_watch_doubt(struct odp_engine_watch *w, const char *why)
 
 static void open_health(struct odp_engine_watch *w, struct odp_engine_client *c);
 
+// Others come with it, at odpd's start: one stream for all of them.
+static void widen_soon(struct odp_engine_watch *w)
+{
+    uv_timer_start(&w->timer, on_timer, WIDEN_MS, 0);
+}
+
 static void on_open(void *userdata)
 {
     struct odp_engine_watch *w = userdata;
@@ -154,18 +163,20 @@ static void on_open(void *userdata)
         odp_log(ODP_LOG_INFO, NULL, "%s at %s is reached", w->place.engine, w->place.socket);
         w->connected_usec = odp_now_usec();
     }
+    bool is_successor = w->is_successor;
+    w->is_successor = false;
     w->state = CONNECTED;
     uv_timer_stop(&w->timer);
     if (w->is_narrow) // somebody has come meanwhile
-        uv_timer_start(&w->timer, on_timer, 0, 0);
+        widen_soon(w);
     FOREACH_CLIENT(w, c)
     {
         bool was_heard = c->is_heard;
         c->is_heard = !w->is_narrow || was_heard;
-        if (c->is_heard && was_heard)
-            c->on_missed(c);
-        else if (c->is_heard)
+        if (c->is_heard && !was_heard)
             c->on_connected(c);
+        else if (c->is_heard && !is_successor) // `since` covers the moment between two streams
+            c->on_missed(c);
         open_health(w, c);
     }
 }
@@ -214,7 +225,8 @@ static void open_stream(struct odp_engine_watch *w)
     FOREACH_CLIENT(w, c)
     add_names(&names, c);
     w->is_narrow = false;
-    if (w->state != CONNECTED)
+    w->is_successor = w->state == CONNECTED;
+    if (!w->is_successor)
         w->state = OPENING;
     if (open_events(w, ODP_ENGINE_EVENTS_LIFE, &names, &observer, w, &w->stream) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
@@ -435,8 +447,10 @@ struct odp_engine_watch *odp_engine_watch_join(struct odp_backend_host *host,
     odp_list_append(&w->clients, &c->node);
     c->is_heard = false;
     w->is_narrow = true;
-    if (w->state == CONNECTED || w->state == PAUSING)
+    if (w->state == PAUSING)
         uv_timer_start(&w->timer, on_timer, 0, 0);
+    else if (w->state == CONNECTED && !w->is_successor && !uv_is_active((uv_handle_t *)&w->timer))
+        widen_soon(w);
     return w;
 }
 

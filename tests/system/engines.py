@@ -14,6 +14,7 @@
 import os
 import shutil
 
+import machine
 import units
 from harness import read_file, until
 
@@ -25,8 +26,11 @@ SERVE = ("/bin/sh", "-c", "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait")
 
 # In cgroup2 without the controllers crun and limits of processes fail.
 CONTAINERS_CONF = '[containers]\npids_limit = 0\n[engine]\nruntime = "runc"\n'
-PROGRAMS = {"docker": ("dockerd", "containerd", "runc", "iptables"), "podman": ("runc", "conmon")}
+PROGRAMS = {"docker": ("dockerd", "containerd", "runc", "iptables"), "podman": ("runc", "conmon"),
+            "rootless podman": ("runc", "conmon", "newuidmap", "slirp4netns")}
 SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
+
+IMAGE_ROOT = "/tmp/image"
 
 running = {}  # by machine and name
 
@@ -34,7 +38,7 @@ running = {}  # by machine and name
 def why_not(name):
     """What this machine lacks for the engine, None for nothing."""
     programs = {p: shutil.which(p, path="/usr/sbin:/usr/bin:/sbin:/bin")
-                for p in (name, "busybox", *PROGRAMS[name])}
+                for p in (name.rpartition(" ")[2], "busybox", *PROGRAMS[name])}
     missing = [p for p, found in programs.items() if not found]
     if missing:
         return f"{', '.join(missing)} not installed"
@@ -65,7 +69,7 @@ class Engine:
             self.machine.run("mount", "-t", "tmpfs", "odp-test", directory)
 
     def make_image(self):
-        root = "/tmp/image"
+        root = IMAGE_ROOT
         if not os.path.exists(self.machine.path(f"{root}.tar")):
             self.machine.write(f"{root}/www/index.html", PAGE)
             links = "".join(f"ln -s busybox {root}/bin/{a};" for a in APPLETS)
@@ -108,6 +112,28 @@ class Engine:
             """
 
 
+class RootlessPodman(Engine):
+    """The user's own, behind podman.socket of his service manager."""
+
+    # pylint: disable=super-init-not-called
+    def __init__(self, machine, user):
+        self.machine, self.name, self.user = machine, "podman", user
+        self.program = "/usr/bin/podman"
+        uid, home = machine.enable_user(user), f"/home/{user}"
+        self.socket = f"/run/user/{uid}/podman/podman.sock"
+        # Native overlays cannot lie on the one that the machine stands on.
+        machine.write(f"{home}/.config/containers/containers.conf", CONTAINERS_CONF)
+        machine.write(f"{home}/.config/containers/storage.conf", '[storage]\ndriver = "vfs"\n')
+        machine.run("chown", "-R", f"{user}:{user}", home)
+        if not os.path.exists(machine.path("/dev/net/tun")):
+            machine.run("sh", "-ec", "mkdir -p /dev/net; mknod -m 0666 /dev/net/tun c 10 200")
+        machine.systemctl("start", "podman.socket", user=user)
+        self.make_image()
+
+    def command(self, *args, check=True):
+        return self.machine.run(self.program, *args, check=check, user=self.user).stdout.strip()
+
+
 def quote(word):
     """As systemd reads it."""
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") + '"'
@@ -115,13 +141,15 @@ def quote(word):
 
 class EngineCase(units.UnitCase):
     def engine(self, name):
-        """The engine, which runs by then. Its containers end with the test."""
+        """The engine, which runs by then; "rootless podman" is USER's. Its containers end with the
+        test."""
         reason = why_not(name)
         if reason:
             self.skipTest(reason)
         key = (self.machine.pid, name)
         if key not in running:
-            running[key] = Engine(self.machine, name)
+            running[key] = (RootlessPodman(self.machine, machine.USER) if name == "rootless podman"
+                            else Engine(self.machine, name))
         self.addCleanup(running[key].remove_all)
         return running[key]
 

@@ -5,6 +5,7 @@
 # next connection works.
 
 import contextlib
+import os
 import re
 import time
 
@@ -98,6 +99,7 @@ class TestDocker(FaultCase):
         self.wake("wiki")
 
     def test_f9_hung(self):
+        """It accepts, and says nothing any more."""
         _, d = self.begin(["wiki", "memo"])
         self.let("open")
         self.wake("wiki")
@@ -105,11 +107,104 @@ class TestDocker(FaultCase):
             self.signal_engine("STOP")
             self.addCleanup(self.signal_engine, "CONT")
             status, text = self.get(self.port("memo"))
-                self.assertEqual(status, 503)
+            self.assertEqual(status, 503)
             self.assertIn("cannot reach docker at /run/docker.sock: it does not answer", text)
             s.sendall(REQUEST)
             self.assertIn(engines.PAGE, read_answer(s))
+            self.assertEqual(d.state("wiki"), "ready")
             self.signal_engine("CONT")
         self.await_reached(d, 2)
         self.assertEqual(d.state("wiki"), "ready")
         until(lambda: self.get(self.port("memo"))[0] == 200, "it is woken")
+
+    def test_f9_gone_and_back(self):
+        """Its socket unit is stopped, too: nobody starts it by connecting."""
+        _, d = self.begin(["wiki", "memo"], test_containers.ECHO)
+        with self.connect(self.port("wiki")) as s:
+            self.echo(s)
+            self.machine.systemctl("stop", *self.engine_units)
+            self.assertEqual(read_answer(s), "")
+        self.await_lost(d)
+        launcher, began = d.launcher(), time.monotonic()
+        wakes = [n_wakes(d.pid), n_wakes(launcher)]
+        with self.connect(self.port("memo")) as s:
+            s.sendall(REQUEST)
+            self.assertRegex(read_answer(s), r"503 .*(?s:.*)cannot reach docker at /run/docker.sock")
+        # What ended with it is not called stopped as long as nobody can be asked.
+        self.assertEqual(d.state("wiki"), "ready")
+        until(lambda: time.monotonic() - began > 8, "it tries again by and by")
+        wakes = [n_wakes(d.pid) - wakes[0], n_wakes(launcher) - wakes[1]]
+        self.assertLess(wakes[0], 40, "odpd: its status was asked for meanwhile")
+        self.assertLess(wakes[1], 40, "the launcher: an attempt after 50 ms, 100 ms ... 5 s")
+        self.machine.systemctl("start", *self.engine_units)
+        d.await_state("wiki", "stopped")
+        self.assertIn("has ended together with docker, which was restarted", self.why(d))
+        for name in ("wiki", "memo"):
+            with self.connect(self.port(name)) as s:
+                self.echo(s)
+        self.assertNotIn("wiki: failed", d.log())
+
+    def test_f9_killed_during_a_stop(self):
+        e, d = self.begin()
+        self.let("open")
+        self.wake("wiki")
+        self.let("keep")
+        self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+        d.await_state("wiki", "stopping")
+        self.signal_engine()
+        self.await_lost(d)
+        held = self.hold("wiki", 1)[0]  # it is started again after the stop
+        self.machine.run("rm", "/tmp/gate/keep")
+        self.assertIn(engines.PAGE, read_answer(held))
+        self.assertTrue(e.is_running("wiki"))
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertFalse(e.is_running("wiki"))
+
+    def test_f9_killed_during_a_start(self):
+        """At once, and a moment later. What docker-proxy it leaves may keep the port."""
+        _, d = self.begin()
+        self.let("open")
+        for n, pause in enumerate((0, 0.15, 0.3)):
+            s = self.hold("wiki", 1)[0]
+            d.await_state("wiki", "starting", "ready")
+            began = time.monotonic()
+            until(lambda p=pause, b=began: time.monotonic() - b >= p, "a moment later")
+            self.machine.systemctl("kill", "--signal=KILL", "--kill-whom=main", self.engine_unit)
+            answer = read_answer(s)
+            print(pause, answer[:15], "".join(re.findall("The reason.*", answer)))
+            self.assertRegex(answer, "^$|^HTTP/1.[01] (200|503) ")
+            self.await_reached(d, n + 2)
+            until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+
+    def test_f9_upgraded_with_live_restore(self):
+        e, d = self.begin(command=test_containers.ECHO)
+        config = self.machine.path("/etc/docker/daemon.json")
+        self.machine.write("/etc/docker/daemon.json", '{"live-restore": true}')
+        self.addCleanup(self.machine.systemctl, "reload", self.engine_unit)
+        self.addCleanup(os.unlink, config)
+        self.machine.systemctl("reload", self.engine_unit)
+        with self.connect(self.port("wiki")) as s:
+            self.echo(s)
+        began = e.inspect("wiki", "{{.State.StartedAt}}")
+        self.machine.run("sh", "-ec", "cd /usr/sbin; cp dockerd dockerd.new; mv dockerd.new dockerd")
+        self.machine.systemctl("restart", self.engine_unit)
+        self.await_reached(d, 2)
+        with self.connect(self.port("wiki")) as s:
+            self.echo(s)
+        self.assertEqual(d.state("wiki"), "ready")
+        self.assertEqual(e.inspect("wiki", "{{.State.StartedAt}}"), began)
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertFalse(e.is_running("wiki"))
+
+    def test_twenty_at_once(self):
+        names = [f"wiki{i}" for i in range(20)]
+        e, d = self.begin(names, engines.SERVE)
+        began = time.time()
+        clients = [s for name in names for s in self.hold(name, 10)]
+        for s in clients:
+            self.assertIn(engines.PAGE, read_answer(s))
+        started = e.command("events", f"--since={began:.3f}", f"--until={time.time():.3f}",
+                            "--filter=event=start", "--format={{.Actor.Attributes.name}}")
+        self.assertEqual(sorted(started.split()), sorted(names))
+        self.assertEqual(d.odp("stop", *names).returncode, 0)

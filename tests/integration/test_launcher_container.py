@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The launcher's containers with an engine that is slow, hangs, lies or dies at a chosen moment. What
+# real engines do is tests/system's.
+
+import contextlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+import unittest
+
+from test_launcher import LOOK, START, STOP, LauncherTest, await_true
+
+OK = "HTTP/1.1 200 OK\r\n"
+HUNG = object()
+
+
+class Engine:
+    """Containers by name, and what the engine does when it is asked: `odd` has functions by
+    "METHOD what" that take the connection and the container's name, HUNG for no answer at all."""
+
+    def __init__(self, path, *names):
+        self.path, self.lock = path, threading.Condition()
+        self.up = dict.fromkeys(names, False)
+        self.requests, self.streams, self.kept, self.odd = [], [], [], {}
+        self.server = None
+        self.listen()
+
+    def listen(self):
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(self.path)
+        self.server.listen(4096)
+        threading.Thread(target=self.accept, args=(self.server,), daemon=True).start()
+
+    def end(self):
+        """As a daemon that is killed."""
+        with self.lock:
+            self.server.shutdown(socket.SHUT_RDWR)
+            self.server.close()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            for connection in self.streams + self.kept:
+                connection.close()
+            self.streams, self.kept = [], []
+
+    def accept(self, server):
+        while True:
+            try:
+                connection = server.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = connection.recv(65536)
+            if not part:
+                return
+            head += part
+        method, path = head.decode().split()[:2]
+        name = re.match(r"/v1.41/containers/([^/]*)/", path)
+        what = f"{method} {re.split('[/?]', path)[-1 if name else 1 + path.startswith('/v1.41')]}"
+        if name:
+            what = f"{method} {re.split('[/?]', path)[4]}"
+        with self.lock:
+            self.requests.append((what, name and name[1]))
+            odd = self.odd.get(what)
+            if odd is HUNG or what == "GET events":
+                (self.streams if odd is not HUNG else self.kept).append(connection)
+        if odd is HUNG:
+            return
+        try:
+            if odd:
+                odd(connection, name and name[1])
+            else:
+                self.answer(connection, what, name and name[1])
+        except OSError:
+            pass
+
+    def answer(self, connection, what, name):
+        if what == "GET events":
+            connection.sendall(f"{OK}Transfer-Encoding: chunked\r\n\r\n".encode())
+            return
+        with self.lock:
+            if what == "GET version":
+                reply = body({"ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+            elif what == "GET _ping":
+                reply = f"{OK}Content-Length: 2\r\n\r\nOK"
+            elif name not in self.up:
+                reply = body({"message": "No such container"}, "HTTP/1.1 404 Not Found\r\n")
+            elif what == "GET json":
+                reply = body(state(self.up[name]))
+            else:
+                self.up[name] = what == "POST start"
+                reply = "HTTP/1.1 204 No Content\r\n\r\n"
+        connection.sendall(reply.encode())
+        connection.close()
+
+    def say(self, text):
+        """On all streams, as one chunk."""
+        for stream in self.streams:
+            stream.sendall(f"{len(text):x}\r\n{text}\r\n".encode())
+
+    def n(self, what):
+        with self.lock:
+            return sum(w == what for w, _ in self.requests)
+
+
+def body(value, head=OK):
+    text = json.dumps(value)
+    return f"{head}Content-Length: {len(text)}\r\n\r\n{text}"
+
+
+def state(is_up, **more):
+    return {"Id": "a" * 64, "State": {"Running": is_up, "Status": "running" if is_up else "exited",
+                                      "ExitCode": 0, **more}}
+
+
+def event(name, action="start"):
+    return json.dumps({"Type": "container", "Action": action,
+                       "Actor": {"ID": "a" * 64, "Attributes": {"name": name}}}) + "\n"
+
+
+class TestContainers(LauncherTest):
+    def engine(self, *names, services=None):
+        """An engine, and a service for each container."""
+        engine = Engine(self.path("e.sock"), *names)
+        self.addCleanup(engine.end)
+        for name in services or names:
+            self.service(name, ("type", "docker"), ("socket", engine.path), ("container", name))
+        self.run_launcher()
+        return engine
+
+    def n_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def test_start_look_stop(self):
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        self.expect(START, "a", "RUNNING")
+        self.assertTrue(engine.up["a"])
+        self.expect(LOOK, "a", "RUNNING")
+        self.expect(STOP, "a", "INACTIVE")
+        # One stream, and no look but those that something asks for.
+        self.assertEqual(engine.n("GET events"), 1)
+        self.assertLessEqual(engine.n("GET json"), 6)
+
+    def test_a_slow_answer_is_no_lost_engine(self):
+        """A container that is locked, since it is being started, as Docker does it."""
+        engine = self.engine("a", "b")
+        self.expect(LOOK, "a", "INACTIVE")
+        self.expect(LOOK, "b", "INACTIVE")
+        gate = threading.Event()
+
+        def locked(connection, name):
+            if name == "a":
+                gate.wait(20)
+            engine.answer(connection, "POST start", name)
+        engine.odd["POST start"] = locked
+        slow = self.send(START, "a")
+        await_true(lambda: engine.n("GET _ping") >= 2, "it is asked whether it is there")
+        self.expect(START, "b", "RUNNING")
+        gate.set()
+        self.assertEqual(self.report(slow).state, "RUNNING")
+        self.assertNotIn("is lost", self.log())
+
+    def test_a_hung_engine_is_told(self):
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        for what in ("POST start", "GET _ping", "GET version"):
+            engine.odd[what] = HUNG
+        began = time.monotonic()
+        report = self.ask(START, "a")
+        self.assertEqual((report.state, report.reason),
+                         ("FAILED", f"cannot reach docker at {engine.path}: it does not answer"))
+        self.assertLess(time.monotonic() - began, 16)
+        # And who comes while it is asked again waits for a moment only.
+        self.assertEqual(self.ask(START, "a").state, "FAILED")
+        engine.odd.clear()
+        engine.end()
+        engine.listen()
+        self.expect(START, "a", "RUNNING")
+
+    def test_killed_in_the_middle_of_a_call(self):
+        for op, what, is_up, wanted in ((START, "POST start", False, "RUNNING"),
+                                        (STOP, "POST stop", True, "INACTIVE"),
+                                        (LOOK, "GET json", True, "RUNNING")):
+            with self.subTest(what=what):
+                self.tearDown()
+                self.setUp()
+                engine = self.engine("a")
+                engine.up["a"] = is_up
+                self.expect(LOOK, "a", "RUNNING" if is_up else "INACTIVE")
+                engine.odd[what] = HUNG
+                n = engine.n(what)
+                request = self.send(op, "a")
+                await_true(lambda e=engine, w=what, n=n: e.n(w) > n, "it is asked")
+                engine.end()
+                engine.odd.clear()
+                engine.listen()
+                self.assertEqual(self.report(request).state, wanted)
+
+    def test_gone_for_a_while(self):
+        engine = self.engine("a")
+        self.expect(START, "a", "RUNNING")
+        engine.end()
+        await_true(lambda: "is lost" in self.log(), "it is lost")
+        report = self.ask(LOOK, "a")
+        self.assertEqual((report.state, "cannot reach docker" in report.reason), ("STALE", True))
+        engine.up["a"] = False
+        engine.listen()
+        report = self.report(0)
+        self.assertEqual((report.state, report.reason),
+                         ("INACTIVE", "container a: has ended together with docker, which was "
+                                      "restarted"))
+
+    def test_events_that_come_in_pieces(self):
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        text = event("a")
+        wire = f"{len(text):x};x=y\r\n{text}\r\n"
+        engine.up["a"] = True
+        for byte in wire.encode():
+            engine.streams[0].sendall(bytes([byte]))
+        self.assertEqual(self.report(0).state, "RUNNING")
+
+    def test_events_that_make_no_sense(self):
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        for text in ("\n", "{}\n", "[[[[\n", '{"Actor":7}\n', "\0\0\n", "x" * 300_000 + "\n",
+                     event("b"), "[" * 2000 + "\n", '{"Actor":{"Attributes":{"name":["a"]}}}\n'):
+            engine.say(text)
+        engine.up["a"] = True
+        engine.say(event("a"))
+        self.assertEqual(self.report(0).state, "RUNNING")
+        self.assertNotIn("is lost", self.log())
+
+    def test_a_stream_that_is_cut(self):
+        text = event("a")
+        cuts = (f"{len(text):x}\r\n{text[:20]}", "5", "5\r\n", "zz\r\n", "", "0\r\n\r\n",
+                "fffffffffffffffff\r\n")
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        for n, cut in enumerate(cuts):
+            with self.subTest(cut=cut):
+                engine.up["a"] = n % 2 == 0
+                await_true(lambda: engine.streams, "it is heard")
+                stream = engine.streams.pop()
+                stream.sendall(cut.encode())
+                stream.close()
+                # Looked at, once it is heard again.
+                self.assertEqual(self.report(0).state, "RUNNING" if n % 2 == 0 else "INACTIVE")
+
+    def test_hundreds(self):
+        names = [f"c{i:03}" for i in range(300)]
+        engine = self.engine(*names)
+        looks = [self.send(LOOK, name) for name in names]
+        for look in looks:
+            self.assertEqual(self.report(look).state, "INACTIVE")
+        self.assertLess(engine.n("GET events"), 50)
+        self.assertLess(engine.n("GET json"), 1000)
+        engine.up["c123"] = True
+        before = engine.n("GET json")
+        engine.say(event("c123"))
+        self.assertEqual(self.report(0).name, "c123")
+        self.assertEqual(engine.n("GET json") - before, 1)
+        engine.end()
+        await_true(lambda: "is lost" in self.log(), "it is lost")
+        self.assertLess(self.n_descriptors(), 50)
+        engine.up["c007"] = True
+        engine.listen()
+        self.assertEqual(self.report(0).name, "c007")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Podman, which has no daemon: containers go on while its service is gone. Rootful and rootless.
+
+import time
+
+import engines
+import machine
+import test_containers
+import test_containers_faults
+from test_containers_faults import REQUEST, n_wakes, read_answer
+from harness import until
+
+
+class TestPodman(test_containers_faults.FaultCase):
+    engine_name = "podman"
+    engine_unit = "podman.service"
+    engine_units = ("podman.socket",)
+
+    def test_f9_killed_while_fifty_are_held(self):
+        _, d = self.begin()
+        clients = self.hold("wiki", 50)
+        self.await_probing(d)
+        before, began = self.cpu(d), time.monotonic()
+        self.signal_engine()
+        self.await_reached(d, 2)
+        self.let("open")
+        for s in clients:
+            self.assertIn(engines.PAGE, read_answer(s))
+        self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began) + 0.1)
+        self.assertEqual(d.state("wiki"), "ready")
+
+    def test_f9_gone_and_back(self):
+        e, d = self.begin(["wiki", "memo"], test_containers.ECHO)
+        with self.connect(self.port("wiki")) as s:
+            self.echo(s)
+            self.machine.systemctl("stop", "podman.socket", "podman.service")
+            self.await_lost(d)
+            launcher = d.launcher()
+            before = n_wakes(launcher)
+            with self.connect(self.port("memo")) as other:
+                other.sendall(REQUEST)
+                self.assertRegex(read_answer(other), r"503 .*(?s:.*)cannot reach podman at /run/podman")
+            self.assertLess(n_wakes(launcher) - before, 40)
+            self.echo(s)
+        self.machine.systemctl("start", *self.engine_units)
+        self.await_reached(d, 2)
+        with self.connect(self.port("wiki")) as s:
+            self.echo(s)
+        self.assertEqual(d.log().count("wiki: demand"), 1)
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertFalse(e.is_running("wiki"))
+
+    def test_restarted_by_hand(self):
+        e, d = self.begin(command=engines.SERVE)
+        self.wake("wiki")
+        began = e.inspect("wiki", "{{.State.StartedAt}}")
+        e.command("restart", "--time", "5", "wiki")
+        self.assertNotEqual(e.inspect("wiki", "{{.State.StartedAt}}"), began)
+        self.wake("wiki")
+        d.await_state("wiki", "ready")
+        self.assertNotIn("-> failed", d.log())
+
+
+class TestRootless(test_containers.ContainerCase):
+    """As the user who runs odp; and the system's odp with that user's Podman."""
+
+    def begin(self, user, backend):
+        e = self.engine("rootless podman")
+        self.create(e, "wiki")
+        return e, self.odpd({"wiki": self.file("wiki", "1s", backend)}, user=user)
+
+    def check(self, e, d):
+        self.wake("wiki")
+        self.assertTrue(e.is_running("wiki"))
+        self.await_down(d)
+        self.assertFalse(e.is_running("wiki"))
+        self.wake("wiki")
+        e.command("kill", "wiki")
+        self.await_down(d)
+        self.assertNotIn("-> failed", d.log())
+
+    def test_of_the_user(self):
+        e, d = self.begin(machine.USER, "type = podman")
+        self.check(e, d)
+        group = until(lambda: [line for line in d.log().splitlines() if "wiki: runs in /" in line],
+                      "it is told where it runs")[0]
+        self.assertIn(e.inspect("wiki", "{{.Id}}"), group)
+        self.machine.systemctl("kill", "--signal=KILL", "podman.service", user=machine.USER)
+        until(lambda: d.log().count(" is reached") == 2, "the engine is reached again")
+        self.wake("wiki")
+        e.remove("wiki")
+        self.await_down(d)
+        self.assertEqual(self.get(self.port("wiki"))[0], 503)
+        self.assertIn("podman has no container wiki", self.why(d))
+
+    def test_from_the_system(self):
+        uid = self.machine.enable_user(machine.USER)
+        e, d = self.begin(None, f"type = podman\nsocket = /run/user/{uid}/podman/podman.sock")
+        self.check(e, d)
