@@ -162,6 +162,16 @@ static bool read_version(const char *s, int *ret_minor)
     return *end == '\0' && *ret_minor >= 0 && *ret_minor < 1000;
 }
 
+static void format_prefix(int minor, char ret[ODP_ENGINE_PREFIX_MAX])
+{
+    snprintf(ret, ODP_ENGINE_PREFIX_MAX, "/v%d.%d", API_MAJOR, minor);
+}
+
+void odp_engine_version_usual(char ret[ODP_ENGINE_PREFIX_MAX])
+{
+    format_prefix(API_MINOR, ret);
+}
+
 bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX])
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
@@ -170,8 +180,7 @@ bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGI
 
     (void)read_version(text(json, "MinAPIVersion"), &oldest);
     cJSON_Delete(json);
-    snprintf(ret, ODP_ENGINE_PREFIX_MAX, "/v%d.%d", API_MAJOR,
-             oldest > API_MINOR ? oldest : API_MINOR);
+    format_prefix(oldest > API_MINOR ? oldest : API_MINOR, ret);
     return is_sound;
 }
 

@@ -60,9 +60,16 @@ void odp_container_why_down(const struct odp_container_id *id, const struct odp_
     }
 }
 
+// By Docker's books. It may have kept what it gave to this very container, where it was killed
+// while it started that: nobody has the port then.
+static bool is_port_allocated(const char *message)
+{
+    return strstr(message, "already allocated");
+}
+
 static bool is_port_clash(const char *message)
 {
-    return strstr(message, "already allocated") || strstr(message, "address already in use");
+    return strstr(message, "address already in use");
 }
 
 // The container's image, as Docker and Podman say it.
@@ -96,6 +103,12 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
     else if (status == 404 && strcasestr(message, "no such container"))
         odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
                           id->name, id->engine);
+    else if (is_port_allocated(message))
+        odp_reason_format(ret, size,
+                          "container %s: a port that it publishes is taken: give it another, or "
+                          "end what has it (%s ps); has nothing, %s was killed: systemctl restart "
+                          "%s (%s)",
+                          id->name, id->engine, id->engine, id->engine, cause_of(message));
     else if (is_port_clash(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "

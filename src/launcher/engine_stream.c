@@ -78,14 +78,15 @@ static void on_data(void *userdata, const char *data, size_t n_bytes)
 static void on_reply(void *userdata, const struct odp_engine_reply *reply)
 {
     struct odp_engine_stream *s = userdata;
+    bool is_refused = !reply->why && reply->status != 200;
     char why[64];
 
-    if (!reply->why && reply->status != 200)
+    if (is_refused)
         odp_reason_format(why, sizeof(why), "it tells no events (status %u)", reply->status);
     else
         odp_reason_format(why, sizeof(why), "%s",
                           reply->why ? reply->why : "it has ended its events");
-    s->observer->on_ended(s->userdata, why);
+    s->observer->on_ended(s->userdata, is_refused, why);
 }
 
 int odp_engine_stream_open(uv_loop_t *loop, const char *socket, const char *path,

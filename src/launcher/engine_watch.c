@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// How the connection to an engine comes and goes: it is asked for its version, then for events.
-// Another client's containers want another stream, and what came in between is looked at.
+// How the connection to an engine comes and goes: it is asked for events, and only where it refuses
+// that for its version: Podman runs dpkg to tell it, which takes a second of a small machine's.
+// Another client's containers want another stream.
 
 #include "odp/launcher/engine_watch.h"
 
@@ -25,15 +26,16 @@
 #define WIDEN_MS 10
 // A call that takes so long has the engine asked whether it is there at all,
 #define LATE_MS 3000
-// which it is to say within this.
+// and so long it has for its answer.
 #define PING_MS 5000
 // A connection that stood this long was sound: the pauses begin small again.
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC)
 
 enum watch_state {
     PAUSING,
-    ASKING,    // for its version
-    OPENING,   // the stream
+    OPENING,   // the stream, by the usual version of the API
+    ASKING,    // for its version, since it has refused that
+    REOPENING, // by its own
     CONNECTED, // and perhaps opening another stream
 };
 
@@ -99,27 +101,19 @@ static void lose_connected(struct odp_engine_watch *w)
     }
 }
 
-static bool is_denied(const struct odp_engine_watch *w)
-{
-    return strstr(w->why, "permission denied");
-}
-
-static void tell_unreachable(struct odp_engine_watch *w)
-{
-    char why[ODP_REASON_MAX + 1];
-
-    odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s%s", w->place.engine,
-                      w->place.socket, w->why,
-                      is_denied(w) ? ": run odp as root, or in the group that may use it" : "");
-    FOREACH_CLIENT(w, c)
-    c->on_unreachable(c, why);
-}
-
 static void fail_attempt(struct odp_engine_watch *w)
 {
+    bool is_denied = strstr(w->why, "permission denied");
+    char why[ODP_REASON_MAX + 1];
+
     odp_log(ODP_LOG_DEBUG, NULL, "%s at %s: %s", w->place.engine, w->place.socket, w->why);
-    if (odp_now_usec() - w->troubled_usec >= PATIENCE_USEC || is_denied(w))
-        tell_unreachable(w);
+    if (odp_now_usec() - w->troubled_usec < PATIENCE_USEC && !is_denied)
+        return;
+    odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s%s", w->place.engine,
+                      w->place.socket, w->why,
+                      is_denied ? ": run odp as root, or in the group that may use it" : "");
+    FOREACH_CLIENT(w, c)
+    c->on_unreachable(c, why);
 }
 
 static void lose(struct odp_engine_watch *w)
@@ -190,9 +184,16 @@ static void on_line(void *userdata, const char *line, size_t n_bytes)
         c->on_event(c, line, n_bytes);
 }
 
-static void on_ended(void *userdata, const char *why)
+static void ask_version(struct odp_engine_watch *w);
+
+static void on_ended(void *userdata, bool is_refused, const char *why)
 {
-    odp_engine_watch_doubt(userdata, why);
+    struct odp_engine_watch *w = userdata;
+
+    if (is_refused && w->state == OPENING)
+        ask_version(w);
+    else
+        odp_engine_watch_doubt(w, why);
 }
 
 static void add_names(struct odp_buf *b, const struct odp_engine_client *c)
@@ -215,7 +216,7 @@ static int open_events(struct odp_engine_watch *w, enum odp_engine_events events
     return r;
 }
 
-static void open_stream(struct odp_engine_watch *w)
+static void open_stream(struct odp_engine_watch *w, enum watch_state next)
 {
     static const struct odp_engine_stream_observer observer = {
         .on_open = on_open, .on_line = on_line, .on_ended = on_ended};
@@ -226,8 +227,7 @@ static void open_stream(struct odp_engine_watch *w)
     add_names(&names, c);
     w->is_narrow = false;
     w->is_successor = w->state == CONNECTED;
-    if (!w->is_successor)
-        w->state = OPENING;
+    w->state = next;
     if (open_events(w, ODP_ENGINE_EVENTS_LIFE, &names, &observer, w, &w->stream) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
     odp_buf_deinit(&names);
@@ -249,10 +249,11 @@ static void on_health_line(void *userdata, const char *line, size_t n_bytes)
     c->on_event(c, line, n_bytes);
 }
 
-static void on_health_ended(void *userdata, const char *why)
+static void on_health_ended(void *userdata, bool is_refused, const char *why)
 {
     struct odp_engine_client *c = userdata;
 
+    (void)is_refused;
     odp_engine_watch_doubt(c->watch, why);
 }
 
@@ -300,7 +301,7 @@ static void on_version(void *userdata, const struct odp_engine_reply *reply)
         odp_engine_watch_doubt(w, "it does not speak version 1.41 of the Docker API: Docker 20.10 "
                                   "or Podman 4.3 is wanted, or a later one");
     else
-        open_stream(w);
+        open_stream(w, REOPENING);
 }
 
 static void ask_version(struct odp_engine_watch *w)
@@ -312,8 +313,8 @@ static void ask_version(struct odp_engine_watch *w)
                                                .on_reply = on_version,
                                                .userdata = w};
 
+    disconnect(w);
     w->state = ASKING;
-    uv_timer_start(&w->timer, on_timer, PATIENCE_USEC / ODP_USEC_PER_MS, 0);
     if (odp_engine_http_begin(w->host->loop, &request, &w->http) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
@@ -325,12 +326,10 @@ static void on_timer(uv_timer_t *timer)
     if (w->is_in_doubt) {
         lose(w);
     } else if (w->state == PAUSING) {
-        ask_version(w);
+        odp_engine_version_usual(w->prefix);
+        open_stream(w, OPENING);
     } else if (w->state == CONNECTED && w->is_narrow) {
-        open_stream(w);
-    } else if (w->state != CONNECTED) { // the attempt goes on; nobody need wait for it
-        odp_reason_format(w->why, sizeof(w->why), "it does not answer");
-        tell_unreachable(w);
+        open_stream(w, CONNECTED);
     }
 }
 
@@ -338,8 +337,6 @@ void odp_engine_watch_hurry(struct odp_engine_watch *w)
 {
     if (w->state == PAUSING)
         uv_timer_start(&w->timer, on_timer, 0, 0);
-    else if (w->state != CONNECTED && !uv_is_active((uv_handle_t *)&w->timer))
-        uv_timer_start(&w->timer, on_timer, PATIENCE_USEC / ODP_USEC_PER_MS, 0);
 }
 
 bool odp_engine_watch_hears(const struct odp_engine_watch *w, const struct odp_engine_client *c)

@@ -75,9 +75,11 @@ class TestRootless(test_containers.ContainerCase):
         self.assertTrue(e.is_running("wiki"))
         self.await_down(d)
         self.assertFalse(e.is_running("wiki"))
-        self.wake("wiki")
-        e.command("kill", "wiki")
-        self.await_down(d)
+        with self.connect(self.port("wiki")) as s:  # which keeps it awake
+            s.sendall(b"GET ")
+            d.await_status("wiki", state="ready", connections=1)
+            e.command("kill", "wiki")
+            self.await_down(d)
         self.assertNotIn("-> failed", d.log())
 
     def test_of_the_user(self):

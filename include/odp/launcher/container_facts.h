@@ -51,9 +51,11 @@ struct odp_container_id {
 // GET /containers/NAME/json. Returns false where it makes no sense.
 bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret);
 
-// GET /version to the beginning of all further paths, "/v1.41". Returns false where there is no
-// version in common.
+// The beginning of all paths, "/v1.41", by which an engine is asked that has not refused it.
 #define ODP_ENGINE_PREFIX_MAX 16
+void odp_engine_version_usual(char ret[ODP_ENGINE_PREFIX_MAX]);
+
+// GET /version to that beginning. Returns false where there is no version in common.
 bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX]);
 
 enum odp_engine_events {

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <stdbool.h>
+
 #include "odp/launcher/engine_http.h"
 
 struct odp_engine_stream;
@@ -14,7 +16,8 @@ struct odp_engine_stream_observer {
     // Events are heard from now on. Again, where one could not be read: something has happened.
     void (*on_open)(void *userdata);
     void (*on_line)(void *userdata, const char *line, size_t n_bytes);
-    void (*on_ended)(void *userdata, const char *why); // the last call; one line
+    // The last call; one line. `is_refused`: it has answered with a status other than 200.
+    void (*on_ended)(void *userdata, bool is_refused, const char *why);
 };
 
 // `path` is that of odp_engine_events_path(), NULL when there was no memory for it. Returns 0 and
