@@ -11,6 +11,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/net/keepalive.h"
+#include "odp/net/pacing.h"
 #include "odp/net/sockaddr.h"
 #include "odp/net/spare.h"
 
@@ -21,7 +22,9 @@ static void prepare(int fd, const struct odp_address *a)
     if (a->kind == ODP_ADDRESS_UNIX)
         return;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (!odp_address_is_loopback(a)) // a peer on this machine cannot vanish silently
+    if (odp_address_is_loopback(a))
+        odp_pacing_avoid(fd);
+    else // a peer on this machine cannot vanish silently
         odp_keepalive_set(fd, ODP_KEEPALIVE_USEC);
 }
 

@@ -19,6 +19,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/net/keepalive.h"
+#include "odp/net/pacing.h"
 #include "odp/net/sockaddr.h"
 #include "odp/net/spare.h"
 
@@ -169,6 +170,7 @@ void odp_listener_tune(struct odp_listener *l, uint64_t keepalive_usec)
     if (l->is_unix)
         return;
     tune(l->io.fd, keepalive_usec);
+    odp_pacing_avoid_listener(l->io.fd);
     l->keepalive_usec = keepalive_usec;
     // Of a listener the kernel gives the length of its queue here.
     l->n_untuned =

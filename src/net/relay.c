@@ -1,40 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The relay's data path. All of an idle connection's cost is in struct odp_relay; all of a busy
-// one's is in recv, send and splice. Does not know what it relays, nor why.
+// A relay's life: what its two flows do together, and how it ends. All of an idle connection's cost
+// is in struct odp_relay. Does not know what it relays, nor why.
 
 #include "odp/net/relay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "pipe.h"
-#include "relay_watch.h"
-
-// Operations one connection may do before the others have their turn.
-#define BUDGET 16
-// One splice moves at most this much.
-#define SPLICE_BYTES (1024 * 1024)
-#define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
-// After these a short read does not mean that the socket is drained: read until EAGAIN or the end.
-#define THOROUGH (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
-
-struct odp_relays {
-    struct odp_io_loop *loop;
-    struct odp_pipe_pool pool;
-    struct relay_watch watch;
-    char buffer[ODP_RELAY_BUFFER_BYTES];
-};
-
-enum pump_result {
-    PUMP_BLOCKED,     // an event will tell when to go on
-    PUMP_OUT_OF_TURN, // could go on, but others wait
-};
+#include "relay_flow.h"
 
 int odp_relays_new(struct odp_io_loop *loop, struct odp_relays **ret)
 {
@@ -74,183 +51,6 @@ char *odp_relays_buffer(struct odp_relays *relays)
     return relays->buffer;
 }
 
-static void drop_pipe(struct odp_relay *r, struct odp_relay_flow *f)
-{
-    if (!f->pipe)
-        return;
-    odp_pipe_give(&r->relays->pool, f->pipe, f->n_in_pipe > 0);
-    f->pipe = NULL;
-    f->n_in_pipe = 0;
-}
-
-// The far side takes no more: this direction is over. The other one runs on until its own end,
-// since what the far side sent before may still be on its way.
-static void on_write_error(struct odp_relay *r, struct odp_relay_flow *f)
-{
-    drop_pipe(r, f);
-    f->eof = true;
-    f->done = true;
-    f->reset = true;
-}
-
-// The source is dead: what it sent before still goes out, nothing can be sent to it.
-static void on_read_error(struct odp_relay *r, int side)
-{
-    r->flows[side].eof = true;
-    r->flows[side].reset = true;
-    on_write_error(r, &r->flows[!side]);
-}
-
-// Pipe to far side. Returns false when blocked.
-static bool flush_pipe(struct odp_relay *r, struct odp_relay_flow *f, struct odp_io *to)
-{
-    if (!(to->ready & EPOLLOUT))
-        return false;
-    ssize_t n = odp_pipe_flush(f->pipe, to->fd, f->n_in_pipe);
-    if (n < 0) {
-        if (errno == EAGAIN) {
-            to->ready &= ~(uint32_t)EPOLLOUT;
-            return false;
-        }
-        if (errno != EINTR)
-            on_write_error(r, f);
-        return true;
-    }
-    f->n_in_pipe -= (uint32_t)n;
-    f->n_bytes += (uint64_t)n;
-    relay_watch_add(&r->relays->watch, r);
-    if (f->n_in_pipe == 0)
-        drop_pipe(r, f);
-    return true;
-}
-
-// What a short send left over waits in a pipe.
-static void keep_rest(struct odp_relay *r, struct odp_relay_flow *f, const char *rest, size_t n)
-{
-    f->pipe = odp_pipe_keep(&r->relays->pool, rest, n);
-    if (f->pipe)
-        f->n_in_pipe = (uint32_t)n;
-    else
-        on_write_error(r, f);
-}
-
-static void send_buffer(struct odp_relay *r, struct odp_relay_flow *f, struct odp_io *to, size_t n)
-{
-    const char *buffer = r->relays->buffer;
-    ssize_t sent = send(to->fd, buffer, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-    if (sent < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            on_write_error(r, f);
-            return;
-        }
-        if (errno == EAGAIN)
-            to->ready &= ~(uint32_t)EPOLLOUT;
-        sent = 0;
-    }
-    f->n_bytes += (uint64_t)sent;
-    relay_watch_add(&r->relays->watch, r);
-    if ((size_t)sent < n)
-        keep_rest(r, f, buffer + sent, n - (size_t)sent);
-}
-
-// Returns false when blocked.
-static bool read_failed(struct odp_relay *r, int side)
-{
-    if (errno == EAGAIN) {
-        r->ends[side].ready &= ~(uint32_t)EPOLLIN;
-        return false;
-    }
-    if (errno != EINTR)
-        on_read_error(r, side);
-    return true;
-}
-
-static bool pass_small(struct odp_relay *r, int side)
-{
-    struct odp_relay_flow *f = &r->flows[side];
-    struct odp_io *from = &r->ends[side];
-    ssize_t n = recv(from->fd, r->relays->buffer, ODP_RELAY_BUFFER_BYTES, MSG_DONTWAIT);
-
-    if (n < 0)
-        return read_failed(r, side);
-    if (n == 0) {
-        f->eof = true;
-        return true;
-    }
-    send_buffer(r, f, &r->ends[!side], (size_t)n);
-    if (n == ODP_RELAY_BUFFER_BYTES) {
-        f->splice = true;
-        return true;
-    }
-    // A short read drained the socket; new bytes will be a new edge (epoll(7), Q9).
-    if (!(from->ready & THOROUGH)) {
-        from->ready &= ~(uint32_t)EPOLLIN;
-        return f->n_in_pipe > 0;
-    }
-    return true;
-}
-
-static bool pass_large(struct odp_relay *r, int side)
-{
-    struct odp_relay_flow *f = &r->flows[side];
-
-    f->pipe = odp_pipe_take(&r->relays->pool);
-    if (!f->pipe) {
-        f->splice = false; // out of descriptors: the buffer does it, slower
-        return true;
-    }
-    ssize_t n = splice(r->ends[side].fd, NULL, f->pipe->write_fd, NULL, SPLICE_BYTES, SPLICE_FLAGS);
-    if (n <= 0) {
-        bool go_on = n == 0 || read_failed(r, side);
-        if (n == 0)
-            f->eof = true;
-        drop_pipe(r, f);
-        return go_on;
-    }
-    f->n_in_pipe = (uint32_t)n;
-    if (n < ODP_RELAY_BUFFER_BYTES)
-        f->splice = false;
-    return true;
-}
-
-// The last one to finish need not say so: close() follows.
-static void finish_flow(struct odp_relay *r, int side)
-{
-    struct odp_relay_flow *f = &r->flows[side];
-
-    f->done = true;
-    if (!f->reset && !r->flows[!side].done)
-        (void)shutdown(r->ends[!side].fd, SHUT_WR); // ENOTCONN: gone, which its own flow will see
-}
-
-static enum pump_result pump(struct odp_relay *r, int side)
-{
-    struct odp_relay_flow *f = &r->flows[side];
-    struct odp_io *from = &r->ends[side], *to = &r->ends[!side];
-
-    for (int budget = BUDGET; !f->done; budget--) {
-        if (budget == 0)
-            return PUMP_OUT_OF_TURN;
-        bool go_on;
-        if (f->n_in_pipe > 0) {
-            go_on = flush_pipe(r, f, to);
-        } else if (f->eof) {
-            finish_flow(r, side);
-            break;
-        } else if (!(from->ready & EPOLLIN) || !(to->ready & EPOLLOUT)) {
-            go_on = false;
-        } else if (f->splice) {
-            go_on = pass_large(r, side);
-        } else {
-            go_on = pass_small(r, side);
-        }
-        if (!go_on)
-            return PUMP_BLOCKED;
-    }
-    return PUMP_BLOCKED;
-}
-
 // Makes close() send a reset instead of an orderly end. A reset discards what is still unsent, so
 // it is passed on only where nothing is.
 static void pass_reset_on(const struct odp_io *end)
@@ -285,7 +85,7 @@ static bool run(struct odp_relay *r)
     bool again = false;
 
     for (int side = 0; side < 2; side++)
-        if (!r->flows[side].done && pump(r, side) == PUMP_OUT_OF_TURN)
+        if (!r->flows[side].done && relay_flow_pump(r, side) == RELAY_FLOW_OUT_OF_TURN)
             again = true;
     if (again) {
         odp_io_turn_add(r->relays->loop, &r->turn);
@@ -297,7 +97,7 @@ static bool run(struct odp_relay *r)
 void relay_on_gone(struct odp_relay *r, int side)
 {
     r->ends[side].ready |= EPOLLERR;
-    on_read_error(r, side);
+    relay_flow_source_failed(r, side);
     (void)run(r);
 }
 
@@ -306,16 +106,26 @@ static void on_turn(struct odp_io_turn *turn)
     (void)run(ODP_CONTAINER_OF(turn, struct odp_relay, turn));
 }
 
+// Who moves much comes after those of this batch that move little: they cost nearly nothing, and
+// would wait longest.
+static void on_event(struct odp_relay *r)
+{
+    if (r->flows[ODP_RELAY_CLIENT].splice || r->flows[ODP_RELAY_UPSTREAM].splice)
+        odp_io_turn_add(r->relays->loop, &r->turn);
+    else
+        (void)run(r);
+}
+
 static void on_client_event(struct odp_io *io, uint32_t events)
 {
     (void)events;
-    (void)run(ODP_CONTAINER_OF(io, struct odp_relay, ends[ODP_RELAY_CLIENT]));
+    on_event(ODP_CONTAINER_OF(io, struct odp_relay, ends[ODP_RELAY_CLIENT]));
 }
 
 static void on_upstream_event(struct odp_io *io, uint32_t events)
 {
     (void)events;
-    (void)run(ODP_CONTAINER_OF(io, struct odp_relay, ends[ODP_RELAY_UPSTREAM]));
+    on_event(ODP_CONTAINER_OF(io, struct odp_relay, ends[ODP_RELAY_UPSTREAM]));
 }
 
 void odp_relay_init(struct odp_relay *relay, struct odp_relays *relays)
@@ -340,11 +150,11 @@ void odp_relay_deinit(struct odp_relay *relay)
     odp_list_remove(&relay->turn.node);
     odp_list_remove(&relay->watched);
     for (int side = 0; side < 2; side++)
-        drop_pipe(relay, &relay->flows[side]);
+        relay_flow_drop(relay, &relay->flows[side]);
 }
 
 int odp_relay_adopt_bytes(struct odp_relay *relay, int flow, const char *bytes, uint32_t n)
 {
-    keep_rest(relay, &relay->flows[flow], bytes, n);
+    relay_flow_keep(relay, &relay->flows[flow], bytes, n);
     return relay->flows[flow].pipe ? 0 : -ENOMEM;
 }

@@ -9,6 +9,7 @@ import random
 import selectors
 import socket
 import struct
+import subprocess
 import threading
 import time
 import unittest
@@ -60,9 +61,9 @@ class RelayTest(Case):
         self.server.settimeout(60)
         self.d = None
 
-    def begin(self, more=""):
-        host, port = self.server.getsockname()
-        self.d = self.odpd({"r": plain_file(self.port, f"{host}:{port}") + more})
+    def begin(self, more="", host=""):
+        server, port = self.server.getsockname()
+        self.d = self.odpd({"r": plain_file(f"{host}{self.port}", f"{server}:{port}") + more})
         # What a first visit brings along is not a leak.
         c, s = self.pair()
         c.close()
@@ -88,6 +89,44 @@ class RelayTest(Case):
         self.d.await_status("r", connections=0, waiting=0)
         until(lambda: self.d.sockets() == self.baseline,
               f"sockets are back to {self.baseline} (now {self.d.sockets()})")
+
+
+class PacingTest(RelayTest):
+    """Between two ends on one machine nothing is paced; a default that does not pace is left alone."""
+
+    def setUp(self):
+        super().setUp()
+        with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as f:
+            self.default = f.read().strip()
+        self.wanted = "reno" if self.default.startswith("bbr") else self.default
+
+    def assert_congestion(self, wanted, own, peer):
+        """Of the socket with these two ports, as ss(8) shows it."""
+        ports = f"( sport = :{own} and dport = :{peer} )"
+        shown = subprocess.run(["ss", "-HOtin", ports], capture_output=True, text=True, check=True).stdout
+        self.assertIn(f" {wanted} ", shown)
+
+    def test_service(self):
+        self.begin()
+        _, s = self.pair()
+        self.assert_congestion(self.wanted, s.getpeername()[1], s.getsockname()[1])
+
+    def test_client_of_any_address(self):
+        self.begin()
+        c, s = self.pair()
+        ports = self.port, c.getsockname()[1]
+        s.sendall(b"little")
+        read_exactly(c, 6)
+        self.assert_congestion(self.default, *ports)
+        sender = Background(lambda: s.sendall(bytes(1 << 20)))
+        read_exactly(c, 1 << 20)
+        sender.join()
+        self.assert_congestion(self.wanted, *ports)
+
+    def test_client_of_loopback(self):
+        self.begin(host=f"{HOST}:")
+        c, _ = self.pair()
+        self.assert_congestion(self.wanted, c.getpeername()[1], c.getsockname()[1])
 
 
 class HalfCloseTest(RelayTest):

@@ -24,12 +24,13 @@ enum {
 struct odp_relay_flow {
     struct odp_pipe *pipe; // NULL unless bytes are in flight
     uint32_t n_in_pipe;
-    bool eof : 1;    // the source has ended
-    bool done : 1;   // nothing more will pass, and the far side knows
-    bool reset : 1;  // the source ended by an error, or the far side is broken
-    bool splice : 1; // reads were large lately
-    bool lifted : 1; // see odp_keepalive_look(); of the socket that this flow is sent to
-    bool gone : 1;   // that one's peer is dead
+    bool eof : 1;     // the source has ended
+    bool done : 1;    // nothing more will pass, and the far side knows
+    bool reset : 1;   // the source ended by an error, or the far side is broken
+    bool splice : 1;  // reads were large lately
+    bool lifted : 1;  // see odp_keepalive_look(); of the socket that this flow is sent to
+    bool gone : 1;    // that one's peer is dead
+    bool unpaced : 1; // that one has been looked at for pacing
     uint64_t n_bytes;
 };
 
