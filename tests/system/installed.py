@@ -4,8 +4,10 @@
 # odpd.service. Whatever a test makes of it is gone with the test.
 
 import os
+import re
 import shutil
 
+from harness import program, read_file
 from units import UnitCase, until
 
 SERVICES = "/etc/odp/services"
@@ -54,3 +56,20 @@ class InstalledCase(UnitCase):
     def await_odpd(self, state):
         until(lambda: self.machine.show("odpd.service", "ActiveState") == state,
               f"odpd.service is {state}")
+
+    # What it costs
+
+    def used(self, unit):
+        """Private dirty memory and PSS of the unit's process, in KiB."""
+        text = read_file(f"/proc/{self.machine.main_pid(unit)}/smaps_rollup")
+        return [int(re.search(rf"^{name}: +(\d+) kB", text, re.M)[1])
+                for name in ("Private_Dirty", "Pss")]
+
+    def bind_programs(self):
+        """Of files in memory, as the machine's are, each page counts as dirty: those of the build
+        are seen in their place."""
+        for name in "odpd", "odp-launcher":
+            with open(program(name), "rb") as f:
+                os.fsync(f.fileno())
+            self.machine.run("mount", "--bind", f"/odp/build/{name}", f"/usr/local/bin/{name}")
+            self.addCleanup(self.machine.run, "umount", "-l", f"/usr/local/bin/{name}")

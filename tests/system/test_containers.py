@@ -111,8 +111,10 @@ class TestDocker(ContainerCase):
 
     def test_crash_at_start(self):
         _, d = self.begin(("/bin/sh", "-c", "echo no disk >&2; exit 3"))
-        self.assertEqual(self.get(self.port("wiki"))[0], 503)
-        self.assertIn("container wiki: has exited with status 3: no disk", self.why(d))
+        status, text = self.get(self.port("wiki"))
+        self.assertEqual(status, 503)
+        for told in (text, self.why(d)):
+            self.assertIn("container wiki: has exited with status 3: no disk", told)
 
     def test_crash_later(self):
         _, d = self.begin(("/bin/sh", "-c", "httpd -p 80 -h /www; while test ! -e /tmp/end; do "

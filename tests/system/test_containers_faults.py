@@ -212,4 +212,4 @@ class TestDocker(FaultCase):
         started = e.command("events", f"--since={began:.3f}", f"--until={time.time():.3f}",
                             "--filter=event=start", "--format={{.Actor.Attributes.name}}")
         self.assertEqual(sorted(started.split()), sorted(names))
-        self.assertEqual(d.odp("stop", *names).returncode, 0)
+        self.assertNotIn("-> failed", d.log())

@@ -4,12 +4,13 @@
 # becomes of their memory where the kernel does not count it here.
 
 import json
+import unittest
 
 import engines
 import installed
 import machine
 import units
-from harness import until
+from harness import is_sanitized, until
 
 UNTOLD = "it is not known yet where it runs"
 OFF = "the kernel's memory controller is off: boot with cgroup_enable=memory"
@@ -210,3 +211,27 @@ class TestInstalled(installed.InstalledCase, MemoryCase):
             self.await_memory(name)
         for name in ("app", "cmd", "wiki"):
             self.odp("stop", name)
+
+    @unittest.skipIf(is_sanitized(), "sanitizers need memory of their own")
+    def test_thirty_services_asleep_one_of_them_a_container(self):
+        e = self.engine("docker")
+        self.bind_programs()
+        for name in (f"s{i}" for i in range(29)):
+            self.put(name, self.file(name, idle="1s"))
+            self.machine.write(f"/etc/systemd/system/{name}.service",
+                               "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+            self.units.append((f"{name}.service", None))
+        self.units.pop(0)
+        self.service("s0")
+        wiki = self.file("wiki", idle="1s", backend="type = docker\ncontainer = wiki")
+        self.put("wiki", wiki.replace("unit = wiki.service", ""))
+        e.command("create", "--name=wiki", f"--publish=127.0.0.1:{self.target('wiki')}:80",
+                  engines.IMAGE, *engines.SERVE)
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        self.talk("s0").close()
+        self.assertEqual(self.get(self.port("wiki")), (200, engines.PAGE))
+        until(lambda: self.odp("status", "--json").stdout.count('"stopped"') == 30, "all sleep")
+        pss, launcher = self.used("odpd.service")[1], self.used("odp-launcher.service")[1]
+        print(f"with an engine that is followed: odpd PSS {pss} KiB, launcher PSS {launcher} KiB")
+        self.assertLessEqual(pss + launcher, 2560)

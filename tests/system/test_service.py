@@ -13,7 +13,7 @@ import unittest
 
 from installed import SERVICES, InstalledCase
 from machine import USER, read_file, until
-from harness import Background, is_sanitized, program, read_exactly
+from harness import Background, is_sanitized, read_exactly
 from units import server
 
 # include/odp/core/message.h
@@ -330,21 +330,6 @@ class TestService(InstalledCase):
 
     # What it costs
 
-    def memory(self, unit):
-        """Private dirty memory and PSS of the unit's process, in KiB."""
-        text = read_file(f"/proc/{self.machine.main_pid(unit)}/smaps_rollup")
-        return [int(re.search(rf"^{name}: +(\d+) kB", text, re.M)[1])
-                for name in ("Private_Dirty", "Pss")]
-
-    def bind_programs(self):
-        """Of files in memory, as the machine's are, each page counts as dirty: those of the build
-        are seen in their place."""
-        for name in "odpd", "odp-launcher":
-            with open(program(name), "rb") as f:
-                os.fsync(f.fileno())
-            self.machine.run("mount", "--bind", f"/odp/build/{name}", f"/usr/local/bin/{name}")
-            self.addCleanup(self.machine.run, "umount", "-l", f"/usr/local/bin/{name}")
-
     @unittest.skipIf(is_sanitized(), "sanitizers need memory of their own")
     def test_thirty_services_asleep(self):
         self.bind_programs()
@@ -361,8 +346,8 @@ class TestService(InstalledCase):
         self.talk("s0").close()
         until(lambda: self.odp("status", "--json").stdout.count('"stopped"') == len(names),
               "all sleep")
-        dirty, pss = self.memory("odpd.service")
-        launcher = self.memory("odp-launcher.service")[1]
+        dirty, pss = self.used("odpd.service")
+        launcher = self.used("odp-launcher.service")[1]
         print(f"odpd: private dirty {dirty} KiB, PSS {pss} KiB; launcher: PSS {launcher} KiB")
         self.assertLessEqual(dirty, 400)
         self.assertLessEqual(pss, 1024)
