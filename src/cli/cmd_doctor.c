@@ -85,7 +85,7 @@ static int show(const struct odp_findings *findings, bool json)
 // True for one that a prune by hand removes. What Compose made it makes anew.
 static bool may_be_pruned(const struct odp_doctor *d, const struct odp_config_service *s)
 {
-    return s->n_containers > 0 && odp_doctor_engine(d, s) && doctor_containers_sleep(d, s);
+    return odp_doctor_container(d, s, 0) && doctor_containers_sleep(d, s);
 }
 
 static void show_sleeper(const struct odp_doctor *d)

@@ -177,13 +177,8 @@ void doctor_check_containers(const struct odp_doctor *d, const struct odp_config
                              struct odp_findings *f)
 {
     struct context x = {.d = d, .s = s, .e = odp_doctor_engine(d, s), .f = f};
+    const struct odp_container *c;
 
-    if (!x.e || x.e->error < 0)
-        return;
-    for (size_t i = 0; i < s->n_containers; i++) {
-        const struct odp_container *c = odp_engine_container(x.e, s->containers[i].text);
-
-        if (c)
-            check_one(&x, c);
-    }
+    for (size_t i = 0; (c = odp_doctor_container(d, s, i)); i++)
+        check_one(&x, c);
 }

@@ -130,7 +130,7 @@ static bool has_own_network(const struct odp_container *c)
 
 static bool endangers(const struct odp_prune_command *p, const struct odp_container *c)
 {
-    if (!c || !c->inspect)
+    if (!c->inspect)
         return false;
     if (strcmp(p->what, "network") == 0)
         return !strstr(p->filters, "label") && strcmp(p->engine, "docker") == 0 &&
@@ -142,13 +142,14 @@ static bool endangers_service(const struct odp_doctor *d, const struct odp_prune
                               const struct odp_prune_command *p, const struct odp_config_service *s)
 {
     const struct odp_engine_facts *e = odp_doctor_engine(d, s);
+    const struct odp_container *c;
 
     // A user's containers are that user's alone.
     if (!e || s->idle_timeout_usec == ODP_NEVER || strcmp(e->place.engine, p->engine) != 0 ||
         (strcmp(p->engine, "podman") == 0 && e->is_user != prune->is_user))
         return false;
-    for (size_t i = 0; i < s->n_containers; i++)
-        if (endangers(p, odp_engine_container(e, s->containers[i].text)))
+    for (size_t i = 0; (c = odp_doctor_container(d, s, i)); i++)
+        if (endangers(p, c))
             return true;
     return false;
 }

@@ -62,7 +62,10 @@ static void check_clash(const struct context *x, const struct odp_container *c,
         odp_finding_add(x->f, "port-published", x->s->name,
                         "%s publishes port %u itself, where odp listens: it cannot start", c->name,
                         p->address.port);
-        snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
+        if (odp_address_is_loopback(&x->s->target))
+            snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
+        else
+            snprintf(change, sizeof(change), "without that port");
         doctor_command_recreate(x->f, x->e, c, change);
     }
 }
@@ -125,12 +128,11 @@ static void check_orphan(const struct context *x, const struct odp_container *c,
 // True where the service's target is one of its containers' ports, or may be.
 static bool has_target(const struct context *x)
 {
+    const struct odp_container *c;
     struct odp_published p;
 
-    for (size_t i = 0; i < x->s->n_containers; i++) {
-        const struct odp_container *c = odp_engine_container(x->e, x->s->containers[i].text);
-
-        if (!c || !c->inspect || odp_container_is_on_host(c))
+    for (size_t i = 0; (c = odp_doctor_container(x->d, x->s, i)); i++) {
+        if (!c->inspect || odp_container_is_on_host(c))
             return true;
         for (size_t n = 0; odp_container_published(c, n, &p); n++)
             if (clashes(&p.address, &x->s->target))
@@ -141,24 +143,23 @@ static bool has_target(const struct context *x)
 
 static void list_published(const struct context *x, struct odp_buf *b)
 {
+    const struct odp_container *c;
+    char text[ODP_ADDRESS_TEXT_MAX];
     struct odp_published p;
 
-    for (size_t i = 0; i < x->s->n_containers; i++) {
-        const struct odp_container *c = odp_engine_container(x->e, x->s->containers[i].text);
-        char text[ODP_ADDRESS_TEXT_MAX];
-
+    for (size_t i = 0; (c = odp_doctor_container(x->d, x->s, i)); i++)
         for (size_t n = 0; odp_container_published(c, n, &p); n++)
             odp_buf_printf(b, "%s%s%s", b->n_bytes ? ", " : "",
                            p.address.port ? "" : "a port of the engine's choice at ",
                            odp_address_format(&p.address, text, sizeof(text)));
-    }
 }
 
 static void check_target(const struct context *x)
 {
+    const struct odp_container *first = odp_doctor_container(x->d, x->s, 0);
     struct odp_buf ports = {0};
 
-    if (!odp_address_is_loopback(&x->s->target) || has_target(x))
+    if (!first || !odp_address_is_loopback(&x->s->target) || has_target(x))
         return;
     list_published(x, &ports);
     odp_finding_add(x->f, "target-unpublished", x->s->name,
@@ -167,23 +168,20 @@ static void check_target(const struct context *x)
     odp_finding_command(x->f,
                         "%s inspect --format '{{.HostConfig.PortBindings}}' %s (and mend "
                         "target = in %s)",
-                        x->e->place.engine, x->s->containers[x->s->n_containers - 1].text,
-                        QUOTED(x->s->file));
+                        x->e->place.engine, first->name, QUOTED(x->s->file));
     x->f->failed |= ports.failed;
     odp_buf_deinit(&ports);
 }
 
 bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config_service *s)
 {
-    const struct odp_engine_facts *e = odp_doctor_engine(d, s);
+    const struct odp_container *c;
+    size_t i = 0;
 
-    for (size_t i = 0; i < s->n_containers; i++) {
-        const struct odp_container *c = e ? odp_engine_container(e, s->containers[i].text) : NULL;
-
-        if (!c || !c->inspect || odp_container_runs(c))
+    for (; (c = odp_doctor_container(d, s, i)); i++)
+        if (!c->inspect || odp_container_runs(c))
             return false;
-    }
-    return true;
+    return i > 0;
 }
 
 static void check_ports(const struct context *x, const struct odp_container *c)
@@ -201,14 +199,9 @@ void doctor_check_published(const struct odp_doctor *d, const struct odp_config_
                             struct odp_findings *f)
 {
     struct context x = {.d = d, .s = s, .e = odp_doctor_engine(d, s), .f = f};
+    const struct odp_container *c;
 
-    if (!x.e || x.e->error < 0)
-        return;
-    for (size_t i = 0; i < s->n_containers; i++) {
-        const struct odp_container *c = odp_engine_container(x.e, s->containers[i].text);
-
-        if (c)
-            check_ports(&x, c);
-    }
+    for (size_t i = 0; (c = odp_doctor_container(d, s, i)); i++)
+        check_ports(&x, c);
     check_target(&x);
 }

@@ -114,14 +114,6 @@ bool odp_container_published(const struct odp_container *c, size_t n, struct odp
 
 // ---- the engine ---------------------------------------------------------------------------------
 
-const struct odp_container *odp_engine_container(const struct odp_engine_facts *e, const char *name)
-{
-    for (size_t i = 0; i < e->n_containers; i++)
-        if (strcmp(e->containers[i].name, name) == 0)
-            return &e->containers[i];
-    return NULL;
-}
-
 bool odp_engine_publishes(const struct odp_engine_facts *e, unsigned port)
 {
     const cJSON *container, *published;

@@ -55,6 +55,25 @@ const struct odp_engine_facts *odp_doctor_engine(const struct odp_doctor *d,
     return i < d->n_engines ? &d->engines[i] : NULL;
 }
 
+static const struct odp_container *find_container(const struct odp_engine_facts *e,
+                                                  const char *name)
+{
+    for (size_t i = 0; i < e->n_containers; i++)
+        if (strcmp(e->containers[i].name, name) == 0)
+            return &e->containers[i];
+    return NULL;
+}
+
+const struct odp_container *odp_doctor_container(const struct odp_doctor *d,
+                                                 const struct odp_config_service *s, size_t n)
+{
+    const struct odp_engine_facts *e = odp_doctor_engine(d, s);
+
+    if (!e || e->error < 0)
+        return NULL;
+    return n < s->n_containers ? find_container(e, s->containers[n].text) : NULL;
+}
+
 static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_status, cJSON **ret)
 {
     int r = e->error < 0 ? e->error : doctor_engine_get(e->place.socket, path, ret_status, ret);
@@ -104,7 +123,7 @@ static int add_container(struct odp_engine_facts *e, const char *name)
     unsigned status = 0;
     cJSON *json = NULL;
 
-    if (odp_engine_container(e, name))
+    if (find_container(e, name))
         return 0;
     containers = reallocarray(e->containers, e->n_containers + 1, sizeof(*containers));
     if (!containers)

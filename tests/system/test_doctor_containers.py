@@ -215,6 +215,35 @@ class TestDocker(ContainerDoctorCase):
         self.wake("wiki")
 
 
+class TestFights(ContainerDoctorCase):
+    """A container that docker starts by itself, and odp."""
+
+    def test_it_comes_back_with_docker_and_is_put_to_sleep(self):
+        e, d = self.begin("--restart=always", idle="2s")
+        self.wake("wiki")
+        self.await_down(d)
+        self.assertFalse(e.is_running("wiki"))
+        self.machine.systemctl("restart", "docker.service")
+        until(lambda: e.is_running("wiki"), "docker has started it by itself")
+        d.await_state("wiki", "ready")
+        self.await_down(d)
+        self.assertFalse(e.is_running("wiki"))
+        self.assertIn("quiet for 2s", self.why(d))
+        self.assertEqual(d.status("wiki")["failed_wakes"], 0)
+        self.wake("wiki")
+
+    def test_stopped_by_hand(self):
+        e, d = self.begin("--restart=always")
+        self.wake("wiki")
+        started = e.inspect("wiki", "{{.State.StartedAt}}")
+        e.command("stop", "--time", "5", "wiki")
+        self.await_down(d)
+        self.assertEqual(e.inspect("wiki", "{{.State.Running}} {{.State.StartedAt}}"),
+                         f"false {started}")
+        self.wake("wiki")
+        self.assertNotEqual(e.inspect("wiki", "{{.State.StartedAt}}"), started)
+
+
 class TestPodman(ContainerDoctorCase):
     def test_restarts(self):
         e, d = self.begin("--restart=always", name="podman")

@@ -240,6 +240,9 @@ const struct odp_service_manager *odp_doctor_manager(const struct odp_doctor *d,
 bool odp_doctor_is_user_scope(const struct odp_doctor *d, const struct odp_config_service *s);
 // "--user " where systemctl needs it, else "".
 const char *odp_doctor_option(bool is_user);
+// The n-th of the service's containers, from 0, as far as the engine has told; NULL: no more.
+const struct odp_container *odp_doctor_container(const struct odp_doctor *d,
+                                                 const struct odp_config_service *s, size_t n);
 // The engine of the service's containers; NULL where it was not asked.
 const struct odp_engine_facts *odp_doctor_engine(const struct odp_doctor *d,
                                                  const struct odp_config_service *s);

@@ -29,8 +29,6 @@ struct odp_engine_facts {
     cJSON *networks; // owned; GET /networks, likewise
 };
 
-const struct odp_container *odp_engine_container(const struct odp_engine_facts *e,
-                                                 const char *name);
 // Whether a container that runs publishes this TCP port; true where that is not known.
 bool odp_engine_publishes(const struct odp_engine_facts *e, unsigned port);
 // False where it is known that there is no such network.
