@@ -22,12 +22,12 @@ class InstalledCase(UnitCase):
 
     def clear_away(self):
         shutil.rmtree(self.machine.path("/etc/odp"), ignore_errors=True)
-        self.machine.systemctl("stop", *self.socket_units(), "odp.target", "odpd.service",
-                               "odp-launcher.socket", "odp-launcher.service", check=False)
+        self.machine.systemctl("stop", "odp-*.socket", "odp.target", "odpd.service",
+                               "odp-launcher.service", check=False)
         for kept in "/run/odp-launcher", "/var/lib/odp":
             shutil.rmtree(self.machine.path(kept), ignore_errors=True)
-        self.machine.systemctl("daemon-reload")
-        self.machine.systemctl("reset-failed", check=False)
+        self.machine.daemon_reload()
+        self.machine.bus.manager("ResetFailed")
 
     def socket_units(self):
         listed = self.machine.systemctl("list-units", "--all", "--plain", "--no-legend",
@@ -44,7 +44,7 @@ class InstalledCase(UnitCase):
 
     def reload(self):
         """What a boot does: the generator makes the sockets, systemd starts them."""
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.machine.systemctl("start", "sockets.target")
 
     def odp(self, *args, check=True):

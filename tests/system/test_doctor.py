@@ -47,7 +47,7 @@ class TestUnitFaults(DoctorCase):
         self.machine.run("sh", "-c", "mkdir -p /run/systemd/system.control; "
                          "ln -s /dev/null /run/systemd/system.control/web.service")
         self.addCleanup(self.machine.run, "rm", "-f", "/run/systemd/system.control/web.service")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         command = self.find(d, "unit-masked", "web", "web.service is masked")
         self.assertEqual(command, "systemctl unmask web.service")
 
@@ -197,7 +197,7 @@ class TestUnitFaults(DoctorCase):
         def client(options):
             self.machine.write("/etc/systemd/system/web.service", "[Service]\n"
                                f"ExecStart=/usr/bin/docker run --name web {options} image\n")
-            self.machine.systemctl("daemon-reload")
+            self.machine.daemon_reload()
 
         self.unit("web.service", "[Service]\nExecStart=/bin/true")
         client(f"--rm -p 127.0.0.1:{target}:80")

@@ -25,14 +25,14 @@ class Case(InstalledDoctorCase):
         self.unit("nuisance.service", "[Service]\nExecStart=" + server("echo.py", self.port(name)))
         self.machine.systemctl("start", "nuisance.service")
         until(lambda: f":{self.port(name)} " in self.machine.run("ss", "-Hltn").stdout, "it is there")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.machine.systemctl("start", f"odp-{name}.socket", check=False)
 
     def dropin(self, unit, text):
         self.machine.write(f"/etc/systemd/system/{unit}.d/first.conf", text)
-        self.addCleanup(self.machine.systemctl, "daemon-reload")
+        self.addCleanup(self.machine.daemon_reload)
         self.addCleanup(shutil.rmtree, self.machine.path(f"/etc/systemd/system/{unit}.d"))
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
 
 
 class TestSockets(Case):
@@ -90,11 +90,11 @@ class TestSockets(Case):
         self.sound("echo")
         self.put("web", self.file("web"))
         self.service("web")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.put("late", self.file("late"))
         self.service("late")
         os.unlink(self.machine.path(f"{SERVICES}/web.ini"))
-        # A unit's file makes systemd read all of them, the generator included.
+        self.machine.daemon_reload()
         self.assertEqual([f["kind"] for f in self.doctor()], ["socket-inactive"])
         self.mend(None, "odp enable late")
 
@@ -113,7 +113,7 @@ class TestSockets(Case):
     def test_other_address_that_systemd_has_read(self):
         self.sound("web", "echo")
         self.move("web")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.find_and_mend(None, "socket-stale", "web",
                            f"odp-web.socket does not listen on {self.port('web')}")
 
@@ -145,7 +145,7 @@ class TestSockets(Case):
         link = "/etc/systemd/system-generators/odp-generator"
         self.machine.run("ln", "-s", "/dev/null", link)
         self.addCleanup(self.machine.run, "rm", "-f", link)
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.find_and_mend(None, "no-generator", "odp", f"{link} is masked")
 
     def test_generator_gone(self):
@@ -153,11 +153,11 @@ class TestSockets(Case):
         self.machine.systemctl("stop", "odp-web.socket")
         path = "/usr/local/lib/systemd/system-generators/odp-generator"
         self.machine.run("mv", path, "/tmp/odp-generator")
-        self.addCleanup(self.machine.systemctl, "daemon-reload")
+        self.addCleanup(self.machine.daemon_reload)
         self.addCleanup(self.machine.run, "mv", "/tmp/odp-generator", path)
         self.addCleanup(self.machine.run, "sh", "-c", "rm -rf /etc/systemd/system/odp-web.socket "
                         "/etc/systemd/system/*.wants/odp-web.socket")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.find_and_mend(None, "no-generator", "odp", "odp-generator is not installed")
         self.talk("web")
 

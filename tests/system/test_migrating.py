@@ -40,7 +40,7 @@ class TestMigrating(InstalledCase):
                 raise unittest.SkipTest(f"{program} is not installed")
         self.machine.write("/srv/wiki/index.html", PAGE)
         self.serve(18080)
-        self.addCleanup(self.machine.systemctl, "daemon-reload")
+        self.addCleanup(self.machine.daemon_reload)
         self.addCleanup(self.machine.run, "sh", "-c", "systemctl stop 'wiki-*'; rm -rf "
                         "/etc/systemd/system/wiki-* /etc/systemd/system/wiki.service.d "
                         "/etc/systemd/system/*.wants/wiki-* /usr/local/bin/wiki-* "
@@ -61,7 +61,7 @@ class TestMigrating(InstalledCase):
             if block and (path := re.match(r"# (/\S+)$", block[0])):
                 self.machine.write(path[1], "\n".join(block[1:]) + "\n",
                                    0o755 if "/bin/" in path[1] else 0o644)
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
 
     def run_commands(self, blocks):
         """Returns what the last one prints. Each is a line, and must succeed."""

@@ -83,7 +83,7 @@ class TestReasons(UnitCase):
     def test_masked(self):
         self.addCleanup(self.machine.run, "rm", "-f", "/etc/systemd/system/x.service")
         self.machine.run("ln", "-s", "/dev/null", "/etc/systemd/system/x.service")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.start(None, "x.service: masked, try: systemctl unmask x.service")
 
     def test_bad_setting(self):

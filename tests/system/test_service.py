@@ -61,7 +61,7 @@ class TestService(InstalledCase):
         for path in "/etc/odp", "/var/lib/odp":
             self.machine.run("rm", "-rf", path)
         self.addCleanup(self.machine.systemctl, "disable", "odp.target")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.machine.systemctl("enable", "--now", "odp.target")
         for unit in "odpd.service", "odp-launcher.socket":
             self.assertTrue(self.is_up(unit))
@@ -213,7 +213,7 @@ class TestService(InstalledCase):
                            f"[Service]\nWatchdogSec={timeout}\n")
         self.addCleanup(os.unlink, self.machine.path(
             "/etc/systemd/system/odpd.service.d/watchdog.conf"))
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
 
     def test_watchdog_only_while_something_is_awake(self):
         self.watchdog("1s")

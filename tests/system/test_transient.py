@@ -183,7 +183,7 @@ class TestProcess(TransientCase):
         until(lambda: self.machine.read("/tmp/settings.out").splitlines() == wanted, "it ran so")
         self.assertEqual(self.machine.show(unit, "TimeoutStopUSec"), "7s")
         # systemd reads again what it has written of it: nothing of it is lost or expanded.
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         self.assertEqual(self.machine.show(unit, "LoadState"), "loaded")
         self.assertIn("HOME", self.machine.show(unit, "ExecStart"))
         self.assertEqual(self.machine.show(unit, "TimeoutStopUSec"), "7s")

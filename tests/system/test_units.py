@@ -99,7 +99,7 @@ class TestUnits(UnitCase):
         self.service("echo")
         self.machine.run("ln", "-s", "echo.service", "/etc/systemd/system/nick.service")
         self.addCleanup(self.machine.run, "rm", "/etc/systemd/system/nick.service")
-        self.machine.systemctl("daemon-reload")
+        self.machine.daemon_reload()
         d = self.odpd(files)
         self.talk("echo").close()
         self.await_unit("echo", "inactive")
