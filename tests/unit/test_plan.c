@@ -419,6 +419,7 @@ static void test_every_edit(void **state)
 {
     bool *sound = calloc(N_SETS, sizeof(*sound));
     unsigned n_before = 0;
+    unsigned stride = getenv("ODP_TEST_SHORT") ? 11 : 1;
 
     (void)state;
     assert_non_null(sound);
@@ -430,7 +431,7 @@ static void test_every_edit(void **state)
         odp_config_deinit(&c);
     }
     assert_true(n_before > 50);
-    for (unsigned before = 0; before < N_SETS; before++)
+    for (unsigned before = 0; before < N_SETS; before += stride)
         for (unsigned after = 0; after < N_SETS && sound[before]; after++)
             check_plan(before, after, sound[after]);
     free(sound);
