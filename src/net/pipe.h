@@ -21,7 +21,7 @@ struct odp_pipe {
 struct odp_pipe_pool {
     struct odp_pipe *free;
     unsigned n_free;
-    int n_bytes; // capacity to ask for; less once the kernel said EPERM
+    int n_slots; // pages to ask for; less once the kernel said EPERM
 };
 
 void odp_pipe_pool_init(struct odp_pipe_pool *pool);
