@@ -21,8 +21,7 @@ endfunction()
 
 odp_tool_target(format clang-format clang-format -i ${odp_sources} ${odp_headers})
 odp_tool_target(format-check clang-format clang-format --dry-run --Werror ${odp_sources} ${odp_headers})
-# A third of clang's own patience with one function's paths: half the time, and nothing that it found
-# so far was behind that.
+# A third of clang's own patience with one function's paths takes about half the time.
 odp_tool_target(tidy run-clang-tidy clang-tidy -quiet -p ${CMAKE_BINARY_DIR}
   -extra-arg=-Xclang -extra-arg=-analyzer-config -extra-arg=-Xclang -extra-arg=max-nodes=75000
   "^${CMAKE_SOURCE_DIR}/(src|tests)/")

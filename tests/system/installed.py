@@ -17,6 +17,7 @@ ODP = "/usr/local/bin/odp"
 class InstalledCase(UnitCase):
     def setUp(self):
         super().setUp()
+        self.generated = True  # the units are those of the files
         self.machine.install()
         self.addCleanup(self.clear_away)
 
@@ -41,10 +42,20 @@ class InstalledCase(UnitCase):
         if "\nodp:" in self.machine.read("/etc/group"):
             self.machine.run("chgrp", "odp", f"{SERVICES}/{name}.ini")
         os.chmod(self.machine.path(f"{SERVICES}/{name}.ini"), 0o640)
+        self.generated = False
+
+    def unit(self, name, text, user=None):
+        """A new unit makes its owner reload systemd, and that runs the generator."""
+        super().unit(name, text, user)
+        if not self.generated:
+            self.machine.daemon_reload()
+            self.generated = True
+        return name
 
     def reload(self):
         """What a boot does: the generator makes the sockets, systemd starts them."""
         self.machine.daemon_reload()
+        self.generated = True
         self.machine.systemctl("start", "sockets.target")
 
     def odp(self, *args, check=True):

@@ -104,7 +104,6 @@ class TestGenerator(InstalledCase):
             Type=tmpfs
             """)
         self.unit("late.service", "[Service]\nType=oneshot\nExecStart=/bin/true")
-        self.machine.daemon_reload()
         done = self.machine.run("systemd-analyze", "--generators=yes", "verify",
                                 "multi-user.target", check=False)
         self.assertNotIn("cycle", done.stderr)
