@@ -4,7 +4,7 @@
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-BEGIN = "<!-- tests/bench/run --write-docs writes from here -->"
+BEGIN = "<!-- tests/bench/%s --write-docs writes from here -->"
 END = "<!-- to here -->"
 
 
@@ -12,11 +12,15 @@ class Unmarked(Exception):
     """The document has no place for the table."""
 
 
-def renew(table, chart):
-    page = DOCS / "PERFORMANCE.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
+def renew_part(command, table):
+    page, mark = DOCS / "PERFORMANCE.md", BEGIN % command
+    before, begin, rest = page.read_text().partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise Unmarked("%s has no lines `%s` and `%s`" % (page, BEGIN, END))
-    page.write_text("%s%s\n\n%s\n\n%s%s" % (before, BEGIN, table, END, after))
+        raise Unmarked("%s has no lines `%s` and `%s`" % (page, mark, END))
+    page.write_text("%s%s\n\n%s\n\n%s%s" % (before, mark, table, END, after))
+
+
+def renew(table, chart):
+    renew_part("run", table)
     (DOCS / "performance.svg").write_text(chart)

@@ -178,3 +178,13 @@ class ProcessMeter(Meter):
 
     def remove(self):
         self.root = None
+
+
+class FixedMeter(Meter):
+    """Of processes that are known."""
+
+    def __init__(self, pids):
+        self.known = pids
+
+    def pids(self):
+        return self.known

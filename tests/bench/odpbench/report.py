@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Medians, ratios and the Markdown table. Measures nothing."""
 
-import datetime
-import os
-import platform
 import re
-import shlex
 import statistics
-import sys
-from pathlib import Path
 
-from . import measures, proxies
+from . import grid, measures, proxies
 
 
 def medians(bench, figure):
@@ -46,12 +40,6 @@ def misses_budget(bench, figure):
 # -- facts -------------------------------------------------------------------------------------------
 
 
-def cpu_model():
-    text = Path("/proc/cpuinfo").read_text()
-    found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1) if found else platform.machine()
-
-
 def build_type(build):
     try:
         found = re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.MULTILINE)
@@ -61,13 +49,9 @@ def build_type(build):
 
 
 def facts(box, build, peers, bench):
-    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1)) / 1024 / 1024
     known = {p.name: p.version() + (build_type(build) if p.name == "odp" else "") for p in peers}
     lines = {
-        "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
-        "command": shlex.join(["tests/bench/run", *sys.argv[1:]]),
-        "machine": "%s, %d cores, %.1f GiB, Linux %s %s"
-                   % (cpu_model(), os.cpu_count(), memory, platform.release(), platform.machine()),
+        **grid.facts("tests/bench/run"),
         "proxies": "; ".join(known.values()) + "; each as a user of its own, without privilege",
         "method": "%d rounds, medians; CPU by %s; pinned: proxy to core %d, client to %d, service to %d; %s"
                   % (bench.n_done, box.cpu_method, box.proxy_core, box.client_core, box.service_core,
@@ -111,10 +95,7 @@ def table(bench):
     rows = [["measure", *names, "odp / best peer", "budget"]]
     rows += [[title_of(bench, f), *(cell(bench, f, n) for n in names), ratio_cell(bench, f), f.budget or "-"]
              for f in measures.FIGURES if bench.samples[f.key]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return lines
+    return grid.lines(rows)
 
 
 def markdown(known, bench, errors):
