@@ -31,12 +31,22 @@ __attribute__((format(printf, 4, 5))) static void answer(struct odp_dispatch *d,
     d->host->on_report(d->host, &m);
 }
 
+struct odp_dispatch_service *odp_dispatch_find_among(struct odp_dispatch *d, size_t n,
+                                                     const char *name)
+{
+    for (size_t k = 0; k < n; k++) {
+        size_t i = (d->last_found + k) % n;
+        if (strcmp(d->services[i].settings->name, name) != 0)
+            continue;
+        d->last_found = i;
+        return &d->services[i];
+    }
+    return NULL;
+}
+
 struct odp_dispatch_service *odp_dispatch_find(struct odp_dispatch *d, const char *name)
 {
-    for (size_t i = 0; i < d->n_services; i++)
-        if (strcmp(d->services[i].settings->name, name) == 0)
-            return &d->services[i];
-    return NULL;
+    return odp_dispatch_find_among(d, d->n_services, name);
 }
 
 int odp_dispatch_add(struct odp_dispatch *d, struct odp_config_service *settings, char *text,
@@ -67,11 +77,16 @@ void odp_dispatch_drop(struct odp_dispatch *d, struct odp_dispatch_service *s)
 
 static void drop_forgotten(struct odp_dispatch *d)
 {
-    for (size_t i = d->n_services; i > 0; i--) {
+    bool is_any_left = false;
+
+    for (size_t i = d->has_forgotten ? d->n_services : 0; i > 0; i--) {
         struct odp_dispatch_service *s = &d->services[i - 1];
         if (s->is_forgotten && odp_dispatch_service_is_idle(s))
             odp_dispatch_drop(d, s);
+        else
+            is_any_left |= s->is_forgotten;
     }
+    d->has_forgotten = is_any_left;
 }
 
 // ---- settings ----------------------------------------------------------------------------------
@@ -219,7 +234,7 @@ static void forget(struct odp_dispatch *d, const struct odp_proto_message *reque
     struct odp_dispatch_service *s = odp_dispatch_find(d, request->name);
 
     if (s)
-        s->is_forgotten = true;
+        d->has_forgotten = s->is_forgotten = true;
     else
         odp_store_remove(d->host->directory, request->name, ODP_TEXT_LOADED);
     drop_forgotten(d);

@@ -102,9 +102,10 @@ static void refresh(struct odp_dispatch_service *s, const struct odp_config_serv
     s->n_text = s->text ? f->n_bytes : 0;
 }
 
-static int take_file(struct odp_dispatch *d, struct odp_file *f)
+// No two files have one name: it is looked for among what was there before them.
+static int take_file(struct odp_dispatch *d, size_t n_before, struct odp_file *f)
 {
-    struct odp_dispatch_service *s = odp_dispatch_find(d, f->stem);
+    struct odp_dispatch_service *s = odp_dispatch_find_among(d, n_before, f->stem);
     struct odp_config_service *settings = f->error ? NULL : parse(d, f->stem, f->text, f->n_bytes);
 
     if (s && settings)
@@ -163,8 +164,9 @@ int odp_dispatch_begin(struct odp_dispatch *d)
     r = take_all_stored(d, &files);
     if (r == 0 && d->n_services > 0)
         r = find_moves(d, &files);
+    size_t n_before = d->n_services;
     for (size_t i = 0; i < files.n && r == 0; i++)
-        r = take_file(d, &files.items[i]);
+        r = take_file(d, n_before, &files.items[i]);
     odp_files_deinit(&files);
     return r;
 }

@@ -59,6 +59,9 @@ void odp_dispatch_service_rename(struct odp_dispatch_service *s, const char *nam
 // ---- dispatch.c --------------------------------------------------------------------------------
 
 struct odp_dispatch_service *odp_dispatch_find(struct odp_dispatch *d, const char *name);
+// Likewise, among the first n.
+struct odp_dispatch_service *odp_dispatch_find_among(struct odp_dispatch *d, size_t n,
+                                                     const char *name);
 
 // As odp_dispatch_service_init(); *ret is good until the next one is added or dropped.
 int odp_dispatch_add(struct odp_dispatch *d, struct odp_config_service *settings, char *text,

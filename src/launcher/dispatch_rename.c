@@ -73,7 +73,7 @@ static size_t make_room(struct odp_dispatch *d, struct odp_rename *renames, size
             odp_dispatch_drop(d, s);
             continue;
         }
-        s->is_forgotten = true;
+        d->has_forgotten = s->is_forgotten = true;
         renames[n_all] = park(d, renames, n_all, renames[i].to);
         n_all++;
     }

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "odp/core/proto.h"
@@ -21,6 +22,8 @@ struct odp_dispatch {
     const char *config;            // borrowed; the configuration directory
     struct odp_dispatch_service *services;
     size_t n_services;
+    size_t last_found;          // where the next search begins: odpd asks for all in their order
+    bool has_forgotten;         // perhaps: a service is to be dropped once it is idle
     struct odp_rename *renames; // a batch that is not whole yet
     size_t n_renames;
     struct odp_dispatch_move *moves; // renames that the files told of at the start
