@@ -166,10 +166,22 @@ static void add_direct(struct odp_buf *b, const cJSON *why)
         return;
     begin_line(b, "direct");
     odp_buf_printf(b, "%.0f direct connection%s to ", n, n > 1 ? "s" : "");
-    odp_text_add(b, text_at(why, "target"));
+    odp_text_add(b, *text_at(why, "address") ? text_at(why, "address") : text_at(why, "target"));
     odp_buf_printf(b, " keep%s it awake, seen at ", n > 1 ? "" : "s");
     add_moment(b, when);
     odp_buf_printf(b, " ([idle] count_direct)\n");
+}
+
+// Where a container is that nobody has written down.
+static void add_address(struct odp_buf *b, const cJSON *why)
+{
+    if (!*text_at(why, "address"))
+        return;
+    begin_line(b, "target");
+    odp_text_add(b, text_at(why, "target"));
+    odp_buf_printf(b, ", which is ");
+    odp_text_add(b, text_at(why, "address"));
+    odp_buf_printf(b, "\n");
 }
 
 // What it uses now, or else what its sleep gives back.
@@ -245,6 +257,7 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     add_requires(b, why);
     add_sleep(b, why);
     add_direct(b, why);
+    add_address(b, why);
     add_memory(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");

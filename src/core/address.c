@@ -199,13 +199,27 @@ int odp_address_parse(const char *s, struct odp_address *ret, char *why, size_t 
     return r;
 }
 
+int odp_address_parse_target(const char *s, struct odp_address *ret, char *why, size_t why_size)
+{
+    static const char prefix[] = "auto:";
+    struct odp_address a = {.kind = ODP_ADDRESS_AUTO};
+
+    if (strncmp(s, prefix, strlen(prefix)) != 0)
+        return odp_address_parse(s, ret, why, why_size);
+    int r = parse_port(s + strlen(prefix), &a.port, why, why_size);
+    if (r == 0)
+        *ret = a;
+    return r;
+}
+
 bool odp_address_equal(const struct odp_address *a, const struct odp_address *b)
 {
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
     case ODP_ADDRESS_NONE: return true;
-    case ODP_ADDRESS_PORT: return a->port == b->port;
+    case ODP_ADDRESS_PORT:
+    case ODP_ADDRESS_AUTO: return a->port == b->port;
     case ODP_ADDRESS_INET: return a->port == b->port && memcmp(a->ip, b->ip, 4) == 0;
     case ODP_ADDRESS_INET6: return a->port == b->port && memcmp(a->ip, b->ip, 16) == 0;
     case ODP_ADDRESS_UNIX: return strcmp(a->path, b->path) == 0;
@@ -240,7 +254,7 @@ bool odp_address_covers(const struct odp_address *a, const struct odp_address *b
         return true;
     if (!is_wildcard(a) || a->port != b->port)
         return false;
-    if (b->kind == ODP_ADDRESS_NONE || b->kind == ODP_ADDRESS_UNIX)
+    if (b->kind == ODP_ADDRESS_NONE || b->kind == ODP_ADDRESS_UNIX || b->kind == ODP_ADDRESS_AUTO)
         return false;
     // [::] takes IPv4 too; 0.0.0.0 leaves IPv6 addresses to others.
     return a->kind != ODP_ADDRESS_INET || b->kind != ODP_ADDRESS_INET6 || is_wildcard(b);
@@ -270,6 +284,7 @@ const char *odp_address_format(const struct odp_address *a, char *buf, size_t si
         snprintf(buf, size, "[%s]:%u", ip, (unsigned)a->port);
         break;
     case ODP_ADDRESS_UNIX: snprintf(buf, size, "%s", a->path); break;
+    case ODP_ADDRESS_AUTO: snprintf(buf, size, "auto:%u", (unsigned)a->port); break;
     }
     return buf;
 }

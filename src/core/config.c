@@ -46,7 +46,8 @@ static int complete(struct odp_config_service *s)
 {
     bool is_http = s->probe == ODP_PROBE_HTTP;
     int r = 0;
-    bool near = s->target.kind == ODP_ADDRESS_UNIX || odp_address_is_loopback(&s->target);
+    bool near = s->target.kind == ODP_ADDRESS_UNIX || s->target.kind == ODP_ADDRESS_AUTO ||
+                odp_address_is_loopback(&s->target);
 
     if (!s->description)
         s->description = strdup(s->name);

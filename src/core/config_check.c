@@ -114,7 +114,7 @@ static void check_target(const struct pair *p)
     const struct odp_config_service *s = p->s, *other = p->other;
     char what[WHAT_MAX], other_what[WHAT_MAX];
 
-    if (!odp_address_equal(&s->target, &other->target))
+    if (s->target.kind == ODP_ADDRESS_AUTO || !odp_address_equal(&s->target, &other->target))
         return;
     snprintf(what, sizeof(what), "target %s is also that of", s->target_text);
     snprintf(other_what, sizeof(other_what), "target %s is also that of", other->target_text);
@@ -182,7 +182,7 @@ void odp_config_check_pair(const struct odp_config_service *s,
         check_container(&p, &s->containers[i]);
 }
 
-static bool listens_on(const struct odp_config_service *s, const struct odp_address *target)
+bool odp_config_leads_back(const struct odp_config_service *s, const struct odp_address *target)
 {
     for (size_t i = 0; i < s->n_listen; i++)
         if (is_own_target(&s->listen[i].address, target))
@@ -193,7 +193,7 @@ static bool listens_on(const struct odp_config_service *s, const struct odp_addr
 static const struct odp_config_service *find_listener(const struct odp_config_near *x,
                                                       const struct odp_address *target)
 {
-    size_t i = odp_config_near_listening(x, target, listens_on);
+    size_t i = odp_config_near_listening(x, target, odp_config_leads_back);
 
     return i == ODP_INDEX_END ? NULL : x->config->services[i];
 }
@@ -206,7 +206,7 @@ static void check_ring(struct odp_config *c, const struct odp_config_near *x,
     const struct odp_config_service *next = s->enabled ? find_listener(x, &s->target) : NULL;
 
     for (size_t n = 0; next && n < c->n_services; n++) {
-        if (listens_on(s, &next->target)) {
+        if (odp_config_leads_back(s, &next->target)) {
             odp_config_fault_add(&c->faults, s->file, s->target_line,
                                  "target %s leads back to this service by way of %s (%s:%u)",
                                  s->target_text, next->name, next->file, next->target_line);

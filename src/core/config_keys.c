@@ -268,6 +268,15 @@ static void set_key(struct odp_config_parse *p, unsigned line, const char *secti
                                section, key);
 }
 
+// Of a target it is asked only where that is a container.
+static bool is_for_launcher(const char *section, const char *key, const char *value)
+{
+    return strcmp(section, "backend") == 0 || strcmp(section, "ready") == 0 ||
+           strcmp(section, "requires") == 0 ||
+           (strcmp(section, "service") == 0 && strcmp(key, "target") == 0 &&
+            strncmp(value, "auto:", 5) == 0);
+}
+
 void odp_config_on_key(struct odp_config_parse *p, unsigned line, const char *section,
                        const char *key, const char *value)
 {
@@ -278,7 +287,7 @@ void odp_config_on_key(struct odp_config_parse *p, unsigned line, const char *se
     digest_setting(&p->service->text_digest, section, key, value);
     if (is_backend)
         digest_setting(&p->service->backend_digest, section, key, value);
-    if (is_backend || strcmp(section, "ready") == 0 || strcmp(section, "requires") == 0)
+    if (is_for_launcher(section, key, value))
         digest_setting(&p->service->digest, section, key, value);
     set_key(p, line, section, key, value);
     if (is_backend && p->faults->n > n_faults)

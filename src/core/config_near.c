@@ -82,7 +82,8 @@ void odp_config_near_let_in(struct odp_config_near *x, size_t item, size_t posit
     odp_index_add(index, odp_index_key_of_text(KIND_NAME, s->name), item);
     if (!s->enabled)
         return;
-    odp_index_add(index, key_of_address(KIND_TARGET, &s->target), item);
+    if (s->target.kind != ODP_ADDRESS_AUTO) // one port of many containers
+        odp_index_add(index, key_of_address(KIND_TARGET, &s->target), item);
     for (size_t i = 0; i < s->n_listen; i++) {
         const struct odp_address *a = &s->listen[i].address;
         odp_index_add(index, key_of_port(KIND_LISTEN_AT_ALL, a), item);

@@ -21,7 +21,8 @@ static bool is_one_address(const struct odp_address *a)
 {
     struct odp_address any4 = {.kind = ODP_ADDRESS_INET, .port = a->port};
 
-    return a->kind == ODP_ADDRESS_UNIX || !odp_address_covers(a, &any4);
+    return a->kind == ODP_ADDRESS_UNIX || a->kind == ODP_ADDRESS_AUTO ||
+           !odp_address_covers(a, &any4);
 }
 
 static void refuse_target(struct odp_config_parse *p, unsigned line, const char *value,
@@ -43,12 +44,7 @@ void odp_config_set_target(struct odp_config_parse *p, const struct odp_config_k
     struct odp_address a;
     char why[WHY_MAX];
 
-    if (strncmp(value, "auto:", 5) == 0) {
-        odp_config_parse_fault(p, line,
-                               "[%s] %s = %.64s is not built yet in odp %s: write an address, for "
-                               "instance `127.0.0.1:8080`",
-                               key->section, key->name, value, ODP_VERSION);
-    } else if (odp_address_parse(value, &a, why, sizeof(why)) < 0) {
+    if (odp_address_parse_target(value, &a, why, sizeof(why)) < 0) {
         odp_config_parse_fault(p, line, "[%s] %s: %s", key->section, key->name, why);
     } else if ((a.kind != ODP_ADDRESS_UNIX && a.port == 0) || !is_one_address(&a)) {
         refuse_target(p, line, value, &a);

@@ -239,6 +239,28 @@ static void check_ready(struct odp_config_parse *p)
                                "/path/to/program`");
 }
 
+// Whose address would it be?
+static void check_auto(struct odp_config_parse *p)
+{
+    const struct odp_config_service *s = p->service;
+
+    if (s->target.kind != ODP_ADDRESS_AUTO || p->backend_faulty || p->backend_excused ||
+        says_nothing_to_start(p) || s->backend == ODP_BACKEND_CONTAINER || s->n_containers > 0 ||
+        !odp_config_is_missing(p, "backend", "container"))
+        return;
+    if (s->backend == ODP_BACKEND_SYSTEMD)
+        odp_config_parse_fault(p, s->target_line,
+                               "[service] target = %s is the address of a container, and [backend] "
+                               "names none: write `container = NAME` beside `unit`, or an address "
+                               "here, for instance `127.0.0.1:%u`",
+                               s->target_text, (unsigned)s->target.port);
+    else
+        odp_config_parse_fault(p, s->target_line,
+                               "[service] target = %s is for services that are containers: write "
+                               "an address, for instance `127.0.0.1:%u`",
+                               s->target_text, (unsigned)s->target.port);
+}
+
 void odp_config_check_whole(struct odp_config_parse *p)
 {
     unsigned line = p->service_line ? p->service_line : 1;
@@ -257,6 +279,7 @@ void odp_config_check_whole(struct odp_config_parse *p)
         odp_config_parse_fault(
             p, line, "[service] has no target: write for instance `target = 127.0.0.1:18080`");
     check_backend(p);
+    check_auto(p);
     check_ready(p);
     odp_config_check_addresses(p);
 }

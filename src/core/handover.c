@@ -19,6 +19,7 @@ static const struct field service_fields[] = {
     FIELD(FLAG, "enabled", service.enabled),
     FIELD(FLAG, "active", service.active),
     FIELD(TEXT, "target", service.target),
+    FIELD(TEXT, "address", service.address),
     FIELD(TEXT, "backend", service.backend),
     FIELD(NUMBER, "backend_digest", service.backend_digest),
     FIELD(NUMBER, "stop_timeout", service.stop_timeout_usec),

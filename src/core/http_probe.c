@@ -8,7 +8,13 @@
 
 void odp_http_probe_write(const struct odp_config_service *s, struct odp_buf *ret)
 {
-    const char *host = s->target.kind == ODP_ADDRESS_UNIX ? "localhost" : s->target_text;
+    bool is_unix = s->target.kind == ODP_ADDRESS_UNIX;
+    bool is_auto = s->target.kind == ODP_ADDRESS_AUTO;
+    char local[sizeof("localhost:65535")] = "localhost";
+    const char *host = is_unix || is_auto ? local : s->target_text;
+
+    if (is_auto) // the address is another one at each start: nobody could allow it
+        snprintf(local, sizeof(local), "localhost:%u", (unsigned)s->target.port);
 
     odp_buf_printf(ret,
                    "GET %s HTTP/1.1\r\n"

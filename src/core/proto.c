@@ -66,6 +66,9 @@ static bool report_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_SILENT: return is_probe_id(m->id);
     case ODP_PROTO_LOCATED: return is_locate_id(m->id) && m->reason[0] == '/';
     case ODP_PROTO_NOWHERE: return is_locate_id(m->id);
+    case ODP_PROTO_ADDRESS:
+    case ODP_PROTO_NO_ADDRESS:
+    case ODP_PROTO_UNREACHABLE: return m->id == 0 && m->reason[0];
     case ODP_PROTO_RUNNING:
     case ODP_PROTO_INACTIVE:
     case ODP_PROTO_FAILED:

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "odp/launcher/reason.h"
+#include "odp/launcher/seek.h"
 
 typedef int new_fn(struct odp_backend_host *host, const struct odp_config_service *settings,
                    struct odp_backend **ret);
@@ -47,8 +48,10 @@ int odp_backend_new(struct odp_backend_host *host, const struct odp_config_servi
 
 void odp_backend_free(struct odp_backend *b)
 {
-    if (b != NULL)
-        b->vtable->free(b);
+    if (b == NULL)
+        return;
+    odp_seek_free(b->seek);
+    b->vtable->free(b);
 }
 
 void odp_backend_report(struct odp_backend *b, uint32_t id, enum odp_proto_state state,
@@ -62,4 +65,6 @@ void odp_backend_report(struct odp_backend *b, uint32_t id, enum odp_proto_state
     odp_reason_vformat(m.reason, sizeof m.reason, format, args);
     va_end(args);
     b->host->on_report(b->host, &m);
+    if (state == ODP_PROTO_RUNNING)
+        odp_seek_on_running(b->seek);
 }

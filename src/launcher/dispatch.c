@@ -14,6 +14,7 @@
 #include "odp/core/paths.h"
 #include "odp/launcher/reason.h"
 #include "odp/launcher/requires.h"
+#include "odp/launcher/seek.h"
 #include "odp/launcher/store.h"
 
 __attribute__((format(printf, 4, 5))) static void answer(struct odp_dispatch *d,
@@ -203,8 +204,14 @@ static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
     if (request->op >= ODP_PROTO_START && request->op <= ODP_PROTO_THAW)
         odp_probes_end(&d->probes, request->name);
     switch (request->op) {
-    case ODP_PROTO_LOOK: call(d, b, request, vtable->look); break;
-    case ODP_PROTO_START: odp_requirements_start(&s->requires, b, request->id); break;
+    case ODP_PROTO_LOOK:
+        odp_seek_look(b);
+        call(d, b, request, vtable->look);
+        break;
+    case ODP_PROTO_START:
+        odp_seek_follow(b);
+        odp_requirements_start(&s->requires, b, request->id);
+        break;
     case ODP_PROTO_STOP:
         odp_requirements_cancel(s->requires);
         call(d, b, request, vtable->stop);

@@ -9,6 +9,7 @@
 
 #include "dispatch_internal.h"
 #include "odp/base/log.h"
+#include "odp/launcher/seek.h"
 #include "odp/launcher/store.h"
 
 static const char *directory_of(const struct odp_dispatch_service *s)
@@ -63,6 +64,8 @@ static void exchange(struct odp_dispatch_service *s, struct odp_config_service *
     odp_config_service_free(s->settings);
     s->settings = settings;
     odp_store_remove(directory_of(s), settings->name, ODP_TEXT_OLD);
+    if (s->backend->seek || settings->target.kind == ODP_ADDRESS_AUTO)
+        odp_seek_look(s->backend);
 }
 
 // The text of what runs must not be lost to that of the next.

@@ -6,6 +6,7 @@
 #include "control_internal.h"
 #include "odp/net/peer.h"
 #include "odp/proxy/requires.h"
+#include "odp/proxy/target.h"
 #include "odp/proxy/visit.h"
 
 #define LISTED_MAX 100 // connections told one by one
@@ -64,6 +65,14 @@ static void add_visits(cJSON *array, const struct odp_list *visits, bool may_see
         control_append(array,
                        describe(ODP_CONTAINER_OF(it, struct odp_visit, node), now_usec, may_see));
     }
+}
+
+static void add_address(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_address *address = m->found.n_addresses > 0 ? odp_managed_target(m) : NULL;
+    char text[ODP_ADDRESS_TEXT_MAX];
+
+    add_text(o, "address", address ? odp_address_format(address, text, sizeof(text)) : NULL);
 }
 
 static uint64_t span_until(uint64_t deadline_usec)
@@ -134,6 +143,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
     add_moment(o, "direct_at", direct ? story->direct_usec : 0);
     cJSON_AddStringToObject(o, "target", m->config->target_text);
+    add_address(o, m);
     struct odp_ledger ledger = m->ledger; // a copy brought up to date: asking changes nothing
     odp_ledger_enter(&ledger, ledger.phase, odp_boottime_usec());
     control_add_memory(o, m, &ledger);

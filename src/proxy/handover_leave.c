@@ -52,6 +52,8 @@ static void describe(const struct odp_managed *m, struct odp_handover_service *r
     ret->enabled = m->config->enabled;
     ret->active = m->active;
     odp_address_format(&started_by->target, ret->target, sizeof(ret->target));
+    if (m->found.n_addresses > 0)
+        odp_address_format(&m->found.addresses[m->found.at], ret->address, sizeof(ret->address));
     set_text(ret->backend, sizeof(ret->backend), odp_backend_type_to_string(started_by->backend));
     ret->backend_digest = started_by->backend_digest;
     ret->stop_timeout_usec = started_by->stop_timeout_usec;

@@ -63,7 +63,7 @@ static struct odp_config_service *config_of(const struct odp_handover_service *s
     c->file = strdup("");
     c->description = strdup(s->name);
     c->target_text = strdup(s->target);
-    (void)odp_address_parse(s->target, &c->target, why, sizeof(why)); // or of no kind
+    (void)odp_address_parse_target(s->target, &c->target, why, sizeof(why)); // or of no kind
     c->enabled = s->enabled;
     c->backend = backend_from_word(s->backend);
     c->backend_digest = s->backend_digest;

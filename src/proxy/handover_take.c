@@ -13,6 +13,7 @@
 #include "odp/core/plan.h"
 #include "odp/proxy/ledger_file.h"
 #include "odp/proxy/reload.h"
+#include "odp/proxy/target.h"
 #include "visit_internal.h"
 
 // ---- whose it is -------------------------------------------------------------------------------
@@ -118,6 +119,7 @@ bool odp_handover_resume(struct odp_handover *h, struct odp_managed *m)
         // Without a target it is nothing that could be connected to.
         bool is_whole = left->config->target.kind != ODP_ADDRESS_NONE;
         odp_managed_resume(m, &left->service.machine, is_whole ? left->config : NULL);
+        odp_target_resume(m, left->service.address);
         if (is_whole)
             left->config = NULL;
         return true;

@@ -14,6 +14,7 @@
 #include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
 #include "odp/proxy/requires.h"
+#include "odp/proxy/target.h"
 #include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
@@ -151,6 +152,7 @@ void odp_managed_configure(struct odp_managed *m, struct odp_config_service *con
 
     m->config = config;
     keep_previous(m, before);
+    odp_target_on_settings(m);
     if (is_probed_anew)
         probe_anew(m);
     if (!m->active)
@@ -171,6 +173,7 @@ void odp_managed_settle(struct odp_managed *m)
 {
     odp_config_service_free(m->previous);
     m->previous = NULL;
+    odp_target_on_settings(m);
     set_machine(m);
 }
 
@@ -240,6 +243,7 @@ void odp_managed_close(struct odp_managed *m)
 void odp_managed_free(struct odp_managed *m)
 {
     odp_story_deinit(&m->story);
+    odp_target_deinit(&m->found);
     odp_ledger_deinit(&m->ledger);
     odp_memory_free(m->memory);
     odp_requires_forget_users(m);

@@ -17,6 +17,7 @@
 #include "odp/proxy/memory.h"
 #include "odp/proxy/probe.h"
 #include "odp/proxy/requires.h"
+#include "odp/proxy/target.h"
 #include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
@@ -97,6 +98,7 @@ static void on_change(struct odp_managed *m, const struct odp_service_effects *f
     enum odp_service_state s = m->machine.state;
 
     log_change(m, fx->from, kind);
+    odp_target_on_change(m);
     // Whatever ran by earlier settings, the next start goes by the present ones.
     if (m->previous &&
         (s == ODP_SERVICE_STOPPED || s == ODP_SERVICE_FAILED || s == ODP_SERVICE_STARTING))
@@ -155,13 +157,13 @@ _Static_assert(ODP_RELAY_BUFFER_BYTES >= ODP_DIRECT_BUFFER_BYTES, "the shared bu
 static unsigned count_direct(struct odp_managed *m, const struct odp_service_event *event)
 {
     const struct odp_service *s = &m->machine;
+    const struct odp_address *target = odp_managed_target(m);
 
-    if (!m->config->count_direct || event->kind != ODP_EVENT_DEADLINE ||
+    if (!m->config->count_direct || !target || event->kind != ODP_EVENT_DEADLINE ||
         s->state != ODP_SERVICE_READY || event->now_usec < s->deadline_usec ||
         m->n_connections + m->n_waiting > 0)
         return 0;
-    int n = odp_direct_count(odp_managed_target(m), odp_relays_buffer(m->manager->relays),
-                             ODP_RELAY_BUFFER_BYTES);
+    int n = odp_direct_count(target, odp_relays_buffer(m->manager->relays), ODP_RELAY_BUFFER_BYTES);
     if (n < 0 && !m->manager->direct_said) {
         m->manager->direct_said = true;
         odp_log(ODP_LOG_WARNING, m->config->name,
@@ -173,11 +175,13 @@ static unsigned count_direct(struct odp_managed *m, const struct odp_service_eve
 
 static void say_direct(struct odp_managed *m, unsigned n)
 {
+    char text[ODP_ADDRESS_TEXT_MAX];
+
     m->story.direct_usec = odp_boottime_usec();
     if (m->machine.n_direct == 0)
         odp_log(ODP_LOG_INFO, m->config->name,
                 "%u direct connections to %s keep it awake ([idle] count_direct)", n,
-                m->config->target_text);
+                odp_address_format(odp_managed_target(m), text, sizeof(text)));
 }
 
 static void step(struct odp_managed *m, struct odp_service_event *event)
@@ -203,7 +207,11 @@ void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, 
 {
     struct odp_service_event event = {.kind = kind, .reason = reason};
 
-    step(m, &event);
+    // Whoever was told that it is ready would want to connect.
+    if (kind == ODP_EVENT_ANSWERS && !odp_managed_target(m))
+        m->found.has_answered = true;
+    else
+        step(m, &event);
 }
 
 // Before its start had ended, perhaps: some answer while their start command still runs.
@@ -228,6 +236,10 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     switch (report->state) {
     case ODP_PROTO_RUNNING:
         event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
+        if (odp_target_fault(m)) {
+            event.kind = ODP_EVENT_FAILED;
+            event.reason = odp_target_fault(m);
+        }
         break;
     case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
     case ODP_PROTO_STARTING:
@@ -246,6 +258,9 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
         event.kind = ODP_EVENT_FAILED;
         break;
     case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
+    case ODP_PROTO_ADDRESS:
+    case ODP_PROTO_NO_ADDRESS:
+    case ODP_PROTO_UNREACHABLE: odp_target_report(m, report); return;
     case ODP_PROTO_ANSWERS:
     case ODP_PROTO_SILENT:
     case ODP_PROTO_DONE:
@@ -272,6 +287,14 @@ static uint64_t next_deadline(const struct odp_managed *m)
     return deadline;
 }
 
+// Why a start that is late is late, as far as anybody has said.
+static const char *last_answer(struct odp_managed *m)
+{
+    const char *missing = odp_target_missing(m);
+
+    return missing ? missing : odp_probe_last_answer(m);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct odp_managed *m = timer->data;
@@ -279,7 +302,7 @@ static void on_timer(uv_timer_t *timer)
 
     m->armed_usec = ODP_NEVER;
     if (m->machine.deadline_usec <= now_usec)
-        odp_managed_event(m, ODP_EVENT_DEADLINE, odp_probe_last_answer(m));
+        odp_managed_event(m, ODP_EVENT_DEADLINE, last_answer(m));
     odp_visits_expire(m, now_usec);
     odp_probe_expire(m, now_usec);
     if (odp_visits_want_try(m) && odp_tries_due(&m->tries, now_usec))
@@ -339,9 +362,4 @@ void odp_managed_set_note(char **note, const char *text)
 {
     free(*note);
     *note = text ? strdup(text) : NULL; // without memory it goes unsaid: the log has it
-}
-
-const struct odp_address *odp_managed_target(const struct odp_managed *m)
-{
-    return m->previous ? &m->previous->target : &m->config->target;
 }

@@ -16,6 +16,7 @@
 #include "odp/core/http_probe.h"
 #include "odp/net/connect.h"
 #include "odp/proxy/link.h"
+#include "odp/proxy/target.h"
 
 // From connect to the end of the head: one that hangs is not to block the next for ever.
 #define HTTP_LIMIT_USEC (5 * ODP_USEC_PER_SEC)
@@ -43,7 +44,10 @@ bool odp_probe_is_set(const struct odp_config_service *config)
 
 bool odp_probe_is_too_early(const struct odp_managed *m)
 {
-    return m->machine.state == ODP_SERVICE_STARTING && m->config->backend == ODP_BACKEND_CONTAINER;
+    // Whose own address is known runs by then.
+    return !odp_managed_target(m) ||
+           (m->machine.state == ODP_SERVICE_STARTING &&
+            m->config->backend == ODP_BACKEND_CONTAINER && m->found.n_addresses == 0);
 }
 
 static bool is_under_way(const struct odp_managed *m)
@@ -100,6 +104,7 @@ __attribute__((format(printf, 2, 3))) static void fail(struct odp_probe *p, cons
         odp_log(ODP_LOG_DEBUG, m->config->name, "probe: %s", said);
     memcpy(p->said, said, sizeof(said));
     hang_up(p);
+    odp_target_failed(m);
     odp_tries_pause(&m->tries, odp_now_usec());
     if (m->machine.state == ODP_SERVICE_FAILED)
         odp_probe_end(m); // the next demand asks again

@@ -15,6 +15,7 @@
 #include "odp/net/connect.h"
 #include "odp/net/peer.h"
 #include "odp/proxy/answer.h"
+#include "odp/proxy/target.h"
 
 static bool counts_as_waiting(enum odp_conn_state s)
 {
@@ -185,6 +186,8 @@ static int begin_connect(struct odp_visit *v)
     struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
     const struct odp_address *target = odp_managed_target(v->service);
 
+    if (!target) // its container was lost sight of
+        return -EHOSTUNREACH;
     up->on_event = visit_on_upstream_event;
     int r = odp_connect(target, &up->fd);
     if (r == 0) {
@@ -239,8 +242,12 @@ static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
     // free, and so it is released again.
     if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY)
         return;
+    bool was_ready = m->machine.state == ODP_SERVICE_READY;
     odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
+    odp_target_failed(m);
     odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
+    if (was_ready)
+        odp_target_doubt(m);
     // The service may have ended while this connection was on its way, and counted as no waiter.
     if (v->state == ODP_CONN_HELD && !v->is_probe && !odp_service_is_trying(&m->machine))
         odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
@@ -270,8 +277,10 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
         odp_io_close(&v->relay.ends[ODP_RELAY_UPSTREAM]);
         v->n_copied = 0;
     }
-    if (fx & ODP_CONN_FX_CONNECT)
+    if (fx & ODP_CONN_FX_CONNECT) {
+        v->early_usec = odp_now_usec();
         connect_upstream(v);
+    }
     if (fx & ODP_CONN_FX_COPY) {
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);

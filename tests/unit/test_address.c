@@ -27,6 +27,23 @@ static struct odp_address parse(const char *s)
     return a;
 }
 
+static void test_targets(void **state)
+{
+    const struct odp_address wildcard = parse("80"), other = parse("127.0.0.1:80");
+    struct odp_address a;
+    char buf[ODP_ADDRESS_TEXT_MAX], why[256];
+
+    (void)state;
+    assert_int_equal(odp_address_parse_target("auto:80", &a, why, sizeof(why)), 0);
+    assert_int_equal(a.kind, ODP_ADDRESS_AUTO);
+    assert_string_equal(odp_address_format(&a, buf, sizeof(buf)), "auto:80");
+    assert_true(odp_address_equal(&a, &a));
+    assert_false(odp_address_equal(&a, &wildcard) || odp_address_covers(&wildcard, &a));
+    assert_int_equal(odp_address_parse_target("127.0.0.1:80", &a, why, sizeof(why)), 0);
+    assert_true(odp_address_equal(&a, &other));
+    assert_int_equal(odp_address_parse("auto:80", &a, why, sizeof(why)), -EINVAL);
+}
+
 static void test_taken(void **state)
 {
     static const struct {
@@ -189,9 +206,9 @@ static void test_loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_long_ones), cmocka_unit_test(test_covers),
-        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_targets), cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_long_ones),
+        cmocka_unit_test(test_covers),  cmocka_unit_test(test_loopback),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,24 @@ static void test_digest(void **state)
                 digest_of(SOUND "environment=B=2\nenvironment=A=1\n"));
 }
 
+// Its containers' address the launcher has to find by the port.
+static void test_auto(void **state)
+{
+#define AUTO(port, backend) "[service]\nlisten = 80\ntarget = auto:" port "\n[backend]\n" backend
+    struct odp_config_service *s = parse(AUTO("8080", "container = wiki\n"));
+
+    (void)state;
+    assert_int_equal(s->target.kind, ODP_ADDRESS_AUTO);
+    assert_int_equal(s->target.port, 8080);
+    assert_string_equal(s->target_text, "auto:8080");
+    assert_int_equal(s->ready_interval_usec, 4 * ODP_USEC_PER_MS);
+    odp_config_service_free(s);
+    odp_config_service_free(parse(AUTO("80", "unit = wiki.service\ncontainer = wiki\n")));
+    assert_true(digest_of(AUTO("80", "container = wiki\n")) !=
+                digest_of(AUTO("81", "container = wiki\n")));
+#undef AUTO
+}
+
 static void test_names(void **state)
 {
     static const char *const sound[] = {
@@ -386,12 +404,19 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),   cmocka_unit_test(test_exec),
-        cmocka_unit_test(test_systemd),    cmocka_unit_test(test_containers),
-        cmocka_unit_test(test_probes),     cmocka_unit_test(test_requires_and_client),
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_defaults_that_hang_on_the_target),
-        cmocka_unit_test(test_digest),     cmocka_unit_test(test_other_digests),
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_smallest),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_systemd),
+        cmocka_unit_test(test_containers),
+        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_requires_and_client),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_auto),
+        cmocka_unit_test(test_defaults_that_hang_on_the_target),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_other_digests),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_nearest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,8 @@ static struct odp_handover_record service_record(void)
     struct odp_handover_service *s = &r.service;
     strcpy(s->name, "navidrome");
     s->enabled = s->active = true;
-    strcpy(s->target, "[::1]:14533");
+    strcpy(s->target, "auto:14533");
+    strcpy(s->address, "[fd00::2]:14533");
     strcpy(s->backend, "systemd");
     s->backend_digest = UINT64_MAX - 1;
     s->stop_timeout_usec = 30000000;
@@ -94,6 +95,7 @@ static void assert_same_service(const struct odp_handover_service *a,
 {
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->target, b->target);
+    assert_string_equal(a->address, b->address);
     assert_string_equal(a->backend, b->backend);
     assert_string_equal(a->machine.reason, b->machine.reason);
     assert_string_equal(a->woken_by, b->woken_by);

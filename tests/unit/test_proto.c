@@ -99,6 +99,10 @@ static void test_round_trip(void **state)
     }
     m.state = ODP_PROTO_STARTING;
     assert_round_trip(&m);
+    for (int s = ODP_PROTO_ADDRESS; s <= ODP_PROTO_UNREACHABLE; s++) {
+        m.state = (enum odp_proto_state)s;
+        assert_round_trip(&m);
+    }
     assert_round_trip(&probe);
     assert_round_trip(&locate);
     assert_round_trip(&located);
@@ -175,7 +179,9 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
-    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_STARTING + 1));
+    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_UNREACHABLE + 1));
+    REFUSE(report, m.state = ODP_PROTO_ADDRESS; m.id = 1); // an answer to nothing
+    REFUSE(report, m.state = ODP_PROTO_NO_ADDRESS; m.id = 0; m.reason[0] = '\0');
     REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
     REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
     REFUSE(report, m.reason[3] = '\n');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A stream address as the files write it: `4533`, `127.0.0.1:4533`, `[fe80::1]:4533`,
-// `/run/x.sock`. Pure text and bytes; net/ turns it into a sockaddr.
+// `/run/x.sock`, as a target also `auto:80`. Pure text and bytes; net/ turns it into a sockaddr.
 
 #pragma once
 
@@ -15,6 +15,7 @@ enum odp_address_kind {
     ODP_ADDRESS_INET,
     ODP_ADDRESS_INET6,
     ODP_ADDRESS_UNIX,
+    ODP_ADDRESS_AUTO, // of a target: this port of a container, whose own address is asked for
 };
 
 #define ODP_ADDRESS_PATH_MAX 107 // sun_path less its NUL, unix(7)
@@ -33,6 +34,9 @@ struct odp_address {
 // dress (::ffff:127.0.0.1) as that IPv4 address. Port 0 is taken: who minds it looks at it.
 // Returns 0, or -EINVAL and one line in `why` (what is wrong and what would be right).
 int odp_address_parse(const char *s, struct odp_address *ret, char *why, size_t why_size);
+
+// As odp_address_parse(), and takes `auto:PORT`.
+int odp_address_parse_target(const char *s, struct odp_address *ret, char *why, size_t why_size);
 
 bool odp_address_equal(const struct odp_address *a, const struct odp_address *b);
 

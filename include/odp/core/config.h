@@ -138,8 +138,9 @@ struct odp_config_service {
     uint64_t keepalive_usec;  // of silence, before a client is probed; whole seconds
     unsigned max_connections; // relayed at once, at least 1
 
-    // Of every setting that the launcher acts on ([backend], [ready], [requires]), in file order,
-    // FNV-1a 64. Equal text gives an equal digest; comments and blank lines do not count.
+    // Of every setting that the launcher acts on ([backend], [ready], [requires], a target of
+    // auto:PORT), in file order, FNV-1a 64. Equal text gives an equal digest; comments and blank
+    // lines do not count.
     uint64_t digest;
     uint64_t backend_digest; // likewise, of [backend] alone
     uint64_t text_digest;    // of every setting of the file
@@ -203,6 +204,9 @@ void odp_config_fault_add(struct odp_config_faults *faults, const char *file, un
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 void odp_config_faults_deinit(struct odp_config_faults *faults);
+
+// True where `target` is an address that the service itself listens on.
+bool odp_config_leads_back(const struct odp_config_service *s, const struct odp_address *target);
 
 // True for a sound service name.
 bool odp_name_is_valid(const char *name);

@@ -40,6 +40,7 @@ struct odp_handover_service {
     bool active; // it was served: the machine and what follows it are worth something
     // By these settings what runs was started.
     char target[ODP_ADDRESS_TEXT_MAX];
+    char address[ODP_ADDRESS_TEXT_MAX]; // where the container of a target auto:PORT is, or ""
     char backend[ODP_HANDOVER_WORD_MAX + 1];
     uint64_t backend_digest;
     uint64_t stop_timeout_usec;

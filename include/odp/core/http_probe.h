@@ -14,7 +14,7 @@
 #define ODP_HTTP_PROBE_TEXT_MAX 80
 
 // Appends the request. Its Host is the target as the file writes it, which virtual hosts take for
-// their address; `localhost` for a unix socket.
+// their address; `localhost` for a unix socket, `localhost:PORT` for auto:PORT.
 void odp_http_probe_write(const struct odp_config_service *s, struct odp_buf *ret);
 
 // True where [ready] expect has the status.

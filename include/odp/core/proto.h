@@ -18,9 +18,10 @@
 
 #include "odp/core/config.h"
 
-#define ODP_PROTO_VERSION   1
-#define ODP_REASON_MAX      255
-#define ODP_PROTO_MAX_BYTES (24 + ODP_NAME_MAX + ODP_REASON_MAX)
+#define ODP_PROTO_VERSION       1
+#define ODP_REASON_MAX          255
+#define ODP_PROTO_ADDRESSES_MAX 4
+#define ODP_PROTO_MAX_BYTES     (24 + ODP_NAME_MAX + ODP_REASON_MAX)
 
 enum odp_proto_op {
     ODP_PROTO_LOOK = 1, // what is it now? the answer is at once
@@ -66,6 +67,12 @@ enum odp_proto_state {
     // To a look: its start is under way. What it is by then is reported when that has ended. To
     // whom nothing is known it is as good as INACTIVE; what has answered already has not ended.
     ODP_PROTO_STARTING,
+    // These three with id 0, of a target auto:PORT alone: said when it changes, and anew after each
+    // look and start.
+    ODP_PROTO_ADDRESS,     // `reason` is where its container is, the likeliest place first: up to
+                           // ADDRESSES_MAX of `IP:PORT` and `[IP6]:PORT`, with a blank between
+    ODP_PROTO_NO_ADDRESS,  // it has none now; `reason` says why
+    ODP_PROTO_UNREACHABLE, // it runs where odpd cannot connect to it; `reason` says what to do
 };
 
 struct odp_proto_message {
@@ -75,7 +82,7 @@ struct odp_proto_message {
     uint64_t digest; // of requests, and see RENAME and LOCATED
     char name[ODP_NAME_MAX + 1];
     // Of reports: one line in plain words, "" for none. Of RENAME: the name from now on. Of
-    // LOCATED: the group's path.
+    // LOCATED: the group's path. Of ADDRESS: the address.
     char reason[ODP_REASON_MAX + 1];
 };
 

@@ -15,6 +15,7 @@
 struct odp_backend;
 struct odp_systemd_bus;
 struct odp_engine_watch;
+struct odp_seek;
 
 // What the backends of one launcher share. Outlives them all.
 struct odp_backend_host {
@@ -66,6 +67,7 @@ struct odp_backend {
     struct odp_backend_host *host; // borrowed
     // Borrowed. The dispatcher exchanges it at any time for one with the same [backend].
     const struct odp_config_service *settings;
+    struct odp_seek *seek; // seek.c's, NULL where no address is sought
 };
 
 // Makes the backend that `settings` ask for; one that still runs from before, under whatever

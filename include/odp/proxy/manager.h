@@ -32,6 +32,18 @@ enum odp_requires_use {
     ODP_REQUIRES_AWAKE, // or it may be: the launcher has not said
 };
 
+// What the launcher has told of the address of a target auto:PORT; proxy/target sees to it.
+struct odp_target {
+    struct odp_address *addresses; // owned; the likeliest first
+    size_t n_addresses;            // 0: none is known
+    size_t at;                     // which one is connected to
+    size_t best;                   // which one has answered, or is the likeliest
+    unsigned n_failed;             // tries at it in a row
+    char *why_not;                 // owned; why not, NULL: nobody has said
+    bool is_unreachable;           // and never will be, as the container is now
+    bool has_answered;             // its probe has passed before its address was known
+};
+
 // One service, from the reload that finds its file to the one that does not; then on until its last
 // client has gone.
 struct odp_managed {
@@ -51,6 +63,7 @@ struct odp_managed {
     struct odp_tries tries;
     struct odp_ledger ledger;
     struct odp_story story;
+    struct odp_target found;
 
     struct odp_gate **gates; // owned, each of them too
     size_t n_gates;
@@ -166,9 +179,6 @@ void odp_managed_set_note(char **note, const char *text);
 
 // Brings the ledger's account of time in line with the machine's state.
 void odp_managed_keep_ledger(struct odp_managed *m);
-
-// Where what runs now answers.
-const struct odp_address *odp_managed_target(const struct odp_managed *m);
 
 // ---- life.c: how services come and go ----------------------------------------------------------
 

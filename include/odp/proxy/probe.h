@@ -17,7 +17,8 @@ bool odp_probe_is_set(const struct odp_config_service *config);
 
 // A container that is only being started is asked nothing, by nobody: docker-proxy accepts at once
 // and looks for the container's link address before it has one. For a second or more that look
-// keeps all others waiting, too, however soon the container is there.
+// keeps all others waiting, too, however soon the container is there. Where odp connects to the
+// container itself it is time once its address is known.
 bool odp_probe_is_too_early(const struct odp_managed *m);
 
 // The machine has just changed its state because of `kind`. A probe that the [ready] timeout has

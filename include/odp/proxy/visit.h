@@ -18,7 +18,7 @@ struct odp_visit {
     struct odp_managed *service;
     uint64_t since_usec; // accepted
     union {
-        uint64_t early_usec;  // connected as a try
+        uint64_t early_usec;  // a try: connects since; EARLY: connected since
         uint64_t leaves_usec; // leaving: closed then, whatever it does
     };
     uint32_t n_copied; // bytes of the client that this try has been sent; leaving: thrown away
