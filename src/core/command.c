@@ -15,6 +15,7 @@ const char *odp_command_unit(const char *label, enum odp_role role, unsigned num
     switch (role) {
     case ODP_ROLE_SERVICE: kind = "run"; break;
     case ODP_ROLE_PROBE: kind = "probe"; break;
+    case ODP_ROLE_COMPOSE: kind = "compose"; break;
     case ODP_ROLE_START: word = "-start"; break;
     case ODP_ROLE_STOP: word = "-stop"; break;
     case ODP_ROLE_STATUS: word = "-status"; break;

@@ -147,6 +147,8 @@ void odp_config_service_free(struct odp_config_service *s)
     names_free(s->stop_units, s->n_stop_units);
     names_free(s->containers, s->n_containers);
     free(s->engine_socket);
+    free(s->project.text);
+    free(s->compose_file);
     free(s->ready_path);
     free(s->ready_expect);
     odp_config_strv_free(s->ready_command);
@@ -164,6 +166,7 @@ const char *odp_backend_type_to_string(enum odp_backend_type t)
     case ODP_BACKEND_EXEC: return "exec";
     case ODP_BACKEND_SYSTEMD: return "systemd";
     case ODP_BACKEND_CONTAINER: return "container";
+    case ODP_BACKEND_COMPOSE: return "compose";
     }
     return "unknown";
 }

@@ -156,6 +156,17 @@ static void check_container(const struct pair *p, const struct odp_config_name *
     }
 }
 
+static void check_project(const struct pair *p)
+{
+    const struct odp_config_name *own = &p->s->project, *other = &p->other->project;
+    char what[WHAT_MAX];
+
+    if (!own->text || !other->text || strcmp(own->text, other->text) != 0)
+        return;
+    snprintf(what, sizeof(what), "project %s is also that of", own->text);
+    add_clash(p, own->line, what, other->line, what);
+}
+
 // Two managers, two units of the same name.
 static bool same_scope(const struct odp_config_service *a, const struct odp_config_service *b)
 {
@@ -180,6 +191,8 @@ void odp_config_check_pair(const struct odp_config_service *s,
         check_unit(&p, &s->units[i]);
     for (size_t i = 0; i < s->n_containers && same_engine(s, other); i++)
         check_container(&p, &s->containers[i]);
+    if (same_engine(s, other))
+        check_project(&p);
 }
 
 bool odp_config_leads_back(const struct odp_config_service *s, const struct odp_address *target)

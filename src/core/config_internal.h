@@ -75,7 +75,7 @@ odp_config_set_fn odp_config_set_text, odp_config_set_listen, odp_config_set_tar
     odp_config_set_idle_action, odp_config_set_proxy_protocol, odp_config_set_keepalive,
     odp_config_set_paths, odp_config_set_expect, odp_config_set_http_path, odp_config_set_units,
     odp_config_set_services, odp_config_set_containers, odp_config_set_engine,
-    odp_config_set_engine_socket;
+    odp_config_set_engine_socket, odp_config_set_project;
 
 // config_set_list.c: `200-399,401`. Returns 0, -EINVAL or -ENOMEM; *ret is owned, at least one.
 int odp_config_ranges_parse(const char *s, struct odp_config_range **ret, size_t *ret_n);

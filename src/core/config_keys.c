@@ -50,8 +50,8 @@ const struct odp_config_key odp_config_keys[] = {
     KEYS("backend", "container", containers, containers),
     KEY("backend", "engine", engine, engine),
     KEY("backend", "socket", engine_socket, engine_socket),
-    LATER("backend", "project"),
-    LATER("backend", "file"),
+    KEY("backend", "project", project, project),
+    KEY("backend", "file", path, compose_file),
 
     KEY("ready", "probe", probe, probe),
     KEY("ready", "timeout", span, ready_timeout_usec),

@@ -107,6 +107,25 @@ void odp_config_set_containers(struct odp_config_parse *p, const struct odp_conf
         add_name(p, key, line, value);
 }
 
+// What Compose takes for the name of a project, which stands in the name of a unit, too.
+void odp_config_set_project(struct odp_config_parse *p, const struct odp_config_key *key,
+                            unsigned line, const char *value)
+{
+    struct odp_config_name *project = (void *)((char *)p->service + key->offset);
+    size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+
+    if (value[n] || n > ODP_NAME_MAX || strchr("_-", value[0])) {
+        odp_config_parse_fault(p, line,
+                               "[%s] %s = %.64s is not the name of a Compose project: write it as "
+                               "`docker compose ls -a` shows it; it has a to z, digits, `_`, `-` "
+                               "and at most %d characters",
+                               key->section, key->name, value, ODP_NAME_MAX);
+        return;
+    }
+    *project = (struct odp_config_name){.text = strdup(value), .line = line};
+    p->out_of_memory |= !project->text;
+}
+
 void odp_config_set_services(struct odp_config_parse *p, const struct odp_config_key *key,
                              unsigned line, const char *value)
 {

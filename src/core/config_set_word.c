@@ -78,7 +78,7 @@ void odp_config_set_type(struct odp_config_parse *p, const struct odp_config_key
         {"none", ODP_BACKEND_NONE},
         {"docker", DOCKER},
         {"podman", PODMAN},
-        {"compose", -1},
+        {"compose", ODP_BACKEND_COMPOSE},
         {"swarm", -1},
         {"kubernetes", -1},
         {"wol", -1},

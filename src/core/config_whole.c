@@ -9,6 +9,7 @@
 
 #define BIT(type) (1U << ODP_BACKEND_##type)
 #define RUN       (BIT(PROCESS) | BIT(EXEC)) // by odp itself
+#define ENGINE    (BIT(CONTAINER) | BIT(COMPOSE))
 
 // Which backends look at a key of [backend]; those that are not here: all.
 static const struct {
@@ -22,10 +23,12 @@ static const struct {
     {"stop", BIT(EXEC), false},
     {"status", BIT(EXEC), false},
     {"stop_unit", BIT(SYSTEMD), false},
-    {"scope", BIT(SYSTEMD) | BIT(CONTAINER), false},
-    {"container", BIT(SYSTEMD) | BIT(CONTAINER), true},
-    {"engine", BIT(SYSTEMD) | BIT(CONTAINER), false},
-    {"socket", BIT(CONTAINER), false},
+    {"project", BIT(COMPOSE), true},
+    {"file", BIT(COMPOSE), false},
+    {"scope", BIT(SYSTEMD) | ENGINE, false},
+    {"container", BIT(SYSTEMD) | ENGINE, true},
+    {"engine", BIT(SYSTEMD) | ENGINE, false},
+    {"socket", ENGINE, false},
     {"directory", RUN, false},
     {"user", RUN, false},
     {"environment", RUN, false},
@@ -36,7 +39,8 @@ static const struct {
 
 // A container that stands beside another's key is no type of its own.
 static const enum odp_backend_type types[] = {ODP_BACKEND_SYSTEMD, ODP_BACKEND_PROCESS,
-                                              ODP_BACKEND_EXEC, ODP_BACKEND_CONTAINER};
+                                              ODP_BACKEND_EXEC, ODP_BACKEND_COMPOSE,
+                                              ODP_BACKEND_CONTAINER};
 
 // The key that stands for a type where no `type` does.
 static const char *telling_key(enum odp_backend_type type)
@@ -120,6 +124,14 @@ static void check_container(struct odp_config_parse *p, unsigned type_line)
                                type_line);
 }
 
+static void check_compose(struct odp_config_parse *p, unsigned type_line)
+{
+    if (odp_config_is_missing(p, "backend", "project"))
+        odp_config_parse_fault(p, type_line,
+                               "[backend] type = compose needs a project: write for instance "
+                               "`project = wiki`, as `docker compose ls -a` shows it");
+}
+
 static void check_exec(struct odp_config_parse *p, unsigned type_line)
 {
     unsigned start_line = odp_config_seen(p, "backend", "start");
@@ -180,7 +192,8 @@ static void check_backend(struct odp_config_parse *p)
     if (says_nothing_to_start(p))
         odp_config_parse_fault(p, p->backend_line ? p->backend_line : 1,
                                "nothing says what to start: write `unit = NAME.service`, "
-                               "`container = NAME` or `command = /path/to/program` in [backend], "
+                               "`container = NAME`, `project = NAME` of Compose or `command = "
+                               "/path/to/program` in [backend], "
                                "`start` and `stop` for "
                                "what runs elsewhere, or `type = none` for a plain proxy");
     if (!find_type(p))
@@ -192,6 +205,7 @@ static void check_backend(struct odp_config_parse *p)
     case ODP_BACKEND_PROCESS: check_process(p, type_line); break;
     case ODP_BACKEND_EXEC: check_exec(p, type_line); break;
     case ODP_BACKEND_CONTAINER: check_container(p, type_line); break;
+    case ODP_BACKEND_COMPOSE: check_compose(p, type_line); break;
     }
 }
 

@@ -22,7 +22,8 @@ static new_fn *maker_of(const struct odp_backend_host *host, enum odp_backend_ty
     case ODP_BACKEND_PROCESS:
         return host->uses_units ? odp_backend_made_new : odp_backend_process_new;
     case ODP_BACKEND_EXEC: return odp_backend_exec_new;
-    case ODP_BACKEND_CONTAINER: return odp_backend_container_new;
+    case ODP_BACKEND_CONTAINER:
+    case ODP_BACKEND_COMPOSE: return odp_backend_container_new;
     }
     return odp_backend_none_new;
 }

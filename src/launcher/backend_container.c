@@ -12,6 +12,7 @@
 #include "container_internal.h"
 #include "odp/base/list.h"
 #include "odp/base/time.h"
+#include "odp/launcher/compose_up.h"
 
 // The engine kills at stop_timeout, and needs a moment to say so.
 #define STOP_GRACE_USEC (4 * ODP_USEC_PER_SEC)
@@ -23,13 +24,28 @@ static struct odp_container_service *of_base(struct odp_backend *b)
 
 // ---- what happens ------------------------------------------------------------------------------
 
+// Health checks wake somebody only while a start waits for one.
+static void hear_health(struct odp_container_service *s)
+{
+    bool wants = false;
+
+    for (size_t i = 0; i < s->order.n_edges && s->action == ODP_CONTAINER_START; i++)
+        wants |= s->order.edges[i].condition == ODP_CONDITION_HEALTHY ||
+                 s->order.edges[i].condition == ODP_CONDITION_SOUND;
+    if (wants != s->client.wants_health)
+        odp_engine_watch_health(s->watch, &s->client, wants);
+}
+
 void odp_container_step(struct odp_container_service *s)
 {
     if (!s->watch || !odp_engine_watch_hears(s->watch, &s->client))
         return;
-    if (!odp_container_is_looking(s))
+    if (!odp_container_is_looking(s)) {
+        odp_container_project_settle(s);
         odp_container_answer_looks(s);
+    }
     odp_container_action_run(s);
+    hear_health(s);
     if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
         odp_container_observe(s);
 }
@@ -59,9 +75,14 @@ static void on_connected(struct odp_engine_client *c)
 static void on_event(struct odp_engine_client *c, const char *line, size_t n_bytes)
 {
     struct odp_container_service *s = of_client(c);
+    struct odp_engine_event e;
 
-    for (size_t i = 0; i < s->n_containers; i++)
-        if (odp_engine_event_is_of(line, n_bytes, s->containers[i]->name))
+    if (!odp_engine_event_read(line, n_bytes, &e))
+        return;
+    if (s->project)
+        odp_container_project_event(s, &e);
+    for (size_t i = 0; i < s->n_containers && !s->project; i++)
+        if (odp_engine_event_is_of(&e, s->containers[i]->name))
             odp_container_look(s->containers[i]);
 }
 
@@ -70,6 +91,7 @@ static void on_lost(struct odp_engine_client *c)
     struct odp_container_service *s = of_client(c);
 
     s->was_lost = true;
+    odp_container_project_lost(s);
     odp_container_forget_looks(s);
     odp_container_action_restart(s);
 }
@@ -91,10 +113,14 @@ static void on_unreachable(struct odp_engine_client *c, const char *why)
 // Returns false where the request is answered: out of memory.
 static bool join_for(struct odp_container_service *s, uint32_t id)
 {
-    if (!s->watch) {
+    bool is_first = !s->watch;
+
+    if (is_first) {
         odp_engine_find(s->base.settings, s->is_user, &s->place);
         s->watch = odp_engine_watch_join(s->base.host, &s->place, &s->client);
     }
+    if (s->watch && is_first)
+        odp_container_project_adopt(s);
     if (s->watch)
         odp_engine_watch_hurry(s->watch);
     else
@@ -123,6 +149,9 @@ static void container_start(struct odp_backend *base, uint32_t id)
     if (!join_for(s, id))
         return;
     odp_waiters_add(&s->waiters[ODP_CONTAINER_START], base, id);
+    // What events tell of a project's containers may be on its way.
+    if (s->project && odp_engine_watch_hears(s->watch, &s->client))
+        odp_container_project_list(s);
     odp_container_step(s);
 }
 
@@ -137,6 +166,8 @@ static void container_stop(struct odp_backend *base, uint32_t id)
         return;
     if (s->action == ODP_CONTAINER_START)
         odp_container_action_drop(s);
+    if (s->project && s->project->up)
+        odp_compose_up_give_up(s->project->up);
     odp_waiters_answer(&s->waiters[ODP_CONTAINER_START], base, ODP_PROTO_FAILED, reason);
     if (s->waiters[ODP_CONTAINER_STOP].n == 0) {
         s->stop_by_usec = odp_usec_add(odp_now_usec(), timeout_usec);
@@ -163,7 +194,7 @@ static bool container_is_idle(struct odp_backend *base)
     for (size_t i = 0; i < s->n_containers; i++)
         if (!odp_container_is_down(&s->containers[i]->facts))
             return false;
-    return n_waiting == 0;
+    return n_waiting == 0 && !(s->project && s->project->up);
 }
 
 static void on_closed(uv_handle_t *timer)
@@ -171,25 +202,49 @@ static void on_closed(uv_handle_t *timer)
     free(timer->data);
 }
 
-static void container_end(struct odp_container *c)
+void odp_container_free(struct odp_container *c)
 {
+    if (!c)
+        return;
+    odp_engine_http_free(c->look);
+    odp_engine_http_free(c->call);
     free(c->name);
+    free(c->id);
     free(c);
+}
+
+struct odp_container *odp_container_new(struct odp_container_service *s, const char *id,
+                                        const char *name)
+{
+    struct odp_container *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->service = s;
+    c->id = strdup(id);
+    c->name = strdup(name);
+    if (c->id && c->name)
+        return c;
+    odp_container_free(c);
+    return NULL;
 }
 
 static void container_free(struct odp_backend *base)
 {
     struct odp_container_service *s = of_base(base);
 
-    odp_container_action_drop(s);
+    odp_container_forget_calls(s); // a compose program runs on
     odp_container_forget_looks(s);
     odp_container_locate_drop(s, NULL);
     if (s->watch)
         odp_engine_watch_leave(s->watch, &s->client);
     for (size_t i = 0; i < s->n_containers; i++)
-        container_end(s->containers[i]);
+        odp_container_free(s->containers[i]);
     free(s->containers);
+    for (char **name = s->names; name && *name; name++)
+        free(*name);
     free(s->names);
+    odp_container_project_deinit(s);
     odp_order_deinit(&s->order);
     uv_close((uv_handle_t *)&s->timer, on_closed);
 }
@@ -206,32 +261,34 @@ static const struct odp_backend_vtable container_vtable = {
     .free = container_free,
 };
 
-static int add_container(struct odp_container_service *s, const char *name)
+static int add_names(struct odp_container_service *s)
 {
-    struct odp_container *c = calloc(1, sizeof(*c));
+    const struct odp_config_service *settings = s->base.settings;
 
-    if (!c)
-        return -ENOMEM;
-    c->service = s;
-    c->name = strdup(name);
-    s->names[s->n_containers] = c->name;
-    s->containers[s->n_containers++] = c;
-    return c->name ? 0 : -ENOMEM;
+    s->names = calloc(settings->n_containers + 1, sizeof(*s->names));
+    for (size_t i = 0; i < settings->n_containers && s->names; i++) {
+        s->names[i] = strdup(settings->containers[i].text);
+        if (!s->names[i])
+            return -ENOMEM;
+    }
+    return s->names ? 0 : -ENOMEM;
 }
 
 // Each one waits for the one before.
 static int add_containers(struct odp_container_service *s)
 {
-    const struct odp_config_service *settings = s->base.settings;
+    size_t n = s->base.settings->n_containers;
     int r = 0;
 
-    s->names = calloc(settings->n_containers + 1, sizeof(*s->names));
-    s->containers = calloc(settings->n_containers + 1, sizeof(*s->containers));
-    if (!s->names || !s->containers)
+    s->containers = calloc(n + 1, sizeof(*s->containers));
+    if (!s->containers)
         return -ENOMEM;
-    for (size_t i = 0; i < settings->n_containers && r == 0; i++) {
-        r = add_container(s, settings->containers[i].text);
-        if (r == 0 && i > 0)
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct odp_container *c = odp_container_new(s, s->names[i], s->names[i]);
+        if (!c)
+            return -ENOMEM;
+        s->containers[s->n_containers++] = c;
+        if (i > 0)
             r = odp_order_add(&s->order, i - 1, i, ODP_CONDITION_STARTED);
     }
     return r;
@@ -254,7 +311,9 @@ int odp_backend_container_new(struct odp_backend_host *host,
                  (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
     uv_timer_init(host->loop, &s->timer);
     s->timer.data = s;
-    r = add_containers(s);
+    r = add_names(s);
+    if (r == 0)
+        r = settings->project.text ? odp_container_project_init(s) : add_containers(s);
     s->client.names = s->names;
     if (r < 0)
         container_free(&s->base);

@@ -10,16 +10,24 @@
 #include "container_internal.h"
 #include "odp/base/log.h"
 #include "odp/base/time.h"
+#include "odp/launcher/compose_up.h"
 #include "odp/launcher/reason.h"
 
 #define PATH_MAX_BYTES 512
 
-void odp_container_action_drop(struct odp_container_service *s)
+void odp_container_forget_calls(struct odp_container_service *s)
 {
     for (size_t i = 0; i < s->n_containers; i++) {
         odp_engine_http_free(s->containers[i]->call);
         s->containers[i]->call = NULL;
     }
+}
+
+void odp_container_action_drop(struct odp_container_service *s)
+{
+    odp_container_forget_calls(s);
+    if (s->project && s->project->up && s->action == ODP_CONTAINER_START)
+        odp_compose_up_give_up(s->project->up);
     s->action = ODP_CONTAINER_NOTHING;
 }
 
@@ -49,10 +57,8 @@ static void begin(struct odp_container_service *s, enum odp_container_action act
 
 void odp_container_action_restart(struct odp_container_service *s)
 {
-    enum odp_container_action action = s->action;
-
-    odp_container_action_drop(s);
-    begin(s, action);
+    odp_container_forget_calls(s);
+    begin(s, s->action);
 }
 
 // What is told is what went wrong first.
@@ -129,11 +135,13 @@ static void call(struct odp_container *c)
     // Podman stops nothing that is paused, and a paused process does not end by itself.
     if (c->facts.status == ODP_CONTAINER_PAUSED) {
         c->has_unpaused = true;
-        snprintf(path, sizeof(path), "/containers/%s/unpause", c->name);
+        snprintf(path, sizeof(path), "/containers/%s/unpause", c->id);
     } else if (s->action == ODP_CONTAINER_START) {
-        snprintf(path, sizeof(path), "/containers/%s/start", c->name);
+        c->was_signalled = false;
+        snprintf(path, sizeof(path), "/containers/%s/start", c->id);
     } else {
-        snprintf(path, sizeof(path), "/containers/%s/stop?t=%u", c->name, stop_seconds(s));
+        c->was_signalled |= !odp_container_is_down(&c->facts);
+        snprintf(path, sizeof(path), "/containers/%s/stop?t=%u", c->id, stop_seconds(s));
     }
     c->stage = ODP_CONTAINER_CALLED;
     if (odp_engine_watch_call(s->watch, "POST", path, on_called, c, &c->call) < 0)
@@ -144,8 +152,18 @@ static void call(struct odp_container *c)
 
 static bool has_come_far_enough(const struct odp_container *c, enum odp_condition condition)
 {
-    (void)condition;
-    return c->stage == ODP_CONTAINER_DONE;
+    const struct odp_container_facts *f = &c->facts;
+
+    if (c->stage != ODP_CONTAINER_DONE || c->is_looking)
+        return false;
+    switch (condition) {
+    case ODP_CONDITION_STARTED: break;
+    case ODP_CONDITION_SOUND:
+        return f->health == ODP_CONTAINER_UNCHECKED || f->health == ODP_CONTAINER_HEALTHY;
+    case ODP_CONDITION_HEALTHY: return f->health == ODP_CONTAINER_HEALTHY;
+    case ODP_CONDITION_COMPLETED: return f->status == ODP_CONTAINER_EXITED && f->exit_code == 0;
+    }
+    return true;
 }
 
 // Started after what it waits for; stopped after what waits for it.
@@ -181,10 +199,37 @@ static void settle_start(struct odp_container *c)
 {
     const struct odp_container_facts *f = &c->facts;
 
-    if (f->status == ODP_CONTAINER_RUNNING)
+    if (f->status == ODP_CONTAINER_RUNNING || odp_container_may_have_ended(c))
         c->stage = ODP_CONTAINER_DONE;
     else if (f->status != ODP_CONTAINER_RESTARTING || odp_container_is_looping(f))
         fail(c);
+}
+
+static void pass_over(struct odp_container *c)
+{
+    odp_log(ODP_LOG_INFO, c->service->base.settings->name,
+            "container %s has run to its end, and is not run again", c->name);
+    c->stage = ODP_CONTAINER_DONE;
+}
+
+// It may not last until the others have come as far, or never become what they wait for.
+static void watch_over(struct odp_container *c)
+{
+    const struct odp_container_service *s = c->service;
+    const struct odp_container_facts *f = &c->facts;
+    const struct odp_container_id id = odp_container_id(s, c);
+    char reason[ODP_REASON_MAX + 1] = "";
+
+    if (odp_container_is_down(f) && !odp_container_may_have_ended(c))
+        fail(c);
+    for (size_t i = 0; i < s->order.n_edges; i++) {
+        const struct odp_order_edge *e = &s->order.edges[i];
+        if (s->containers[e->first] == c && s->containers[e->then]->stage == ODP_CONTAINER_WAITS)
+            odp_container_why_never(&id, f, e->condition, s->containers[e->then]->name, reason,
+                                    sizeof(reason));
+    }
+    if (reason[0])
+        note(c->service, reason);
 }
 
 static void advance(struct odp_container *c)
@@ -195,7 +240,9 @@ static void advance(struct odp_container *c)
         return;
     switch (c->stage) {
     case ODP_CONTAINER_WAITS:
-        if (is_its_turn(c))
+        if (is_start && odp_container_has_completed(c))
+            pass_over(c);
+        else if (is_its_turn(c))
             call(c);
         break;
     case ODP_CONTAINER_CALLED: break;
@@ -205,9 +252,9 @@ static void advance(struct odp_container *c)
         else
             c->stage = ODP_CONTAINER_DONE;
         break;
-    case ODP_CONTAINER_DONE: // it may not last until the others have come as far
-        if (is_start && odp_container_is_down(&c->facts))
-            fail(c);
+    case ODP_CONTAINER_DONE:
+        if (is_start)
+            watch_over(c);
         break;
     }
 }
@@ -244,7 +291,7 @@ void odp_container_action_late(struct odp_container_service *s)
 
     odp_reason_format(reason, sizeof(reason),
                       "container %s: %s has not stopped it within %s ([backend] stop_timeout)",
-                      up ? up->name : s->names[0], s->place.engine,
+                      up ? up->name : "of the service", s->place.engine,
                       odp_span_format(s->base.settings->stop_timeout_usec, span, sizeof(span)));
     odp_log(ODP_LOG_WARNING, s->base.settings->name, "%s", reason);
     if (s->action != ODP_CONTAINER_STOP)
@@ -280,18 +327,42 @@ static void finish_if_over(struct odp_container_service *s)
 
 static void choose(struct odp_container_service *s)
 {
+    if (s->project)
+        s->project->has_upped = false;
     if (s->waiters[ODP_CONTAINER_STOP].n > 0)
         begin(s, ODP_CONTAINER_STOP);
     else if (s->waiters[ODP_CONTAINER_START].n > 0)
         begin(s, ODP_CONTAINER_START);
 }
 
+// A project's containers may have to be made before they are started.
+static bool is_prepared(struct odp_container_service *s)
+{
+    char why[ODP_REASON_MAX + 1];
+
+    if (s->action != ODP_CONTAINER_START)
+        return !(s->project && s->project->up);
+    switch (odp_container_project_prepare(s, why, sizeof(why))) {
+    case ODP_CONTAINER_READY: return true;
+    case ODP_CONTAINER_NOT_YET: break;
+    case ODP_CONTAINER_NEVER: finish(s, ODP_PROTO_FAILED, why); break;
+    }
+    return false;
+}
+
+void odp_container_action_fail(struct odp_container_service *s, const char *why)
+{
+    finish(s, ODP_PROTO_FAILED, why);
+}
+
 // Each container's step may be what another one waits for.
 static void advance_all(struct odp_container_service *s)
 {
     enum odp_container_action action = s->action;
-    bool has_changed = true;
+    bool has_changed = is_prepared(s);
 
+    if (!has_changed)
+        return;
     while (has_changed) {
         has_changed = false;
         for (size_t i = 0; i < s->n_containers && s->action == action; i++) {
@@ -310,6 +381,8 @@ void odp_container_action_run(struct odp_container_service *s)
     enum odp_container_action action;
 
     do {
+        if (odp_container_project_is_listing(s))
+            return;
         if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
             choose(s);
         action = s->action;

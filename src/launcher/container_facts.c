@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/base/time.h"
 #include "odp/launcher/reason.h"
 
 // The version of the API that odp speaks; an engine that has left it behind is asked by its oldest.
@@ -22,10 +23,14 @@
 #define LOOP_MIN 3 // restarts by the engine
 
 // Docker's words and Podman's (died, remove).
+#define LIFE                                                                                       \
+    "%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,%22unpause%22,%22destroy%22,"          \
+    "%22remove%22,%22rename%22"
+
 static const char *const event_words[] = {
-    [ODP_ENGINE_EVENTS_LIFE] = "%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,"
-                               "%22unpause%22,%22destroy%22,%22remove%22,%22rename%22",
+    [ODP_ENGINE_EVENTS_LIFE] = LIFE,
     [ODP_ENGINE_EVENTS_HEALTH] = "%22health_status%22",
+    [ODP_ENGINE_EVENTS_PROJECT] = LIFE ",%22create%22,%22kill%22",
 };
 
 static const cJSON *member(const cJSON *json, const char *name)
@@ -65,12 +70,14 @@ static enum odp_container_status status_of(const cJSON *container_state)
         return ODP_CONTAINER_PAUSED;
     if (is_true(container_state, "Running"))
         return ODP_CONTAINER_RUNNING;
+    if (strcmp(word, "removing") == 0) // is dead meanwhile, too
+        return ODP_CONTAINER_REMOVING;
     if (is_true(container_state, "Dead"))
         return ODP_CONTAINER_DEAD;
     if (strcmp(word, "created") == 0 || strcmp(word, "configured") == 0 ||
         strcmp(word, "initialized") == 0)
         return ODP_CONTAINER_CREATED;
-    return strcmp(word, "removing") == 0 ? ODP_CONTAINER_REMOVING : ODP_CONTAINER_EXITED;
+    return ODP_CONTAINER_EXITED;
 }
 
 // Podman has a State.Health for all, Docker for those alone that have been started. "NONE" takes
@@ -111,6 +118,34 @@ static void read_health(const cJSON *json, struct odp_container_facts *ret)
         ret->health = ODP_CONTAINER_UNHEALTHY;
 }
 
+// RFC 3339; the year 1 is `never`.
+static uint64_t read_time(const char *s)
+{
+    struct tm tm = {0};
+    const char *at = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+    time_t sec = at ? timegm(&tm) : 0;
+    uint64_t usec = 0, unit = 100000;
+    int hours, minutes;
+
+    if (at && *at == '.')
+        for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
+            usec += unit * (uint64_t)(*at - '0');
+    if (at && sscanf(at, "%3d:%2d", &hours, &minutes) == 2)
+        sec -= (hours * 60 + (hours < 0 || *at == '-' ? -minutes : minutes)) * 60;
+    return sec > 0 ? (uint64_t)sec * ODP_USEC_PER_SEC + usec : 0;
+}
+
+// A restart policy keeps a container running, or tries again until it ends well.
+static bool is_job(const cJSON *json, enum odp_container_health health)
+{
+    const cJSON *host = member(json, "HostConfig");
+    const char *policy = text(member(host, "RestartPolicy"), "Name");
+
+    return cJSON_GetArraySize(member(host, "PortBindings")) == 0 &&
+           health == ODP_CONTAINER_UNCHECKED && strcmp(policy, "always") != 0 &&
+           strcmp(policy, "unless-stopped") != 0;
+}
+
 bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
@@ -124,7 +159,10 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
         ret->was_oom_killed = is_true(container_state, "OOMKilled");
         ret->has_tty = is_true(member(json, "Config"), "Tty");
         ret->n_restarts = (unsigned)number(json, "RestartCount");
+        ret->started_usec = read_time(text(container_state, "StartedAt"));
+        ret->ended_usec = read_time(text(container_state, "FinishedAt"));
         read_health(json, ret);
+        ret->is_job = is_job(json, ret->health);
     }
     cJSON_Delete(json);
     return is_sound;
@@ -185,14 +223,14 @@ bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGI
 }
 
 char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
-                             const char *names)
+                             const char *filter)
 {
     char *path;
 
     if (asprintf(&path,
                  "%s/events?since=%lld&filters={%%22type%%22:[%%22container%%22],"
-                 "%%22event%%22:[%s],%%22container%%22:[%s]}",
-                 prefix, (long long)since_sec, event_words[events], names) < 0)
+                 "%%22event%%22:[%s],%s}",
+                 prefix, (long long)since_sec, event_words[events], filter) < 0)
         return NULL;
     return path;
 }
@@ -205,17 +243,25 @@ void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t
     cJSON_Delete(json);
 }
 
-bool odp_engine_event_is_of(const char *line, size_t n_bytes, const char *name)
+bool odp_engine_event_read(const char *line, size_t n_bytes, struct odp_engine_event *ret)
 {
     cJSON *json = cJSON_ParseWithLength(line, n_bytes);
-    const cJSON *actor = member(json, "Actor");
-    size_t n_name = strlen(name);
-    bool is = strcmp(text(member(actor, "Attributes"), "name"), name) == 0 ||
-              strcmp(text(member(actor, "Attributes"), "oldName"), name) == 0 ||
-              (n_name >= ID_MIN && strncmp(text(actor, "ID"), name, n_name) == 0);
+    const cJSON *actor = member(json, "Actor"), *attributes = member(actor, "Attributes");
 
+    snprintf(ret->action, sizeof(ret->action), "%s", text(json, "Action"));
+    snprintf(ret->id, sizeof(ret->id), "%s", text(actor, "ID"));
+    snprintf(ret->name, sizeof(ret->name), "%s", text(attributes, "name"));
+    snprintf(ret->old_name, sizeof(ret->old_name), "%s", text(attributes, "oldName"));
     cJSON_Delete(json);
-    return is;
+    return ret->id[0];
+}
+
+bool odp_engine_event_is_of(const struct odp_engine_event *e, const char *name)
+{
+    size_t n_name = strlen(name);
+
+    return strcmp(e->name, name) == 0 || strcmp(e->old_name, name) == 0 ||
+           (n_name >= ID_MIN && strncmp(e->id, name, n_name) == 0);
 }
 
 // ---- logs --------------------------------------------------------------------------------------

@@ -27,14 +27,31 @@ enum odp_container_stage {
 };
 
 struct odp_container_service;
+struct odp_compose_up;
+
+// What makes a service's containers a Compose project's: they are looked for.
+struct odp_container_project {
+    char *name, *file;                 // owned; file may be NULL
+    struct odp_engine_http *listing;   // owned
+    bool lists_again;                  // something happened meanwhile
+    bool is_incomplete;                // some wait for what has no container
+    char disorder[ODP_REASON_MAX + 1]; // why it has no order; "" for nothing
+    struct odp_compose_up *up;         // owned; its compose program runs
+    bool has_upped;                    // and has done so for the present action
+};
 
 struct odp_container {
     struct odp_container_service *service; // borrowed
     char *name;                            // owned; as people call it
+    char *id;                              // owned; as the engine is asked for it
     struct odp_container_facts facts;
     struct odp_engine_http *look; // owned
     bool is_looking;
     bool looks_again; // something happened meanwhile
+
+    // Of a project's.
+    bool has_completed; // it has run to its end while others ran on
+    bool was_signalled; // since its last start, by whomever: its end is none of its own
 
     enum odp_container_stage stage;
     bool has_unpaused;
@@ -48,11 +65,12 @@ struct odp_container_service {
     struct odp_engine_watch *watch; // borrowed; NULL before the first request
     struct odp_engine_place place;
     bool is_user;
-    char **names;                      // owned, NULL terminated; the strings are the containers'
+    char **names;                      // owned, NULL terminated; as the file has them
     struct odp_container **containers; // owned
     size_t n_containers;
-    struct odp_order order; // of the containers by their places
-    bool was_lost;          // what ended since has ended with its engine
+    struct odp_order order;                // of the containers by their places
+    bool was_lost;                         // what ended since has ended with its engine
+    struct odp_container_project *project; // owned; NULL: its containers are those of the file
 
     enum odp_container_action action;
     char trouble[ODP_REASON_MAX + 1]; // what went wrong first; "" for nothing
@@ -70,6 +88,49 @@ struct odp_container_service {
 
 // Something has changed, whatever it is: answers and does what can be now, and tells odpd.
 void odp_container_step(struct odp_container_service *s);
+
+// Returns NULL when out of memory. The strings are copied.
+struct odp_container *odp_container_new(struct odp_container_service *s, const char *id,
+                                        const char *name);
+
+// Takes NULL.
+void odp_container_free(struct odp_container *c);
+
+// ---- container_project.c -----------------------------------------------------------------------
+
+// `project` of the settings. Returns 0 or -ENOMEM.
+int odp_container_project_init(struct odp_container_service *s);
+void odp_container_project_deinit(struct odp_container_service *s);
+
+// An earlier launcher may have left the compose program running.
+void odp_container_project_adopt(struct odp_container_service *s);
+
+// Asks for the containers that there are, then looks at each one.
+void odp_container_project_list(struct odp_container_service *s);
+bool odp_container_project_is_listing(const struct odp_container_service *s);
+void odp_container_project_forget(struct odp_container_service *s);
+void odp_container_project_event(struct odp_container_service *s, const struct odp_engine_event *e);
+
+// The engine is lost: what runs may be sent a signal, and nobody would tell.
+void odp_container_project_lost(struct odp_container_service *s);
+
+// All have been looked at: which of them have run to their end?
+void odp_container_project_settle(struct odp_container_service *s);
+
+// It has run to a good end, and need not run again. Only of a project's.
+bool odp_container_has_completed(const struct odp_container *c);
+
+// It has ended, and may have: nobody counts on it to run on.
+bool odp_container_may_have_ended(const struct odp_container *c);
+
+// A start may go on. Else it waits for the compose program; or there is nothing to start, and why.
+enum odp_container_readiness {
+    ODP_CONTAINER_READY,
+    ODP_CONTAINER_NOT_YET,
+    ODP_CONTAINER_NEVER,
+};
+enum odp_container_readiness odp_container_project_prepare(struct odp_container_service *s,
+                                                           char *why, size_t why_size);
 
 // ---- container_look.c --------------------------------------------------------------------------
 
@@ -108,5 +169,11 @@ void odp_container_action_late(struct odp_container_service *s);
 // The present action is given up; its waiters are left.
 void odp_container_action_drop(struct odp_container_service *s);
 
-// The engine was lost: what was under way begins again.
+// Only its calls are let go of, and what they lead to goes on.
+void odp_container_forget_calls(struct odp_container_service *s);
+
+// The present action cannot be done.
+void odp_container_action_fail(struct odp_container_service *s, const char *why);
+
+// The engine was lost, or there are other containers: what was under way begins again.
 void odp_container_action_restart(struct odp_container_service *s);

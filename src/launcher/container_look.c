@@ -15,7 +15,7 @@ static void ask(struct odp_container *c, const char *what, odp_engine_reply_fn *
 
     odp_engine_http_free(c->look);
     c->look = NULL;
-    snprintf(path, sizeof(path), "/containers/%s/%s", c->name, what);
+    snprintf(path, sizeof(path), "/containers/%s/%s", c->id, what);
     if (odp_engine_watch_call(w, "GET", path, on_reply, c, &c->look) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
@@ -74,12 +74,16 @@ void odp_container_look(struct odp_container *c)
 
 void odp_container_look_all(struct odp_container_service *s)
 {
-    for (size_t i = 0; i < s->n_containers; i++)
+    if (s->project)
+        odp_container_project_list(s); // and looks
+    for (size_t i = 0; i < s->n_containers && !s->project; i++)
         odp_container_look(s->containers[i]);
 }
 
 bool odp_container_is_looking(const struct odp_container_service *s)
 {
+    if (odp_container_project_is_listing(s))
+        return true;
     for (size_t i = 0; i < s->n_containers; i++)
         if (s->containers[i]->is_looking)
             return true;
@@ -88,6 +92,7 @@ bool odp_container_is_looking(const struct odp_container_service *s)
 
 void odp_container_forget_looks(struct odp_container_service *s)
 {
+    odp_container_project_forget(s);
     for (size_t i = 0; i < s->n_containers; i++) {
         odp_engine_http_free(s->containers[i]->look);
         s->containers[i]->look = NULL;

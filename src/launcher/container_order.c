@@ -55,6 +55,14 @@ bool odp_order_goes_round(const struct odp_order *o, size_t n_nodes, size_t *ret
     return goes_round;
 }
 
+bool odp_order_is_awaited(const struct odp_order *o, size_t node, enum odp_condition condition)
+{
+    for (size_t i = 0; i < o->n_edges; i++)
+        if (o->edges[i].first == node && o->edges[i].condition == condition)
+            return true;
+    return false;
+}
+
 void odp_order_deinit(struct odp_order *o)
 {
     free(o->edges);

@@ -60,6 +60,20 @@ void odp_container_why_down(const struct odp_container_id *id, const struct odp_
     }
 }
 
+void odp_container_why_never(const struct odp_container_id *id, const struct odp_container_facts *f,
+                             enum odp_condition condition, const char *then, char *ret, size_t size)
+{
+    bool wants_health = condition == ODP_CONDITION_HEALTHY || condition == ODP_CONDITION_SOUND;
+
+    if (wants_health && f->health == ODP_CONTAINER_UNHEALTHY)
+        odp_reason_format(ret, size, "container %s: is unhealthy, and %s waits for it%s%s",
+                          id->name, then, f->health_said[0] ? ": " : "", f->health_said);
+    else if (condition == ODP_CONDITION_HEALTHY && f->health == ODP_CONTAINER_UNCHECKED)
+        odp_reason_format(ret, size,
+                          "container %s: has no health check, and %s waits for it to be healthy",
+                          id->name, then);
+}
+
 // By Docker's books. It may have kept what it gave to this very container, where it was killed
 // while it started that: nobody has the port then.
 static bool is_port_allocated(const char *message)

@@ -26,7 +26,13 @@ static enum odp_proto_state state_of(const struct odp_container_facts *f)
     return odp_container_has_crashed(f) ? ODP_PROTO_FAILED : ODP_PROTO_INACTIVE;
 }
 
-// Of all containers the first one counts that is farthest from running: that is *ret_i.
+static bool counts(const struct odp_container *c)
+{
+    return !odp_container_has_completed(c);
+}
+
+// Of all containers the first one counts that is farthest from running: that is *ret_i. A project
+// may have none that does: it is down.
 static enum odp_proto_state judge(const struct odp_container_service *s, size_t *ret_i)
 {
     static const enum odp_proto_state order[] = {ODP_PROTO_FAILED, ODP_PROTO_INACTIVE,
@@ -34,17 +40,23 @@ static enum odp_proto_state judge(const struct odp_container_service *s, size_t 
 
     for (size_t n = 0; n < sizeof(order) / sizeof(order[0]); n++)
         for (size_t i = 0; i < s->n_containers; i++)
-            if (state_of(&s->containers[i]->facts) == order[n]) {
+            if (counts(s->containers[i]) && state_of(&s->containers[i]->facts) == order[n]) {
                 *ret_i = i;
                 return order[n];
             }
-    *ret_i = 0;
-    return ODP_PROTO_RUNNING;
+    for (*ret_i = 0; *ret_i < s->n_containers; ++*ret_i)
+        if (counts(s->containers[*ret_i]))
+            return ODP_PROTO_RUNNING;
+    return ODP_PROTO_INACTIVE;
 }
 
 static void tell_why(const struct odp_container_service *s, size_t i, bool was_lost, char *ret,
                      size_t size)
 {
+    if (i == s->n_containers) {
+        odp_reason_format(ret, size, "no container of its project runs");
+        return;
+    }
     const struct odp_container_id id = odp_container_id(s, s->containers[i]);
 
     odp_container_why_down(&id, &s->containers[i]->facts, ret, size);
@@ -144,6 +156,12 @@ void odp_container_locate(struct odp_container_service *s, uint32_t id)
     odp_container_locate_drop(s, "it was asked for anew");
     odp_locate_begin(&s->locate, &s->base, id);
     s->query = odp_engine_query_new(s->base.host->loop, s->base.settings, s->is_user, &observer, s);
+    for (size_t i = 0; i < s->n_containers && s->query; i++)
+        if (counts(s->containers[i]) &&
+            odp_engine_query_add(s->query, s->containers[i]->name) < 0) {
+            odp_engine_query_free(s->query);
+            s->query = NULL;
+        }
     if (s->query)
         odp_engine_query_begin(s->query);
     else

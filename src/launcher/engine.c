@@ -7,6 +7,7 @@
 #include "odp/launcher/engine.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ struct odp_engine_query {
     uv_loop_t *loop;                            // borrowed
     const struct odp_engine_observer *observer; // borrowed
     void *userdata;
-    char **names; // owned, NULL terminated
-    size_t at;
+    char **names; // owned, NULL terminated; NULL for none
+    size_t n_names, at;
     struct odp_engine_place place;
     struct odp_engine_http *http; // owned; what is under way
 };
@@ -180,7 +181,7 @@ static void ask_next(struct odp_engine_query *q)
                                                .on_reply = on_reply,
                                                .userdata = q};
 
-    if (!q->names[q->at]) {
+    if (q->at == q->n_names) {
         q->observer->on_done(q->userdata, NULL);
         return;
     }
@@ -194,19 +195,28 @@ odp_engine_query_new(uv_loop_t *loop, const struct odp_config_service *settings,
                      const struct odp_engine_observer *observer, void *userdata)
 {
     struct odp_engine_query *q = calloc(1, sizeof(*q));
-    bool is_whole = q && (q->names = calloc(settings->n_containers + 1, sizeof(*q->names)));
 
-    for (size_t i = 0; i < settings->n_containers && is_whole; i++)
-        is_whole = (q->names[i] = strdup(settings->containers[i].text));
-    if (!is_whole) {
-        odp_engine_query_free(q);
+    if (!q)
         return NULL;
-    }
     q->loop = loop;
     q->observer = observer;
     q->userdata = userdata;
     odp_engine_find(settings, is_user, &q->place);
     return q;
+}
+
+int odp_engine_query_add(struct odp_engine_query *q, const char *name)
+{
+    char **more = reallocarray(q->names, q->n_names + 2, sizeof(*more));
+
+    if (!more)
+        return -ENOMEM;
+    q->names = more;
+    more[q->n_names] = strdup(name);
+    if (!more[q->n_names])
+        return -ENOMEM;
+    more[++q->n_names] = NULL;
+    return 0;
 }
 
 void odp_engine_query_begin(struct odp_engine_query *q)

@@ -14,6 +14,7 @@
 #include "odp/base/buf.h"
 #include "odp/base/log.h"
 #include "odp/base/time.h"
+#include "odp/launcher/compose_facts.h"
 #include "odp/launcher/container_facts.h"
 #include "odp/launcher/engine_stream.h"
 #include "odp/launcher/reason.h"
@@ -43,6 +44,7 @@ struct odp_engine_watch {
     struct odp_engine_watch *next; // of the host's
     struct odp_backend_host *host; // borrowed
     struct odp_engine_place place;
+    char *project; // owned; that of all clients, or NULL for none
     struct odp_list clients;
     enum watch_state state;
     struct odp_engine_http *http;     // owned; what it is asked for the watch itself
@@ -198,8 +200,19 @@ static void on_ended(void *userdata, bool is_refused, const char *why)
 
 static void add_names(struct odp_buf *b, const struct odp_engine_client *c)
 {
-    for (char **name = c->names; *name; name++)
+    for (char **name = c->names; name && *name; name++)
         odp_buf_printf(b, "%s%%22%s%%22", b->n_bytes > 0 ? "," : "", *name);
+}
+
+// The filter for a project's label is joined to one for names by `and`: it has a stream of its own.
+static char *make_filter(const struct odp_engine_watch *w, const char *names)
+{
+    char *filter;
+    int r = w->project ? asprintf(&filter, "%%22label%%22:[%%22" ODP_COMPOSE_PROJECT "=%s%%22]",
+                                  w->project)
+                       : asprintf(&filter, "%%22container%%22:[%s]", names);
+
+    return r < 0 ? NULL : filter;
 }
 
 // Returns 0 or -ENOMEM.
@@ -208,10 +221,11 @@ static int open_events(struct odp_engine_watch *w, enum odp_engine_events events
                        const struct odp_engine_stream_observer *observer, void *userdata,
                        struct odp_engine_stream **ret)
 {
-    char *path =
-        names->failed ? NULL : odp_engine_events_path(w->prefix, events, time(NULL), names->s);
+    char *filter = names->failed ? NULL : make_filter(w, names->s);
+    char *path = filter ? odp_engine_events_path(w->prefix, events, time(NULL), filter) : NULL;
     int r = odp_engine_stream_open(w->host->loop, w->place.socket, path, observer, userdata, ret);
 
+    free(filter);
     free(path);
     return r;
 }
@@ -228,7 +242,8 @@ static void open_stream(struct odp_engine_watch *w, enum watch_state next)
     w->is_narrow = false;
     w->is_successor = w->state == CONNECTED;
     w->state = next;
-    if (open_events(w, ODP_ENGINE_EVENTS_LIFE, &names, &observer, w, &w->stream) < 0)
+    if (open_events(w, w->project ? ODP_ENGINE_EVENTS_PROJECT : ODP_ENGINE_EVENTS_LIFE, &names,
+                    &observer, w, &w->stream) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
     odp_buf_deinit(&names);
 }
@@ -396,16 +411,31 @@ int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const 
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct odp_engine_watch *w = handle->data;
+
+    free(w->project);
+    free(w);
+}
+
+static bool is_for(const struct odp_engine_watch *w, const struct odp_engine_place *place,
+                   const char *project)
+{
+    bool is_same = project && w->project ? strcmp(project, w->project) == 0 : project == w->project;
+
+    return is_same && strcmp(w->place.socket, place->socket) == 0;
 }
 
 static struct odp_engine_watch *watch_new(struct odp_backend_host *host,
-                                          const struct odp_engine_place *place)
+                                          const struct odp_engine_place *place, const char *project)
 {
     struct odp_engine_watch *w = calloc(1, sizeof(*w));
 
-    if (!w)
+    if (w && project)
+        w->project = strdup(project);
+    if (!w || (project && !w->project)) {
+        free(w);
         return NULL;
+    }
     w->host = host;
     w->place = *place;
     w->pause_ms = PAUSE_MIN_MS;
@@ -435,10 +465,10 @@ struct odp_engine_watch *odp_engine_watch_join(struct odp_backend_host *host,
 {
     struct odp_engine_watch *w = host->engines;
 
-    while (w && strcmp(w->place.socket, place->socket) != 0)
+    while (w && !is_for(w, place, c->project))
         w = w->next;
     if (!w)
-        w = watch_new(host, place);
+        w = watch_new(host, place, c->project);
     if (!w)
         return NULL;
     odp_list_append(&w->clients, &c->node);

@@ -203,7 +203,8 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         p->end.is_taken = strcmp(error->name, "org.freedesktop.systemd1.UnitExists") == 0;
         odp_reason_format(p->end.error, sizeof(p->end.error), "systemd does not run it: %s",
                           error->message);
-        if (p->end.is_taken && p->role != ODP_ROLE_START) { // an earlier launcher's
+        if (p->end.is_taken && p->role != ODP_ROLE_START && p->role != ODP_ROLE_COMPOSE) {
+            // an earlier launcher's, which nobody waits for
             tell(u, "StopUnit");
             tell(u, "ResetFailedUnit");
         }

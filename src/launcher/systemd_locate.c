@@ -71,11 +71,15 @@ static void ask_containers(struct odp_systemd_service *s)
 {
     static const struct odp_engine_observer observer = {
         .on_group = on_group, .on_missing = on_missing, .on_done = on_containers_done};
+    const struct odp_config_service *settings = s->base.settings;
     struct odp_systemd_locate *l = s->locate;
+    bool is_whole;
 
-    l->containers =
-        odp_engine_query_new(s->base.host->loop, s->base.settings, s->is_user, &observer, l);
-    if (l->containers)
+    l->containers = odp_engine_query_new(s->base.host->loop, settings, s->is_user, &observer, l);
+    is_whole = l->containers;
+    for (size_t i = 0; i < settings->n_containers && is_whole; i++)
+        is_whole = odp_engine_query_add(l->containers, settings->containers[i].text) == 0;
+    if (is_whole)
         odp_engine_query_begin(l->containers);
     else
         on_containers_done(l, "the launcher is out of memory");

@@ -165,6 +165,7 @@ static const char *what_it_does(enum odp_role role)
     case ODP_ROLE_STOP: return ", stops it";
     case ODP_ROLE_STATUS: return ", asks whether it runs";
     case ODP_ROLE_PROBE: return ", asks whether it answers";
+    case ODP_ROLE_COMPOSE: return ", makes its containers";
     }
     return "";
 }

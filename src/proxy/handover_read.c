@@ -44,7 +44,8 @@ static int read_text(struct odp_handover *h)
 static enum odp_backend_type backend_from_word(const char *word)
 {
     static const enum odp_backend_type types[] = {ODP_BACKEND_NONE, ODP_BACKEND_EXEC,
-                                                  ODP_BACKEND_SYSTEMD, ODP_BACKEND_CONTAINER};
+                                                  ODP_BACKEND_SYSTEMD, ODP_BACKEND_CONTAINER,
+                                                  ODP_BACKEND_COMPOSE};
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (strcmp(odp_backend_type_to_string(types[i]), word) == 0)

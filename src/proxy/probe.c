@@ -44,10 +44,12 @@ bool odp_probe_is_set(const struct odp_config_service *config)
 
 bool odp_probe_is_too_early(const struct odp_managed *m)
 {
+    enum odp_backend_type type = m->config->backend;
+
     // Whose own address is known runs by then.
     return !odp_managed_target(m) ||
-           (m->machine.state == ODP_SERVICE_STARTING &&
-            m->config->backend == ODP_BACKEND_CONTAINER && m->found.n_addresses == 0);
+           (m->machine.state == ODP_SERVICE_STARTING && m->found.n_addresses == 0 &&
+            (type == ODP_BACKEND_CONTAINER || type == ODP_BACKEND_COMPOSE));
 }
 
 static bool is_under_way(const struct odp_managed *m)

@@ -27,6 +27,7 @@ static void test_names(void **state)
     expect("wiki", ODP_ROLE_STOP, 2, "odp-exec-wiki-stop:2.service");
     expect("wiki", ODP_ROLE_STATUS, 1, "odp-exec-wiki-status.service");
     expect("wiki:2", ODP_ROLE_PROBE, 1, "odp-probe-wiki:2.service");
+    expect("wiki", ODP_ROLE_COMPOSE, 1, "odp-compose-wiki.service");
 }
 
 static void test_longest(void **state)
@@ -47,13 +48,13 @@ static void test_clashes(void **state)
                                         "run",    "run-a",   "exec-a",        "probe-a",
                                         "a-stop", "a:2",     "a-start:2"};
     static const enum odp_role roles[] = {ODP_ROLE_SERVICE, ODP_ROLE_START, ODP_ROLE_STOP,
-                                          ODP_ROLE_STATUS, ODP_ROLE_PROBE};
-    enum { N = 11 * 5 };
+                                          ODP_ROLE_STATUS, ODP_ROLE_PROBE, ODP_ROLE_COMPOSE};
+    enum { N = 11 * 6 };
     char units[N][ODP_COMMAND_UNIT_MAX + 1];
 
     (void)state;
     for (size_t i = 0; i < N; i++) {
-        odp_command_unit(names[i / 5], roles[i % 5], 1, units[i]);
+        odp_command_unit(names[i / 6], roles[i % 6], 1, units[i]);
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(units[i], units[j]);
     }

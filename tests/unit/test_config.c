@@ -143,6 +143,28 @@ static void test_containers(void **state)
     odp_config_service_free(s);
 }
 
+static void test_compose(void **state)
+{
+    struct odp_config_service *s = parse(SERVICE "[backend]\nproject = wiki_2-a\n");
+
+    (void)state;
+    assert_int_equal(s->backend, ODP_BACKEND_COMPOSE);
+    assert_string_equal(odp_backend_type_to_string(s->backend), "compose");
+    assert_string_equal(s->project.text, "wiki_2-a");
+    assert_int_equal(s->engine, ODP_ENGINE_DEFAULT);
+    assert_null(s->compose_file);
+    odp_config_service_free(s);
+
+    s = parse(SERVICE
+              "[backend]\ntype = compose\nproject = wiki\nfile = /srv/my wiki/compose.yaml\n"
+              "engine = podman\nsocket = /run/x.sock\nscope = user\ncontainer = wiki_db_1\n");
+    assert_int_equal(s->backend, ODP_BACKEND_COMPOSE);
+    assert_string_equal(s->compose_file, "/srv/my wiki/compose.yaml");
+    assert_int_equal(s->engine, ODP_ENGINE_PODMAN);
+    assert_int_equal(s->n_containers, 1);
+    odp_config_service_free(s);
+}
+
 static void test_probes(void **state)
 {
     struct odp_config_service *s = parse(SOUND "[ready]\nprobe = http\n");
@@ -407,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_smallest),
         cmocka_unit_test(test_exec),
         cmocka_unit_test(test_systemd),
+        cmocka_unit_test(test_compose),
         cmocka_unit_test(test_containers),
         cmocka_unit_test(test_probes),
         cmocka_unit_test(test_requires_and_client),

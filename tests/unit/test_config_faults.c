@@ -93,7 +93,7 @@ static void test_keys(void **state)
         {"[client]\nmax_connections = 0\n", 7, "is not a number from 1 to 65536"},
         {"[idle]\ncount_direct = maybe\n", 7, "is neither `yes` nor `no`"},
         {"unit = x.service\n", 5, "command has no use beside unit (line 6)"},
-        {"project = x\n", 6, "[backend] project is not built yet"},
+        {"project = x\n", 6, "project has no use beside command (line 5)"},
         {"[wait]\nmode = auto\n", 7,
          "[wait] mode = auto is not built yet in odp 0.1.0: write `hold` or `page`"},
         {"[wait]\nmode = hodl\n", 7, "did you mean `hold`?"},
@@ -324,9 +324,20 @@ static void test_what_is_missing(void **state)
     expect_fault(SERVICE "[backend]\ntype = systemd\n", 5, "type = systemd needs a unit");
     expect_fault(SERVICE "[backend]\nunit = x.service\nuser = x\n", 6,
                  "user has no use beside unit (line 5)");
-    expect_fault(SERVICE "[backend]\ntype = compose\n", 5,
-                 "[backend] type = compose is not built yet in odp 0.1.0: write `process`, `exec`, "
-                 "`systemd`, `none`, `docker` or `podman`");
+    expect_fault(SERVICE "[backend]\ntype = swarm\n", 5,
+                 "[backend] type = swarm is not built yet in odp 0.1.0: write `process`, `exec`, "
+                 "`systemd`, `none`, `docker`, `podman` or `compose`");
+    expect_fault(SERVICE "[backend]\ntype = compose\n", 5, "type = compose needs a project");
+    expect_fault(SERVICE "[backend]\nfile = /srv/compose.yaml\n", 4, "nothing says what to start");
+    expect_fault(SERVICE "[backend]\nproject = wiki\nfile = compose.yaml\n", 6, "absolute");
+    expect_fault(SERVICE "[backend]\nproject = Wiki\n", 5, "is not the name of a Compose project");
+    expect_fault(SERVICE "[backend]\nproject = -wiki\n", 5, "`docker compose ls -a` shows it");
+    expect_fault(SERVICE "[backend]\nproject = a\"b\n", 5, "is not the name of a Compose project");
+    expect_fault(SERVICE "[backend]\nproject = a\nproject = b\n", 6, "was given in line 5 already");
+    expect_fault(SERVICE "[backend]\nproject = a\nunit = a.service\n", 5,
+                 "project has no use beside unit (line 6)");
+    expect_fault(SERVICE "[backend]\ncontainer = a\nfile = /srv/compose.yaml\n", 6,
+                 "file has no use beside container (line 5)");
     expect_fault(SERVICE "[bakend]\ncommand = x\n", 4, "did you mean [backend]?");
     expect_fault("listen = 80\n[service]\ntarget = /run/x\n" BACKEND, 1, "before any section");
 }

@@ -207,6 +207,25 @@ static void test_shared_containers(void **state)
     odp_config_deinit(&c);
 }
 
+static void test_shared_projects(void **state)
+{
+    struct odp_file items[] = {
+        file("a.ini", "a", UNITS_OF("1", "project = wiki\n"), 0),
+        file("b.ini", "b", UNITS_OF("2", "project = media\nengine = podman\n"), 0),
+        file("c.ini", "c", UNITS_OF("3", "project = wiki\nengine = docker\n"), 0),
+        file("d.ini", "d", UNITS_OF("4", "project = media\nengine = docker\n"), 0),
+    };
+    struct odp_config c;
+
+    (void)state;
+    load(items, N(items), &c);
+    assert_int_equal(c.n_services, 3);
+    assert_int_equal(c.faults.n, 2);
+    expect(&c, 0, "a.ini:5", "project wiki is also that of c (c.ini:5), which is left out");
+    expect(&c, 1, "c.ini:5", "project wiki is also that of a (a.ini:5)");
+    odp_config_deinit(&c);
+}
+
 #define REQUIRES(listen, names)                                                                    \
     "[service]\nlisten = " listen "\ntarget = /run/" listen                                        \
     "\n[backend]\ncommand = x\n[requires]\n" names
@@ -305,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_clashes),
         cmocka_unit_test(test_shared_units),
         cmocka_unit_test(test_shared_containers),
+        cmocka_unit_test(test_shared_projects),
         cmocka_unit_test(test_required_services),
         cmocka_unit_test(test_many_ways_to_a_required_service),
         cmocka_unit_test(test_rings_that_meet),

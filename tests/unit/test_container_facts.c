@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,9 @@ static void test_states(void **state)
                      ODP_CONTAINER_CREATED);
     assert_int_equal(read_facts(STATE("removing", "false", "false", "false", "0")).status,
                      ODP_CONTAINER_REMOVING);
+    assert_int_equal(
+        read_facts("{\"State\":{\"Status\":\"removing\",\"Running\":false,\"Dead\":true}}").status,
+        ODP_CONTAINER_REMOVING);
     assert_int_equal(read_facts(STATE("stopped", "false", "false", "false", "0")).status,
                      ODP_CONTAINER_EXITED);
 }
@@ -93,17 +97,61 @@ static void test_health(void **state)
 
 static void test_events_path(void **state)
 {
-    char *path = odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_HEALTH, 7, "%22a%22");
+    char *path =
+        odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_HEALTH, 7, "%22container%22:[%22a%22]");
 
     (void)state;
     assert_string_equal(path, "/v1.41/events?since=7&filters={%22type%22:[%22container%22],"
                               "%22event%22:[%22health_status%22],%22container%22:[%22a%22]}");
     free(path);
     // Health checks are to wake nobody who does not wait for one.
-    path = odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_LIFE, 7, "%22a%22");
+    path = odp_engine_events_path("/v1.41", ODP_ENGINE_EVENTS_LIFE, 7, "%22label%22:[%22a=b%22]");
+    assert_non_null(strstr(path, ",%22label%22:[%22a=b%22]}"));
     assert_non_null(strstr(path, "%22die%22"));
     assert_null(strstr(path, "health_status"));
     free(path);
+}
+
+static void expect_times(const char *started, const char *ended, uint64_t started_usec,
+                         uint64_t ended_usec)
+{
+    struct odp_container_facts f;
+    char *s;
+
+    assert_true(asprintf(&s,
+                         "{\"State\":{\"Running\":false,\"StartedAt\":\"%s\",\"FinishedAt\":"
+                         "\"%s\"}}",
+                         started, ended) > 0);
+    f = read_facts(s);
+    assert_int_equal(f.started_usec, started_usec);
+    assert_int_equal(f.ended_usec, ended_usec);
+    free(s);
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    expect_times("1970-01-01T00:00:07Z", "0001-01-01T00:00:00Z", 7000000, 0);
+    expect_times("1970-01-02T00:00:00.5Z", "1970-01-02T00:00:00.123456789Z", 86400500000,
+                 86400123456);
+    // Podman: in the time zone of the machine.
+    expect_times("1970-01-01T01:00:07.25+01:00", "1969-12-31T18:30:09-05:30", 7250000, 9000000);
+    expect_times("yesterday", "", 0, 0);
+}
+
+#define MADE(host, config)                                                                         \
+    "{\"State\":{\"Running\":false},\"HostConfig\":{" host "},\"Config\":{" config "}}"
+
+static void test_jobs(void **state)
+{
+    (void)state;
+    assert_true(
+        read_facts(MADE("\"PortBindings\":{},\"RestartPolicy\":{\"Name\":\"no\"}", "")).is_job);
+    assert_true(read_facts(MADE("\"RestartPolicy\":{\"Name\":\"on-failure\"}", "")).is_job);
+    assert_false(read_facts(MADE("\"RestartPolicy\":{\"Name\":\"unless-stopped\"}", "")).is_job);
+    assert_false(read_facts(MADE("\"RestartPolicy\":{\"Name\":\"always\"}", "")).is_job);
+    assert_false(read_facts(MADE("\"PortBindings\":{\"80/tcp\":[]}", "")).is_job);
+    assert_false(read_facts(MADE("", "\"Healthcheck\":{\"Test\":[\"CMD\",\"true\"]}")).is_job);
 }
 
 static bool has_crashed(const char *s)
@@ -160,13 +208,16 @@ static void test_events(void **state)
 {
     static const char line[] = "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":"
                                "\"7c45b01d9e9bde775b\",\"Attributes\":{\"name\":\"wiki\"}}}";
+    struct odp_engine_event e;
 
     (void)state;
-    assert_true(odp_engine_event_is_of(line, strlen(line), "wiki"));
-    assert_true(odp_engine_event_is_of(line, strlen(line), "7c45b01d9e9b"));
-    assert_false(odp_engine_event_is_of(line, strlen(line), "7c45"));
-    assert_false(odp_engine_event_is_of(line, strlen(line), "wik"));
-    assert_false(odp_engine_event_is_of("{}", 2, "wiki"));
+    assert_true(odp_engine_event_read(line, strlen(line), &e));
+    assert_string_equal(e.action, "die");
+    assert_true(odp_engine_event_is_of(&e, "wiki"));
+    assert_true(odp_engine_event_is_of(&e, "7c45b01d9e9b"));
+    assert_false(odp_engine_event_is_of(&e, "7c45"));
+    assert_false(odp_engine_event_is_of(&e, "wik"));
+    assert_false(odp_engine_event_read("{}", 2, &e));
 }
 
 static void expect_log(const char *body, size_t n_bytes, bool has_tty, const char *line)
@@ -255,6 +306,7 @@ static void test_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_times),    cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_states),   cmocka_unit_test(test_ends),
         cmocka_unit_test(test_nonsense), cmocka_unit_test(test_versions),
         cmocka_unit_test(test_events),   cmocka_unit_test(test_logs),

@@ -12,6 +12,7 @@
 //     odp-run-LABEL.service            what runs as the service itself
 //     odp-exec-LABEL-start.service     also -stop and -status
 //     odp-probe-LABEL.service
+//     odp-compose-LABEL.service
 
 #pragma once
 
@@ -28,6 +29,7 @@ enum odp_role {
     ODP_ROLE_STOP = 'd',    // stops it
     ODP_ROLE_STATUS = 'q',  // asks whether it runs
     ODP_ROLE_PROBE = 'p',   // asks whether it answers
+    ODP_ROLE_COMPOSE = 'c', // makes the containers of its Compose project
 };
 
 // `number` counts from 1. Returns ret.

@@ -33,6 +33,7 @@ enum odp_backend_type {
     ODP_BACKEND_EXEC,      // commands that start and stop what runs elsewhere
     ODP_BACKEND_SYSTEMD,   // units of the service manager
     ODP_BACKEND_CONTAINER, // containers of Docker or Podman
+    ODP_BACKEND_COMPOSE,   // those of a Compose project
 };
 
 enum odp_scope {
@@ -102,11 +103,14 @@ struct odp_config_service {
     size_t n_units;
     struct odp_config_name *stop_units; // owned array; none: the units, last one first
     size_t n_stop_units;
-    // Owned array: of type container in start order, of systemd what the units run, else none.
+    // Owned array: of type container in start order, of compose those whose order the file gives,
+    // of systemd what the units run, else none.
     struct odp_config_name *containers;
     size_t n_containers;
-    enum odp_engine engine; // of the containers
-    char *engine_socket;    // owned or NULL; its path
+    enum odp_engine engine;         // of the containers
+    char *engine_socket;            // owned or NULL; its path
+    struct odp_config_name project; // its text is NULL unless compose
+    char *compose_file;             // owned or NULL; path
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 

@@ -7,9 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "odp/core/proto.h"
+#include "odp/launcher/container_order.h"
 
 enum odp_container_status {
     ODP_CONTAINER_MISSING, // there is none of that name
@@ -37,7 +39,10 @@ struct odp_container_facts {
     enum odp_container_health health;
     int exit_code; // of its last end
     bool was_oom_killed;
-    bool has_tty;                             // its log is plain
+    bool has_tty;          // its log is plain
+    bool is_job;           // as made to run to its end: no port, no health check, no restart policy
+    uint64_t started_usec; // of the real-time clock, of its last start and end; 0: never
+    uint64_t ended_usec;
     unsigned n_restarts;                      // by the engine, since somebody started it
     char last_line[ODP_CONTAINER_LINE_MAX];   // of its log, where it has ended badly; "" for none
     char health_said[ODP_CONTAINER_LINE_MAX]; // the last line of its latest health check
@@ -59,21 +64,32 @@ void odp_engine_version_usual(char ret[ODP_ENGINE_PREFIX_MAX]);
 bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGINE_PREFIX_MAX]);
 
 enum odp_engine_events {
-    ODP_ENGINE_EVENTS_LIFE,   // it is started, paused, renamed, ends ...
-    ODP_ENGINE_EVENTS_HEALTH, // health checks: Docker tells what has changed, Podman of each one
+    ODP_ENGINE_EVENTS_LIFE,    // it is started, paused, renamed, ends ...
+    ODP_ENGINE_EVENTS_HEALTH,  // health checks: Docker tells what has changed, Podman of each one
+    ODP_ENGINE_EVENTS_PROJECT, // as LIFE; and it is created, or somebody sends it a signal
 };
 
-// The path of GET /events about these containers ("%22a%22,%22b%22"), or NULL when out of memory;
-// the caller's. Events from that second on, since an engine begins its answer before it listens.
+struct odp_engine_event {
+    char action[32];
+    char id[65];
+    char name[256], old_name[256]; // "" for none
+};
+
+// The path of GET /events about some containers, or NULL when out of memory; the caller's. `filter`
+// is ready for a URL: "%22container%22:[%22a%22,%22b%22]". Events from that second on, since an
+// engine begins its answer before it listens.
 char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
-                             const char *names);
+                             const char *filter);
 
 // The message of a refusal, made one line; "" for none.
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size);
 
-// True where a line of GET /events is about the container that a file calls `name`: by its name or
-// by at least 12 digits of its id.
-bool odp_engine_event_is_of(const char *line, size_t n_bytes, const char *name);
+// A line of GET /events. Returns false where it makes no sense.
+bool odp_engine_event_read(const char *line, size_t n_bytes, struct odp_engine_event *ret);
+
+// True where it is about the container that a file calls `name`: by its name or by at least 12
+// digits of its id.
+bool odp_engine_event_is_of(const struct odp_engine_event *e, const char *name);
 
 // The last line of a log that is not blank (GET /containers/NAME/logs), without its frames:
 // 8 bytes, the last four of which are the length of what follows, big endian.
@@ -92,6 +108,12 @@ bool odp_container_is_looping(const struct odp_container_facts *f);
 // Why it does not run.
 void odp_container_why_down(const struct odp_container_id *id, const struct odp_container_facts *f,
                             char *ret, size_t size);
+
+// Why it will not come to what `then` waits for, though it runs; *ret is left alone where it may
+// well do.
+void odp_container_why_never(const struct odp_container_id *id, const struct odp_container_facts *f,
+                             enum odp_condition condition, const char *then, char *ret,
+                             size_t size);
 
 // What the engine's refusal means.
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,

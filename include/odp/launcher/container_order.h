@@ -33,5 +33,8 @@ int odp_order_add(struct odp_order *o, size_t first, size_t then, enum odp_condi
 // *ret_node is one of these. Without memory it is not found out: false.
 bool odp_order_goes_round(const struct odp_order *o, size_t n_nodes, size_t *ret_node);
 
+// Whether somebody waits for `node` to come to that.
+bool odp_order_is_awaited(const struct odp_order *o, size_t node, enum odp_condition condition);
+
 // No edge is left.
 void odp_order_deinit(struct odp_order *o);

@@ -25,11 +25,14 @@ struct odp_engine_observer {
     void (*on_done)(void *userdata, const char *why);
 };
 
-// For the control groups of the containers in `settings`, which may go meanwhile. Returns NULL when
-// out of memory.
+// For control groups of containers of the engine in `settings`, which may go meanwhile. Returns
+// NULL when out of memory.
 struct odp_engine_query *
 odp_engine_query_new(uv_loop_t *loop, const struct odp_config_service *settings, bool is_user,
                      const struct odp_engine_observer *observer, void *userdata);
+
+// One more container, by name or id. Returns 0 or -ENOMEM.
+int odp_engine_query_add(struct odp_engine_query *q, const char *name);
 
 // Asks for all containers, one after the other. on_done may be called from within.
 void odp_engine_query_begin(struct odp_engine_query *q);

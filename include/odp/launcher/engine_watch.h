@@ -18,7 +18,8 @@ struct odp_engine_stream;
 // join nor leave.
 struct odp_engine_client {
     struct odp_list node;
-    char **names; // borrowed, NULL terminated
+    char **names;        // borrowed, NULL terminated; of the containers it is about
+    const char *project; // borrowed; or all that have this Compose project's label. NULL: names
 
     // The watch's own.
     bool is_heard; // the stream is about them, too

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A Compose project as its containers' labels tell of it: com.docker.compose.* as docker compose,
+// docker-compose and podman-compose write them. docker compose (v2) says in
+// com.docker.compose.depends_on who waits for whom, the others do not. Pure.
+
+#pragma once
+
+#include <stddef.h>
+
+#include "odp/launcher/container_order.h"
+
+#define ODP_COMPOSE_PROJECT "com.docker.compose.project"
+
+struct odp_compose_member {
+    char *id, *name; // owned; of the container
+    char *service;   // owned; as the project's file has it
+    char *waits_for; // owned; db:service_healthy:false,side:service_started:true; "" for nothing
+};
+
+struct odp_compose_project {
+    struct odp_compose_member *members; // owned; in the order of their services and names
+    size_t n_members;
+};
+
+// GET /containers/json about one project. What `docker compose run` has made is left out. Returns
+// 0, -EBADMSG where it makes no sense, or -ENOMEM; *ret is to be deinitialised in all cases.
+int odp_compose_read(const char *body, size_t n_bytes, struct odp_compose_project *ret);
+void odp_compose_deinit(struct odp_compose_project *p);
+
+#define ODP_COMPOSE_E_INCOMPLETE 1 // some wait for what has no container
+#define ODP_COMPOSE_E_ROUND      2 // some wait for each other: no edge is left
+
+// Who waits for whom: by the labels; and each of `lines` (NULL terminated; names, or at least 12
+// digits of ids) for the one before. Returns 0, or a code of the above and one line in `why`, or
+// -ENOMEM; *ret is to be deinitialised in all cases.
+int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
+                      struct odp_order *ret, char *why, size_t why_size);

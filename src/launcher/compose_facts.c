@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Labels to members and edges; see the header.
+
+#include "odp/launcher/compose_facts.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "odp/launcher/reason.h"
+
+#define LABEL(word) "com.docker.compose." word
+
+#define ID_MIN 12 // hexadecimal digits
+
+// ---- members -----------------------------------------------------------------------------------
+
+static const char *text(const cJSON *json, const char *name)
+{
+    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
+
+    return s ? s : "";
+}
+
+// Names begin with a slash; a link's has another one behind.
+static const char *name_of(const cJSON *container)
+{
+    const cJSON *name, *names = cJSON_GetObjectItemCaseSensitive(container, "Names");
+
+    cJSON_ArrayForEach(name, names)
+    {
+        const char *s = cJSON_GetStringValue(name);
+        if (s && !strchr(s + 1, '/'))
+            return s[0] == '/' ? s + 1 : s;
+    }
+    return text(container, "Id");
+}
+
+static int take_member(struct odp_compose_project *p, const cJSON *container)
+{
+    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(container, "Labels");
+    struct odp_compose_member *m = &p->members[p->n_members];
+
+    const char *id = text(container, "Id");
+    size_t n_id = strspn(id, "0123456789abcdef"); // it stands in paths of requests
+
+    if (n_id < ID_MIN || id[n_id] != '\0')
+        return -EBADMSG;
+    if (strcasecmp(text(labels, LABEL("oneoff")), "true") == 0)
+        return 0;
+    *m = (struct odp_compose_member){.id = strdup(id),
+                                     .name = strdup(name_of(container)),
+                                     .service = strdup(text(labels, LABEL("service"))),
+                                     .waits_for = strdup(text(labels, LABEL("depends_on")))};
+    p->n_members++;
+    return m->id && m->name && m->service && m->waits_for ? 0 : -ENOMEM;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct odp_compose_member *m = a, *other = b;
+    int r = strcmp(m->service, other->service);
+
+    return r != 0 ? r : strverscmp(m->name, other->name);
+}
+
+int odp_compose_read(const char *body, size_t n_bytes, struct odp_compose_project *ret)
+{
+    cJSON *json = cJSON_ParseWithLength(body, n_bytes);
+    const cJSON *container;
+    int r = cJSON_IsArray(json) ? 0 : -EBADMSG;
+
+    *ret = (struct odp_compose_project){0};
+    if (r == 0)
+        ret->members = calloc((size_t)cJSON_GetArraySize(json) + 1, sizeof(*ret->members));
+    if (r == 0 && !ret->members)
+        r = -ENOMEM;
+    for (container = r == 0 ? json->child : NULL; container && r == 0; container = container->next)
+        r = take_member(ret, container);
+    cJSON_Delete(json);
+    if (r == 0)
+        qsort(ret->members, ret->n_members, sizeof(*ret->members), compare);
+    return r;
+}
+
+void odp_compose_deinit(struct odp_compose_project *p)
+{
+    for (size_t i = 0; i < p->n_members; i++) {
+        free(p->members[i].id);
+        free(p->members[i].name);
+        free(p->members[i].service);
+        free(p->members[i].waits_for);
+    }
+    free(p->members);
+    *p = (struct odp_compose_project){0};
+}
+
+// ---- who waits for whom ------------------------------------------------------------------------
+
+// SERVICE:CONDITION:RESTART; early versions wrote SERVICE alone, and mean what `docker compose
+// start` makes of that: healthy where it can be. Nothing better can be made of a new word.
+static enum odp_condition condition_of(const char *word, size_t n)
+{
+    static const struct {
+        const char *word;
+        enum odp_condition condition;
+    } words[] = {{"service_started", ODP_CONDITION_STARTED},
+                 {"service_healthy", ODP_CONDITION_HEALTHY},
+                 {"service_completed_successfully", ODP_CONDITION_COMPLETED}};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strlen(words[i].word) == n && memcmp(words[i].word, word, n) == 0)
+            return words[i].condition;
+    return ODP_CONDITION_SOUND;
+}
+
+// All containers of the member's service wait, all of the other service are waited for.
+static int add_dependency(const struct odp_compose_project *p, size_t then, const char *entry,
+                          size_t n_entry, struct odp_order *ret, bool *ret_found)
+{
+    size_t n_service = strcspn(entry, ":,"), n_rest = n_entry - n_service;
+    const char *word = n_rest > 0 ? entry + n_service + 1 : "";
+    enum odp_condition condition = condition_of(word, n_rest > 0 ? strcspn(word, ":,") : 0);
+    int r = 0;
+
+    *ret_found = false;
+    for (size_t i = 0; i < p->n_members && r == 0; i++) {
+        const char *service = p->members[i].service;
+        if (strlen(service) != n_service || memcmp(service, entry, n_service) != 0)
+            continue;
+        *ret_found = true;
+        r = odp_order_add(ret, i, then, condition);
+    }
+    return r;
+}
+
+static int add_label(const struct odp_compose_project *p, size_t then, struct odp_order *ret,
+                     char *why, size_t why_size)
+{
+    bool is_found;
+    int r = 0;
+
+    for (const char *at = p->members[then].waits_for; *at && r == 0;) {
+        size_t n = strcspn(at, ",");
+        r = n > 0 ? add_dependency(p, then, at, n, ret, &is_found) : 0;
+        if (r == 0 && n > 0 && !is_found && !why[0])
+            odp_reason_format(why, why_size,
+                              "container %s: waits for the service %.*s of its project, which has "
+                              "no container",
+                              p->members[then].name, (int)strcspn(at, ":,"), at);
+        at += n + (at[n] == ',');
+    }
+    return r;
+}
+
+static bool is_called(const struct odp_compose_member *m, const char *line)
+{
+    size_t n = strlen(line);
+
+    return strcmp(m->name, line) == 0 || (n >= ID_MIN && strncmp(m->id, line, n) == 0);
+}
+
+static int add_lines(const struct odp_compose_project *p, char *const *lines, struct odp_order *ret,
+                     char *why, size_t why_size)
+{
+    size_t before = p->n_members, at;
+    int r = 0;
+
+    for (; *lines && r == 0; lines++) {
+        for (at = 0; at < p->n_members && !is_called(&p->members[at], *lines); at++)
+            ;
+        if (at == p->n_members && !why[0])
+            odp_reason_format(why, why_size,
+                              "its project has no container %s ([backend] container)", *lines);
+        if (at < p->n_members && before < p->n_members)
+            r = odp_order_add(ret, before, at, ODP_CONDITION_STARTED);
+        before = at < p->n_members ? at : before;
+    }
+    return r;
+}
+
+int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
+                      struct odp_order *ret, char *why, size_t why_size)
+{
+    size_t node;
+    int r = 0;
+
+    *ret = (struct odp_order){0};
+    why[0] = '\0';
+    for (size_t i = 0; i < p->n_members && r == 0; i++)
+        r = add_label(p, i, ret, why, why_size);
+    if (r == 0)
+        r = add_lines(p, lines, ret, why, why_size);
+    if (r < 0)
+        return r;
+    if (odp_order_goes_round(ret, p->n_members, &node)) {
+        odp_reason_format(why, why_size,
+                          "container %s: waits, by others, for itself: see depends_on of its "
+                          "project, and the container lines of [backend]",
+                          p->members[node].name);
+        odp_order_deinit(ret);
+        return ODP_COMPOSE_E_ROUND;
+    }
+    return why[0] ? ODP_COMPOSE_E_INCOMPLETE : 0;
+}

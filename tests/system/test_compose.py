@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Services that are Compose projects, with real engines: a database with a health check, a migration
+# that runs once, an application, and a sidecar. Made by docker-compose 1.29 or podman-compose, which
+# leave no label that says who waits for whom, and by the API with the labels of docker compose 2.
+
+import http.client
+import json
+import shutil
+import socket
+import unittest
+
+import engines
+from harness import read_exactly, until
+from test_containers import ContainerCase
+
+PROJECT = "com.docker.compose.project"
+DEPENDS = "com.docker.compose.depends_on"
+V2 = {"app": "db:service_healthy:false,migrate:service_completed_successfully:false,"
+             "side:service_started:false",
+      "migrate": "db:service_healthy:false"}
+
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"
+# Says all back, but listens only after a while: docker-proxy accepts before.
+ECHO = "trap 'exit 0' TERM; sleep 0.3; nc -ll -p 80 -e cat & wait"
+COMMANDS = {"db": "rm -f /tmp/up; sleep 0.3; echo > /tmp/up; " + SLEEP,
+            "migrate": "sleep 0.2; echo it is migrated",
+            "app": ECHO,
+            "side": SLEEP}
+
+FILE = """
+version: "2.4"
+x-common: &common
+  image: busybox
+  network_mode: bridge
+  stop_grace_period: 5s
+services:
+  db:
+    <<: *common
+    command: ["/bin/sh", "-c", "{db}"]
+    healthcheck:
+      test: ["CMD", "cat", "/tmp/up"]
+      interval: 1s
+      timeout: 5s
+      retries: 50
+  migrate:
+    <<: *common
+    command: ["/bin/sh", "-c", "{migrate}"]
+    depends_on:
+      db: {{condition: service_healthy}}
+  app:
+    <<: *common
+    command: ["/bin/sh", "-c", "{app}"]
+    ports: ["127.0.0.1:{port}:80"]
+    depends_on:
+      db: {{condition: service_healthy}}
+      migrate: {{condition: service_completed_successfully}}
+      side: {{condition: service_started}}
+  side:
+    <<: *common
+    command: ["/bin/sh", "-c", "{side}"]
+"""
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+class ComposeCase(ContainerCase):
+    project = "wiki"
+    directory = "/tmp/wiki"
+
+    def api(self, method, path, body=None, good=(200, 201, 204, 304)):
+        c = UnixConnection(self.machine.path(engines.SOCKETS["docker"]))
+        c.request(method, f"/v1.41{path}", json.dumps(body) if body is not None else None,
+                  {"Content-Type": "application/json"})
+        reply = c.getresponse()
+        text = reply.read()
+        c.close()
+        self.assertIn(reply.status, good, text)
+        return json.loads(text) if text else None
+
+    def make_v2(self, number=1, depends=None, **commands):
+        """The containers that docker compose 2 would make, by the API."""
+        depends = V2 if depends is None else depends
+        for service, command in {**COMMANDS, **commands}.items():
+            labels = {PROJECT: self.project, "com.docker.compose.service": service,
+                      "com.docker.compose.container-number": str(number),
+                      "com.docker.compose.oneoff": "False", DEPENDS: depends.get(service, "")}
+            body = {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels}
+            if service == "app" and number == 1:
+                body["ExposedPorts"] = {"80/tcp": {}}
+                body["HostConfig"] = {"PortBindings": {"80/tcp": [
+                    {"HostIp": "127.0.0.1", "HostPort": str(self.target("wiki"))}]}}
+            if service == "db":
+                body["Healthcheck"] = {"Test": ["CMD", "cat", "/tmp/up"], "Interval": 1000000000,
+                                       "Timeout": 5000000000, "Retries": 50}
+            self.api("POST", f"/containers/create?name={self.project}-{service}-{number}", body)
+
+    def write(self, **commands):
+        self.machine.write(f"{self.directory}/compose.yaml",
+                           FILE.format(port=self.target("wiki"),
+                                       **{service: command.replace("$", "$$") for service, command
+                                          in {**COMMANDS, **commands}.items()}))
+
+    def compose(self, *args, program="docker-compose", check=True):
+        return self.machine.run(program, "-p", self.project, "-f", f"{self.directory}/compose.yaml",
+                                *args, check=check)
+
+    def file(self, name, idle="5min", backend="", ready="", units=None):  # pylint: disable=unused-argument
+        text = super().file(name, idle, backend, ready, ["odp"])
+        return text.replace("container = odp\n", f"project = {self.project}\n")
+
+    def serve(self, **settings):
+        return self.odpd({"wiki": self.file("wiki", **settings)})
+
+    def wake(self, name="wiki"):
+        with self.connect(self.port(name)) as s:
+            self.echo(s)
+
+    def since(self):
+        """From here on events are counted."""
+        return self.machine.run("date", "+%s.%N").stdout.strip()
+
+    def events(self, since, *actions, until_time=None):
+        """The services of the project's containers, in the order in which that happened to them."""
+        e = self.engine("docker")
+        args = [a for action in actions for a in ("--filter", f"event={action}")]
+        text = e.command("events", "--since", since, "--until", until_time or self.since(),
+                         "--filter", f"label={PROJECT}={self.project}", *args, "--format",
+                         "{{json .}}")
+        return [json.loads(line)["Actor"]["Attributes"]["com.docker.compose.service"]
+                for line in text.splitlines()]
+
+    def state(self, e, service, what="{{.State.Status}}", name=None):
+        return e.inspect(name or f"{self.project}-{service}-1", what)
+
+    def assert_in_order(self, order, *words):
+        places = [order.index(w) for w in words]
+        self.assertEqual(places, sorted(places), order)
+
+
+class TestLabels(ComposeCase):
+    """With the labels of docker compose 2."""
+
+    def begin(self, depends=None, backend="", idle="5min", **commands):
+        e = self.engine("docker")
+        self.make_v2(depends=depends, **commands)
+        return e, self.serve(backend=backend, idle=idle)
+
+    def test_wakes_in_order_and_sleeps_in_reverse(self):
+        e, d = self.begin(idle="500ms")
+        self.assertEqual(d.state("wiki"), "stopped")
+        since = self.since()
+        self.wake()
+        d.await_state("wiki", "stopped")
+        started = self.events(since, "start")
+        self.assertEqual(sorted(started), ["app", "db", "migrate", "side"])
+        self.assert_in_order(started, "db", "migrate", "app")
+        self.assert_in_order(started, "side", "app")
+        healthy = self.events(since, "health_status", "start")
+        self.assert_in_order(healthy[1:], "db", "migrate")  # its start, then its health
+        died = self.events(since, "die")
+        self.assert_in_order(died, "migrate", "app", "db")
+        self.assert_in_order(died, "app", "side")
+        # Again: what has run to its end is not run again.
+        ended = self.state(e, "migrate", "{{.State.FinishedAt}}")
+        since = self.since()
+        self.wake()
+        self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
+        self.assertEqual(self.state(e, "migrate", "{{.State.FinishedAt}}"), ended)
+
+    def test_a_migration_that_fails(self):
+        e, d = self.begin(migrate="echo no such table >&2; exit 4")
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("container wiki-migrate-1: has exited with status 4: no such table",
+                      self.why(d))
+        self.assertEqual(self.state(e, "app"), "created")
+
+    def test_a_database_that_crashes(self):
+        e, d = self.begin(db="echo no disk >&2; exit 3")
+        s = self.connect(self.port("wiki"))
+        s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        self.assertIn(b"503", s.recv(4096))
+        self.assertIn("container wiki-db-1: has exited with status 3: no disk", self.why(d))
+        self.assertEqual([self.state(e, c) for c in ("app", "migrate")], ["created", "created"])
+
+    def test_what_cannot_be_started(self):
+        e, d = self.begin(depends={"app": "db:service_healthy:false,cache:service_started:false"})
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("container wiki-app-1: waits for the service cache of its project", self.why(d))
+        e.remove_all()
+        self.make_v2(depends={"app": "side:service_started:false",
+                              "side": "app:service_healthy:false"})
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("waits, by others, for itself", self.why(d))
+        e.remove_all()
+        self.make_v2(depends={"app": "side:service_healthy:false"})
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("container wiki-side-1: has no health check, and wiki-app-1 waits for it",
+                      self.why(d))
+        e.remove_all()
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("docker has no containers of the project wiki: make them with", self.why(d))
+
+    def test_what_people_do(self):
+        e, d = self.begin()
+        self.make_v2(number=2, db="exit 1", migrate="exit 0")
+        e.remove("wiki-db-2", "wiki-migrate-2")
+        self.wake()
+        # A service of two: both are to run.
+        self.assertEqual(self.state(e, "app", name="wiki-app-2"), "running")
+        e.command("kill", "wiki-app-2")
+        d.await_state("wiki", "stopped")
+        self.wake()
+        # Made anew under its name, as `docker compose up --no-start` does.
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        e.remove("wiki-app-2", "wiki-side-2", "wiki-side-1")
+        labels = {PROJECT: "wiki", "com.docker.compose.service": "side", DEPENDS: ""}
+        self.api("POST", "/containers/create?name=wiki-side-1",
+                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", SLEEP], "Labels": labels})
+        self.wake()
+        self.assertEqual(self.state(e, "side"), "running")
+        # What `docker compose run` has made is not the service's.
+        labels["com.docker.compose.oneoff"] = "True"
+        self.api("POST", "/containers/create?name=wiki-run",
+                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", SLEEP], "Labels": labels})
+        e.command("start", "wiki-run")
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(self.state(e, "", name="wiki-run"), "running")
+        self.assertEqual(self.state(e, "side"), "exited")
+
+
+@unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
+class TestDockerCompose(ComposeCase):
+    """With docker-compose 1.29."""
+
+    def test_by_hand(self):
+        e = self.engine("docker")
+        self.write()
+        d = self.serve()
+        self.compose("up", "-d")
+        self.addCleanup(self.compose, "down", check=False)
+        d.await_state("wiki", "ready")
+        self.compose("stop")
+        d.await_state("wiki", "stopped")
+        since = self.since()
+        self.wake()
+        # All at once, but for what has run to its end.
+        self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(self.state(e, "", name="wiki_app_1"), "exited")
+        since = self.since()
+        self.wake()
+        self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
+
+    def test_made_by_its_file(self):
+        e = self.engine("docker")
+        self.write()
+        d = self.serve(backend=f"file = {self.directory}/compose.yaml", idle="500ms")
+        self.addCleanup(self.compose, "down", check=False)
+        since = self.since()
+        self.wake()
+        self.assert_in_order(self.events(since, "start"), "db", "migrate", "app")
+        d.await_state("wiki", "stopped")
+        self.compose("down")
+        self.assertEqual(e.command("ps", "--all", "--quiet"), "")
+        self.wake()
+        d.await_state("wiki", "stopped")
+        # The program's own last words.
+        self.compose("down")
+        self.machine.write(f"{self.directory}/compose.yaml", "services: 7\n")
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("docker-compose up exited with status", self.why(d))
+
+    def test_without_a_compose_program(self):
+        self.engine("docker")
+        self.write()
+        self.machine.run("mkdir", "-p", "/tmp/empty")
+        d = self.odpd({"wiki": self.file("wiki", backend=f"file = {self.directory}/compose.yaml")},
+                      properties=["Environment=PATH=/tmp/empty"])
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("there is no compose program to make its containers: install", self.why(d))
+
+
+@unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
+class TestPodmanCompose(ComposeCase):
+    def test_by_its_labels(self):
+        e = self.engine("podman")
+        self.write()
+        self.compose("up", "-d", program="podman-compose")
+        self.addCleanup(self.compose, "down", program="podman-compose", check=False)
+        d = self.serve(backend="engine = podman")
+        d.await_state("wiki", "ready")
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(self.state(e, "", name="wiki_app_1"), "exited")
+        self.wake()
+        e.command("stop", "--time", "5", "wiki_app_1")
+        d.await_state("wiki", "stopped")
+        self.wake()
