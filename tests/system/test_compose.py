@@ -6,11 +6,14 @@
 
 import http.client
 import json
+import os
 import shutil
+import signal
 import socket
 import unittest
 
 import engines
+import installed
 from harness import read_exactly, until
 from test_containers import ContainerCase
 
@@ -279,6 +282,20 @@ class TestDockerCompose(ComposeCase):
         self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
         self.assertIn("docker-compose up exited with status", self.why(d))
 
+    def test_launcher_killed_while_it_is_made(self):
+        self.engine("docker")
+        self.write(db="sleep 3; echo > /tmp/up; " + SLEEP)
+        d = self.serve(backend=f"file = {self.directory}/compose.yaml")
+        self.addCleanup(self.compose, "down", check=False)
+        with self.connect(self.port("wiki")) as s:
+            s.sendall(b"first words\n")
+            until(lambda: "Creating" in d.log(), "docker-compose is at work")
+            os.kill(d.launcher(), signal.SIGKILL)
+            until(lambda: "its compose program runs since before; taken over" in d.log(),
+                  "the next launcher waits for it")
+            self.assertEqual(read_exactly(s, 12), b"first words\n")
+        self.assertEqual(d.log().count("makes its containers"), 1)
+
     def test_without_a_compose_program(self):
         self.engine("docker")
         self.write()
@@ -287,6 +304,23 @@ class TestDockerCompose(ComposeCase):
                       properties=["Environment=PATH=/tmp/empty"])
         self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
         self.assertIn("there is no compose program to make its containers: install", self.why(d))
+
+
+@unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
+class TestInstalled(installed.InstalledCase, ComposeCase):
+    """odp as units of the system: the compose program runs outside of its sandbox."""
+
+    def test_made_in_a_unit(self):
+        self.engine("docker")
+        self.write()
+        self.put("wiki", self.file("wiki", backend=f"file = {self.directory}/compose.yaml"))
+        self.reload()
+        self.addCleanup(self.compose, "down", check=False)
+        self.wake()
+        unit = "odp-compose-wiki.service"
+        self.assertEqual(self.machine.show(unit, "LoadState"), "not-found")
+        self.assertIn("wiki (odp, makes its containers)", self.machine.journal("--unit", unit))
+        self.assertEqual(self.odp("stop", "wiki").returncode, 0)
 
 
 @unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
