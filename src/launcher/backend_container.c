@@ -46,7 +46,8 @@ void odp_container_step(struct odp_container_service *s)
     }
     odp_container_action_run(s);
     hear_health(s);
-    if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s))
+    if (s->action == ODP_CONTAINER_NOTHING && !odp_container_is_looking(s) &&
+        !odp_container_project_is_made(s))
         odp_container_observe(s);
 }
 
@@ -194,7 +195,7 @@ static bool container_is_idle(struct odp_backend *base)
     for (size_t i = 0; i < s->n_containers; i++)
         if (!odp_container_is_down(&s->containers[i]->facts))
             return false;
-    return n_waiting == 0 && !(s->project && s->project->up);
+    return n_waiting == 0 && !odp_container_project_is_made(s);
 }
 
 static void on_closed(uv_handle_t *timer)

@@ -341,7 +341,7 @@ static bool is_prepared(struct odp_container_service *s)
     char why[ODP_REASON_MAX + 1];
 
     if (s->action != ODP_CONTAINER_START)
-        return !(s->project && s->project->up);
+        return !odp_container_project_is_made(s);
     switch (odp_container_project_prepare(s, why, sizeof(why))) {
     case ODP_CONTAINER_READY: return true;
     case ODP_CONTAINER_NOT_YET: break;

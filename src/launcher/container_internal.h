@@ -105,6 +105,9 @@ void odp_container_project_deinit(struct odp_container_service *s);
 // An earlier launcher may have left the compose program running.
 void odp_container_project_adopt(struct odp_container_service *s);
 
+// Its compose program runs: what containers there are, and which of them run, is in between.
+bool odp_container_project_is_made(const struct odp_container_service *s);
+
 // Asks for the containers that there are, then looks at each one.
 void odp_container_project_list(struct odp_container_service *s);
 bool odp_container_project_is_listing(const struct odp_container_service *s);

@@ -301,6 +301,11 @@ void odp_container_project_adopt(struct odp_container_service *s)
         (void)odp_compose_up_adopt(s->base.host, s->base.settings, p->name, on_up, s, &p->up);
 }
 
+bool odp_container_project_is_made(const struct odp_container_service *s)
+{
+    return s->project && s->project->up;
+}
+
 // Of a project without containers, or without some of them, those are made that its file asks for.
 static enum odp_container_readiness make_containers(struct odp_container_service *s, char *why,
                                                     size_t why_size)

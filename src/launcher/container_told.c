@@ -84,7 +84,7 @@ void odp_container_answer_looks(struct odp_container_service *s)
     enum odp_proto_state state = excuse(s, judge(s, &i), s->told != ODP_PROTO_FAILED);
     if (s->action == ODP_CONTAINER_STOP && state != ODP_PROTO_INACTIVE)
         state = ODP_PROTO_RUNNING; // as yet
-    else if (s->action == ODP_CONTAINER_START)
+    else if (s->action == ODP_CONTAINER_START || odp_container_project_is_made(s))
         state = ODP_PROTO_STARTING;
     if (state == ODP_PROTO_FAILED || state == ODP_PROTO_STARTING)
         tell_why(s, i, false, reason, sizeof(reason));
