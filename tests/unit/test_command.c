@@ -48,7 +48,7 @@ static void test_clashes(void **state)
                                         "run",    "run-a",   "exec-a",        "probe-a",
                                         "a-stop", "a:2",     "a-start:2"};
     static const enum odp_role roles[] = {ODP_ROLE_SERVICE, ODP_ROLE_START, ODP_ROLE_STOP,
-                                          ODP_ROLE_STATUS, ODP_ROLE_PROBE, ODP_ROLE_COMPOSE};
+                                          ODP_ROLE_STATUS,  ODP_ROLE_PROBE, ODP_ROLE_COMPOSE};
     enum { N = 11 * 6 };
     char units[N][ODP_COMMAND_UNIT_MAX + 1];
 
