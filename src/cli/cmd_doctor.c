@@ -82,10 +82,10 @@ static int show(const struct odp_findings *findings, bool json)
     return code == ODP_EXIT_DONE && findings->n > 0 ? ODP_EXIT_FAILED : code;
 }
 
-// True for one that a prune by hand removes. What Compose made it makes anew.
+// True for one that a prune by hand removes. What has a compose file is made anew by it.
 static bool may_be_pruned(const struct odp_doctor *d, const struct odp_config_service *s)
 {
-    return odp_doctor_container(d, s, 0) && doctor_containers_sleep(d, s);
+    return !s->compose_file && odp_doctor_container(d, s, 0) && doctor_containers_sleep(d, s);
 }
 
 static void show_sleeper(const struct odp_doctor *d)

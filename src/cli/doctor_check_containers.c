@@ -173,6 +173,20 @@ static void check_one(const struct context *x, const struct odp_container *c)
     check_network(x, c);
 }
 
+// What has a file is made by it.
+static void check_project(const struct context *x)
+{
+    if (x->s->backend != ODP_BACKEND_COMPOSE || !x->e || x->e->error < 0 || x->s->compose_file ||
+        odp_doctor_container(x->d, x->s, 0))
+        return;
+    odp_finding_add(x->f, "container-missing", x->s->name, "%s has no containers of project %s",
+                    x->e->place.engine, x->s->project.text);
+    odp_finding_command(x->f,
+                        "%s compose --project-name %s up --no-start (where its file is, or name "
+                        "that: file = in %s)",
+                        x->e->place.engine, x->s->project.text, QUOTED(x->s->file));
+}
+
 void doctor_check_containers(const struct odp_doctor *d, const struct odp_config_service *s,
                              struct odp_findings *f)
 {
@@ -181,4 +195,5 @@ void doctor_check_containers(const struct odp_doctor *d, const struct odp_config
 
     for (size_t i = 0; (c = odp_doctor_container(d, s, i)); i++)
         check_one(&x, c);
+    check_project(&x);
 }

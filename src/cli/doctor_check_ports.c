@@ -263,7 +263,7 @@ static bool is_asleep(const struct context *x)
 {
     if (x->s->backend == ODP_BACKEND_SYSTEMD)
         return all_units_are(x, "inactive", "failed");
-    if (x->s->backend == ODP_BACKEND_CONTAINER)
+    if (doctor_is_of_engine(x->s))
         return doctor_containers_sleep(x->d, x->s);
     return x->s->backend == ODP_BACKEND_PROCESS &&
            strcmp(odp_doctor_state(x->d, x->s->name), "stopped") == 0;

@@ -37,7 +37,7 @@ static void read_filters(const char **at, struct odp_prune_command *ret)
 {
     static const char option[] = "--filter";
     size_t n_option = strlen(option);
-    char word[WORD_MAX];
+    char word[WORD_MAX] = "";
 
     while (next_word(at, word)) {
         size_t n = strlen(ret->filters);
@@ -144,8 +144,9 @@ static bool endangers_service(const struct odp_doctor *d, const struct odp_prune
     const struct odp_engine_facts *e = odp_doctor_engine(d, s);
     const struct odp_container *c;
 
-    // A user's containers are that user's alone.
-    if (!e || s->idle_timeout_usec == ODP_NEVER || strcmp(e->place.engine, p->engine) != 0 ||
+    // A user's containers are that user's alone. What has a compose file is made anew by it.
+    if (!e || s->compose_file || s->idle_timeout_usec == ODP_NEVER ||
+        strcmp(e->place.engine, p->engine) != 0 ||
         (strcmp(p->engine, "podman") == 0 && e->is_user != prune->is_user))
         return false;
     for (size_t i = 0; (c = odp_doctor_container(d, s, i)); i++)

@@ -214,7 +214,7 @@ static void check_launcher(const char *reason, struct odp_findings *f)
 // visitor tries anew.
 static bool is_over(const struct odp_config_service *s, const char *reason)
 {
-    if (s->backend == ODP_BACKEND_CONTAINER)
+    if (doctor_is_of_engine(s))
         return strstr(reason, "cannot reach ") || strstr(reason, " has no container ") ||
                strstr(reason, " not found") || strstr(reason, " is taken");
     return s->backend == ODP_BACKEND_SYSTEMD &&

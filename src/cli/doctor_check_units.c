@@ -291,7 +291,7 @@ void doctor_check_units(const struct odp_doctor *d, const struct odp_config_serv
                         .option = odp_doctor_option(is_user),
                         .is_user = is_user};
 
-    if (s->backend != ODP_BACKEND_SYSTEMD && s->backend != ODP_BACKEND_CONTAINER)
+    if (s->backend != ODP_BACKEND_SYSTEMD && !doctor_is_of_engine(s))
         return;
     if (is_user && !d->is_user) {
         odp_finding_add(f, "wrong-scope", s->name,

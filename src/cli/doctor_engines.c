@@ -19,11 +19,15 @@ static bool is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+bool doctor_is_of_engine(const struct odp_config_service *s)
+{
+    return s->backend == ODP_BACKEND_CONTAINER || s->backend == ODP_BACKEND_COMPOSE;
+}
+
 static bool is_wanted(const struct odp_doctor *d, const struct odp_config_service *s)
 {
     // A user's engine is that of the user's odpd alone; the checks tell who expects otherwise.
-    return s->enabled && s->backend == ODP_BACKEND_CONTAINER &&
-           (d->is_user || !odp_doctor_is_user_scope(d, s));
+    return s->enabled && doctor_is_of_engine(s) && (d->is_user || !odp_doctor_is_user_scope(d, s));
 }
 
 static void find_place(const struct odp_doctor *d, const struct odp_config_service *s,
@@ -71,7 +75,13 @@ const struct odp_container *odp_doctor_container(const struct odp_doctor *d,
 
     if (!e || e->error < 0)
         return NULL;
-    return n < s->n_containers ? find_container(e, s->containers[n].text) : NULL;
+    if (s->backend != ODP_BACKEND_COMPOSE)
+        return n < s->n_containers ? find_container(e, s->containers[n].text) : NULL;
+    for (size_t i = 0; i < e->n_containers; i++)
+        if (e->containers[i].project && strcmp(e->containers[i].project, s->project.text) == 0 &&
+            n-- == 0)
+            return &e->containers[i];
+    return NULL;
 }
 
 static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_status, cJSON **ret)
@@ -116,7 +126,7 @@ static int look_at_image(struct odp_engine_facts *e, struct odp_container *c)
     return r;
 }
 
-static int add_container(struct odp_engine_facts *e, const char *name)
+static int add_container(struct odp_engine_facts *e, const char *name, const char *project)
 {
     struct odp_container *containers;
     char path[PATH_BYTES_MAX];
@@ -130,10 +140,10 @@ static int add_container(struct odp_engine_facts *e, const char *name)
         return -ENOMEM;
     e->containers = containers;
     struct odp_container *c = &containers[e->n_containers];
-    *c = (struct odp_container){.name = strdup(name)};
-    if (!c->name)
-        return -ENOMEM;
+    *c = (struct odp_container){.name = strdup(name), .project = project ? strdup(project) : NULL};
     e->n_containers++;
+    if (!c->name || (project && !c->project))
+        return -ENOMEM;
     snprintf(path, sizeof(path), "/containers/%s/json", name);
     int r = ask(e, path, &status, &json);
     c->is_missing = e->error == 0 && status == 404;
@@ -142,6 +152,54 @@ static int add_container(struct odp_engine_facts *e, const char *name)
     else
         cJSON_Delete(json);
     return r == 0 && c->inspect ? look_at_image(e, c) : r;
+}
+
+// "Names": ["/wiki-db-1"]; what `docker compose run` made is none of them.
+static int add_members(struct odp_engine_facts *e, const cJSON *list, const char *project)
+{
+    const cJSON *item;
+    int r = 0;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *labels = cJSON_GetObjectItemCaseSensitive(item, "Labels");
+        const char *once =
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, DOCTOR_COMPOSE "oneoff"));
+        const char *name = cJSON_GetStringValue(
+            cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(item, "Names"), 0));
+
+        if (r == 0 && name && (!once || strcmp(once, "True") != 0))
+            r = add_container(e, name + (name[0] == '/'), project);
+    }
+    return r;
+}
+
+static int add_project(struct odp_engine_facts *e, const char *project)
+{
+    char path[PATH_BYTES_MAX];
+    cJSON *list = NULL;
+    unsigned status = 0;
+
+    snprintf(path, sizeof(path),
+             "/containers/json?all=1&filters={%%22label%%22:[%%22" DOCTOR_COMPOSE
+             "project=%s%%22]}",
+             project);
+    int r = ask(e, path, &status, &list);
+    if (r == 0 && e->error == 0)
+        r = add_members(e, list, project);
+    cJSON_Delete(list);
+    return r;
+}
+
+static int add_containers(struct odp_engine_facts *e, const struct odp_config_service *s)
+{
+    int r = 0;
+
+    if (s->backend == ODP_BACKEND_COMPOSE)
+        return add_project(e, s->project.text);
+    for (size_t i = 0; i < s->n_containers && r == 0; i++)
+        r = add_container(e, s->containers[i].text, NULL);
+    return r;
 }
 
 int doctor_gather_engines(struct odp_doctor *d)
@@ -154,8 +212,8 @@ int doctor_gather_engines(struct odp_doctor *d)
         const struct odp_config_service *s = d->config.services[i];
         size_t n = find_engine(d, s);
 
-        for (size_t k = 0; n < d->n_engines && k < s->n_containers && r == 0; k++)
-            r = add_container(&d->engines[n], s->containers[k].text);
+        if (n < d->n_engines)
+            r = add_containers(&d->engines[n], s);
     }
     return r;
 }
@@ -167,6 +225,7 @@ void doctor_engines_deinit(struct odp_doctor *d)
 
         for (size_t k = 0; k < e->n_containers; k++) {
             free(e->containers[k].name);
+            free(e->containers[k].project);
             cJSON_Delete(e->containers[k].inspect);
         }
         free(e->containers);

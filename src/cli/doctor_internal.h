@@ -46,6 +46,9 @@ void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_fac
 // True for all addresses of the machine.
 bool doctor_is_wildcard(const struct odp_address *a);
 
+// Whether it is containers that the service starts itself, by an engine.
+bool doctor_is_of_engine(const struct odp_config_service *s);
+
 // Whether it is known that none of the service's containers runs.
 bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config_service *s);
 

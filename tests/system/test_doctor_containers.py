@@ -244,6 +244,24 @@ class TestFights(ContainerDoctorCase):
         self.assertNotEqual(e.inspect("wiki", "{{.State.StartedAt}}"), started)
 
 
+class TestProject(ContainerDoctorCase):
+    def test_project(self):
+        e = self.engine("docker")
+        text = self.file("wiki").replace("container = wiki\n", "project = wiki\n")
+        d = self.odpd({"wiki": text})
+        self.find(d, "container-missing", "wiki", "docker has no containers of project wiki")
+        label = "--label=com.docker.compose.project=wiki"
+        self.create(e, "wiki-app-1", options=[label], port=self.target("wiki"))
+        e.command("create", "--name=wiki-db-1", label, "--restart=always", engines.IMAGE,
+                  *engines.SERVE)
+        e.command("create", "--name=wiki-run-1", label, "--restart=always",
+                  "--label=com.docker.compose.oneoff=True", engines.IMAGE, *engines.SERVE)
+        command = self.find(d, "container-restarts", "wiki", "wiki-db-1 has the restart policy")
+        self.assertEqual(command, "docker update --restart=no wiki-db-1 (and take restart: out of "
+                         "its compose file)")
+        self.mend(d, command.split(" (")[0])
+
+
 class TestPodman(ContainerDoctorCase):
     def test_restarts(self):
         e, d = self.begin("--restart=always", name="podman")

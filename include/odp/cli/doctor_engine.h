@@ -14,6 +14,7 @@
 
 struct odp_container {
     char *name;      // owned; as the file has it
+    char *project;   // owned; of the project that it was found by, else NULL
     cJSON *inspect;  // owned; GET /containers/NAME/json. NULL: there is none, or nothing is known
     bool is_missing; // the engine has none of that name
     bool image_gone;
