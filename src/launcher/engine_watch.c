@@ -6,17 +6,14 @@
 
 #include "odp/launcher/engine_watch.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "odp/base/buf.h"
+#include "engine_watch_internal.h"
 #include "odp/base/log.h"
 #include "odp/base/time.h"
 #include "odp/launcher/compose_facts.h"
-#include "odp/launcher/container_facts.h"
-#include "odp/launcher/engine_stream.h"
 #include "odp/launcher/reason.h"
 
 #define PAUSE_MIN_MS 50
@@ -25,39 +22,8 @@
 #define PATIENCE_USEC (5 * ODP_USEC_PER_SEC)
 // How long a stream waits for further clients before it is opened anew for one.
 #define WIDEN_MS 10
-// A call that takes so long has the engine asked whether it is there at all,
-#define LATE_MS 3000
-// and so long it has for its answer.
-#define PING_MS 5000
 // A connection that stood this long was sound: the pauses begin small again.
 #define HEALTHY_USEC (10 * ODP_USEC_PER_SEC)
-
-enum watch_state {
-    PAUSING,
-    OPENING,   // the stream, by the usual version of the API
-    ASKING,    // for its version, since it has refused that
-    REOPENING, // by its own
-    CONNECTED, // and perhaps opening another stream
-};
-
-struct odp_engine_watch {
-    struct odp_engine_watch *next; // of the host's
-    struct odp_backend_host *host; // borrowed
-    struct odp_engine_place place;
-    char *project; // owned; that of all clients, or NULL for none
-    struct odp_list clients;
-    enum watch_state state;
-    struct odp_engine_http *http;     // owned; what it is asked for the watch itself
-    struct odp_engine_stream *stream; // owned
-    char prefix[ODP_ENGINE_PREFIX_MAX];
-    bool is_in_doubt;  // the next turn of the loop loses it
-    bool is_narrow;    // the stream is not about all clients' containers
-    bool is_successor; // the stream being opened, of one that was heard
-    char why[ODP_REASON_MAX + 1];
-    uv_timer_t timer; // when a pause ends; at once for what must not be done in a callback
-    unsigned pause_ms;
-    uint64_t connected_usec, troubled_usec; // since when
-};
 
 static void on_timer(uv_timer_t *timer);
 
@@ -78,11 +44,9 @@ static void disconnect(struct odp_engine_watch *w)
     w->is_in_doubt = false;
 }
 
-static void close_health(struct odp_engine_client *c);
-
 static void pause_now(struct odp_engine_watch *w)
 {
-    w->state = PAUSING;
+    w->state = WATCH_PAUSING;
     uv_timer_start(&w->timer, on_timer, w->pause_ms, 0);
     w->pause_ms = w->pause_ms * 2 < PAUSE_MAX_MS ? w->pause_ms * 2 : PAUSE_MAX_MS;
 }
@@ -99,7 +63,7 @@ static void lose_connected(struct odp_engine_watch *w)
         if (c->is_heard)
             c->on_lost(c);
         c->is_heard = false;
-        close_health(c);
+        watch_close_health(c);
     }
 }
 
@@ -120,7 +84,7 @@ static void fail_attempt(struct odp_engine_watch *w)
 
 static void lose(struct odp_engine_watch *w)
 {
-    bool was_connected = w->state == CONNECTED;
+    bool was_connected = w->state == WATCH_CONNECTED;
 
     disconnect(w);
     if (was_connected)
@@ -132,7 +96,7 @@ static void lose(struct odp_engine_watch *w)
 
 void odp_engine_watch_doubt(struct odp_engine_watch *w, const char *why)
 {
-    if (w->is_in_doubt || w->state == PAUSING)
+    if (w->is_in_doubt || w->state == WATCH_PAUSING)
         return;
     w->is_in_doubt = true;
     odp_reason_format(w->why, sizeof(w->why), "%s", why);
@@ -140,8 +104,6 @@ void odp_engine_watch_doubt(struct odp_engine_watch *w, const char *why)
 }
 
 // ---- the stream --------------------------------------------------------------------------------
-
-static void open_health(struct odp_engine_watch *w, struct odp_engine_client *c);
 
 // Others come with it, at odpd's start: one stream for all of them.
 static void widen_soon(struct odp_engine_watch *w)
@@ -155,13 +117,13 @@ static void on_open(void *userdata)
 
     if (w->is_in_doubt)
         return;
-    if (w->state != CONNECTED) {
+    if (w->state != WATCH_CONNECTED) {
         odp_log(ODP_LOG_INFO, NULL, "%s at %s is reached", w->place.engine, w->place.socket);
         w->connected_usec = odp_now_usec();
     }
     bool is_successor = w->is_successor;
     w->is_successor = false;
-    w->state = CONNECTED;
+    w->state = WATCH_CONNECTED;
     uv_timer_stop(&w->timer);
     if (w->is_narrow) // somebody has come meanwhile
         widen_soon(w);
@@ -173,7 +135,7 @@ static void on_open(void *userdata)
             c->on_connected(c);
         else if (c->is_heard && !is_successor) // `since` covers the moment between two streams
             c->on_missed(c);
-        open_health(w, c);
+        watch_open_health(w, c);
     }
 }
 
@@ -192,13 +154,13 @@ static void on_ended(void *userdata, bool is_refused, const char *why)
 {
     struct odp_engine_watch *w = userdata;
 
-    if (is_refused && w->state == OPENING)
+    if (is_refused && w->state == WATCH_OPENING)
         ask_version(w);
     else
         odp_engine_watch_doubt(w, why);
 }
 
-static void add_names(struct odp_buf *b, const struct odp_engine_client *c)
+void watch_add_names(struct odp_buf *b, const struct odp_engine_client *c)
 {
     for (char **name = c->names; name && *name; name++)
         odp_buf_printf(b, "%s%%22%s%%22", b->n_bytes > 0 ? "," : "", *name);
@@ -215,11 +177,10 @@ static char *make_filter(const struct odp_engine_watch *w, const char *names)
     return r < 0 ? NULL : filter;
 }
 
-// Returns 0 or -ENOMEM.
-static int open_events(struct odp_engine_watch *w, enum odp_engine_events events,
-                       const struct odp_buf *names,
-                       const struct odp_engine_stream_observer *observer, void *userdata,
-                       struct odp_engine_stream **ret)
+int watch_open_events(struct odp_engine_watch *w, enum odp_engine_events events,
+                      const struct odp_buf *names,
+                      const struct odp_engine_stream_observer *observer, void *userdata,
+                      struct odp_engine_stream **ret)
 {
     char *filter = names->failed ? NULL : make_filter(w, names->s);
     char *path = filter ? odp_engine_events_path(w->prefix, events, time(NULL), filter) : NULL;
@@ -238,69 +199,14 @@ static void open_stream(struct odp_engine_watch *w, enum watch_state next)
 
     disconnect(w);
     FOREACH_CLIENT(w, c)
-    add_names(&names, c);
+    watch_add_names(&names, c);
     w->is_narrow = false;
-    w->is_successor = w->state == CONNECTED;
+    w->is_successor = w->state == WATCH_CONNECTED;
     w->state = next;
-    if (open_events(w, w->project ? ODP_ENGINE_EVENTS_PROJECT : ODP_ENGINE_EVENTS_LIFE, &names,
-                    &observer, w, &w->stream) < 0)
+    if (watch_open_events(w, w->project ? ODP_ENGINE_EVENTS_PROJECT : ODP_ENGINE_EVENTS_LIFE,
+                          &names, &observer, w, &w->stream) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
     odp_buf_deinit(&names);
-}
-
-// ---- health checks -----------------------------------------------------------------------------
-
-static void on_health_open(void *userdata)
-{
-    struct odp_engine_client *c = userdata;
-
-    c->on_missed(c);
-}
-
-static void on_health_line(void *userdata, const char *line, size_t n_bytes)
-{
-    struct odp_engine_client *c = userdata;
-
-    c->on_event(c, line, n_bytes);
-}
-
-static void on_health_ended(void *userdata, bool is_refused, const char *why)
-{
-    struct odp_engine_client *c = userdata;
-
-    (void)is_refused;
-    odp_engine_watch_doubt(c->watch, why);
-}
-
-// The client's own, so that none is opened anew when another comes or goes.
-static void open_health(struct odp_engine_watch *w, struct odp_engine_client *c)
-{
-    static const struct odp_engine_stream_observer observer = {
-        .on_open = on_health_open, .on_line = on_health_line, .on_ended = on_health_ended};
-    struct odp_buf names = {0};
-
-    if (!c->wants_health || !c->is_heard || c->health)
-        return;
-    add_names(&names, c);
-    c->watch = w;
-    if (open_events(w, ODP_ENGINE_EVENTS_HEALTH, &names, &observer, c, &c->health) < 0)
-        odp_engine_watch_doubt(w, "the launcher is out of memory");
-    odp_buf_deinit(&names);
-}
-
-static void close_health(struct odp_engine_client *c)
-{
-    odp_engine_stream_free(c->health);
-    c->health = NULL;
-}
-
-void odp_engine_watch_health(struct odp_engine_watch *w, struct odp_engine_client *c, bool wants)
-{
-    c->wants_health = wants;
-    if (!wants)
-        close_health(c);
-    else if (w->state == CONNECTED)
-        open_health(w, c);
 }
 
 // ---- getting it --------------------------------------------------------------------------------
@@ -316,7 +222,7 @@ static void on_version(void *userdata, const struct odp_engine_reply *reply)
         odp_engine_watch_doubt(w, "it does not speak version 1.41 of the Docker API: Docker 20.10 "
                                   "or Podman 4.3 is wanted, or a later one");
     else
-        open_stream(w, REOPENING);
+        open_stream(w, WATCH_REOPENING);
 }
 
 static void ask_version(struct odp_engine_watch *w)
@@ -329,7 +235,7 @@ static void ask_version(struct odp_engine_watch *w)
                                                .userdata = w};
 
     disconnect(w);
-    w->state = ASKING;
+    w->state = WATCH_ASKING;
     if (odp_engine_http_begin(w->host->loop, &request, &w->http) < 0)
         odp_engine_watch_doubt(w, "the launcher is out of memory");
 }
@@ -340,71 +246,23 @@ static void on_timer(uv_timer_t *timer)
 
     if (w->is_in_doubt) {
         lose(w);
-    } else if (w->state == PAUSING) {
+    } else if (w->state == WATCH_PAUSING) {
         odp_engine_version_usual(w->prefix);
-        open_stream(w, OPENING);
-    } else if (w->state == CONNECTED && w->is_narrow) {
-        open_stream(w, CONNECTED);
+        open_stream(w, WATCH_OPENING);
+    } else if (w->state == WATCH_CONNECTED && w->is_narrow) {
+        open_stream(w, WATCH_CONNECTED);
     }
 }
 
 void odp_engine_watch_hurry(struct odp_engine_watch *w)
 {
-    if (w->state == PAUSING)
+    if (w->state == WATCH_PAUSING)
         uv_timer_start(&w->timer, on_timer, 0, 0);
 }
 
 bool odp_engine_watch_hears(const struct odp_engine_watch *w, const struct odp_engine_client *c)
 {
-    return w->state == CONNECTED && !w->is_in_doubt && c->is_heard;
-}
-
-// ---- calls -------------------------------------------------------------------------------------
-
-static void on_ping(void *userdata, const struct odp_engine_reply *reply)
-{
-    struct odp_engine_watch *w = userdata;
-
-    odp_engine_http_free(w->http);
-    w->http = NULL;
-    if (reply->why)
-        odp_engine_watch_doubt(w, reply->why);
-}
-
-static void on_late(void *userdata)
-{
-    struct odp_engine_watch *w = userdata;
-    const struct odp_engine_request request = {.socket = w->place.socket,
-                                               .method = "GET",
-                                               .path = "/_ping",
-                                               .timeout_ms = PING_MS,
-                                               .on_reply = on_ping,
-                                               .userdata = w};
-
-    if (w->state == CONNECTED && !w->is_in_doubt && !w->http)
-        (void)odp_engine_http_begin(w->host->loop, &request, &w->http); // or the next time
-}
-
-int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const char *path,
-                          odp_engine_reply_fn *on_reply, void *userdata,
-                          struct odp_engine_http **ret)
-{
-    struct odp_buf whole = {0};
-    struct odp_engine_request request = {.socket = w->place.socket,
-                                         .method = method,
-                                         .timeout_ms = LATE_MS,
-                                         .on_reply = on_reply,
-                                         .on_late = on_late,
-                                         .userdata = userdata,
-                                         .late_userdata = w};
-    int r = -ENOMEM;
-
-    odp_buf_printf(&whole, "%s%s", w->prefix, path);
-    request.path = whole.s;
-    if (!whole.failed)
-        r = odp_engine_http_begin(w->host->loop, &request, ret);
-    odp_buf_deinit(&whole);
-    return r;
+    return w->state == WATCH_CONNECTED && !w->is_in_doubt && c->is_heard;
 }
 
 // ---- its life ----------------------------------------------------------------------------------
@@ -474,9 +332,10 @@ struct odp_engine_watch *odp_engine_watch_join(struct odp_backend_host *host,
     odp_list_append(&w->clients, &c->node);
     c->is_heard = false;
     w->is_narrow = true;
-    if (w->state == PAUSING)
+    if (w->state == WATCH_PAUSING)
         uv_timer_start(&w->timer, on_timer, 0, 0);
-    else if (w->state == CONNECTED && !w->is_successor && !uv_is_active((uv_handle_t *)&w->timer))
+    else if (w->state == WATCH_CONNECTED && !w->is_successor &&
+             !uv_is_active((uv_handle_t *)&w->timer))
         widen_soon(w);
     return w;
 }
@@ -484,7 +343,7 @@ struct odp_engine_watch *odp_engine_watch_join(struct odp_backend_host *host,
 void odp_engine_watch_leave(struct odp_engine_watch *w, struct odp_engine_client *c)
 {
     odp_list_remove(&c->node);
-    close_health(c);
+    watch_close_health(c);
     if (odp_list_empty(&w->clients))
         watch_free(w);
 }

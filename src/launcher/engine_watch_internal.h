@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What engine_watch.c, engine_watch_call.c and engine_watch_health.c share: one engine that is
+// followed.
+
+#pragma once
+
+#include "odp/base/buf.h"
+#include "odp/launcher/container_facts.h"
+#include "odp/launcher/engine_stream.h"
+#include "odp/launcher/engine_watch.h"
+
+enum watch_state {
+    WATCH_PAUSING,
+    WATCH_OPENING,   // the stream, by the usual version of the API
+    WATCH_ASKING,    // for its version, since it has refused that
+    WATCH_REOPENING, // by its own
+    WATCH_CONNECTED, // and perhaps opening another stream
+};
+
+struct odp_engine_watch {
+    struct odp_engine_watch *next; // of the host's
+    struct odp_backend_host *host; // borrowed
+    struct odp_engine_place place;
+    char *project; // owned; that of all clients, or NULL for none
+    struct odp_list clients;
+    enum watch_state state;
+    struct odp_engine_http *http;     // owned; what it is asked for the watch itself
+    struct odp_engine_stream *stream; // owned
+    char prefix[ODP_ENGINE_PREFIX_MAX];
+    bool is_in_doubt;  // the next turn of the loop loses it
+    bool is_narrow;    // the stream is not about all clients' containers
+    bool is_successor; // the stream being opened, of one that was heard
+    char why[ODP_REASON_MAX + 1];
+    uv_timer_t timer; // when a pause ends; at once for what must not be done in a callback
+    unsigned pause_ms;
+    uint64_t connected_usec, troubled_usec; // since when
+};
+
+// Events about the watch's project, or else the containers of these names, as watch_add_names()
+// makes them. Returns 0 or -ENOMEM.
+int watch_open_events(struct odp_engine_watch *w, enum odp_engine_events events,
+                      const struct odp_buf *names,
+                      const struct odp_engine_stream_observer *observer, void *userdata,
+                      struct odp_engine_stream **ret);
+
+void watch_add_names(struct odp_buf *b, const struct odp_engine_client *c);
+
+// ---- engine_watch_health.c ---------------------------------------------------------------------
+
+// Where the client wants them, and is heard.
+void watch_open_health(struct odp_engine_watch *w, struct odp_engine_client *c);
+void watch_close_health(struct odp_engine_client *c);
