@@ -226,10 +226,13 @@ static void on_connected(struct odp_engine_client *c)
 static void on_event(struct odp_engine_client *c, const char *line, size_t n_bytes)
 {
     struct odp_seek *s = of_client(c);
+    struct odp_engine_event e;
     bool is_any = false;
 
+    if (!odp_engine_event_read(line, n_bytes, &e))
+        return;
     for (size_t i = 0; i < s->n_items; i++)
-        if (odp_engine_event_is_of(line, n_bytes, s->items[i].name))
+        if (odp_engine_event_is_of(&e, s->items[i].name))
             is_any = s->items[i].is_stale = true;
     for (size_t i = 0; i < s->n_items && is_any; i++)
         s->items[i].is_stale |= s->items[i].is_guest;
