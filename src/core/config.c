@@ -51,7 +51,9 @@ static int complete(struct odp_config_service *s)
 
     if (!s->description)
         s->description = strdup(s->name);
-    if (s->ready_interval_usec == 0 && (is_http || s->probe == ODP_PROBE_EXEC))
+    bool is_asked = is_http || s->probe == ODP_PROBE_EXEC || s->probe == ODP_PROBE_HEALTH;
+
+    if (s->ready_interval_usec == 0 && is_asked)
         s->ready_interval_usec = 250 * ODP_USEC_PER_MS;
     else if (s->ready_interval_usec == 0)
         s->ready_interval_usec = (near ? 4 : 50) * ODP_USEC_PER_MS;

@@ -102,8 +102,8 @@ void odp_config_set_probe(struct odp_config_parse *p, const struct odp_config_ke
         {"http", ODP_PROBE_HTTP},
         {"exec", ODP_PROBE_EXEC},
         {"unit", ODP_PROBE_UNIT},
+        {"health", ODP_PROBE_HEALTH},
         {"none", ODP_PROBE_NONE},
-        {"health", -1},
         {NULL, 0},
     };
     int probe = take_word(p, key, line, value, words);

@@ -220,6 +220,11 @@ static void refuse_without_probe(struct odp_config_parse *p, const char *key, co
                                key, probe, probe);
 }
 
+static bool runs_containers(const struct odp_config_service *s)
+{
+    return s->n_containers > 0;
+}
+
 // Without a `probe` line: who writes what is to be asked wants it asked.
 static void find_probe(struct odp_config_parse *p)
 {
@@ -229,6 +234,8 @@ static void find_probe(struct odp_config_parse *p)
         p->service->probe = ODP_PROBE_HTTP;
     else if (odp_config_seen(p, "ready", "command"))
         p->service->probe = ODP_PROBE_EXEC;
+    else if (runs_containers(p->service))
+        p->service->probe = ODP_PROBE_AUTO;
 }
 
 static void check_ready(struct odp_config_parse *p)
@@ -245,6 +252,10 @@ static void check_ready(struct odp_config_parse *p)
         odp_config_parse_fault(p, probe_line,
                                "[ready] probe = unit needs units: write `unit = NAME.service` in "
                                "[backend], or another probe");
+    if (s->probe == ODP_PROBE_HEALTH && !runs_containers(s))
+        odp_config_parse_fault(p, probe_line,
+                               "[ready] probe = health needs a container: write `container = NAME` "
+                               "in [backend], or another probe");
     if (s->probe != ODP_PROBE_EXEC)
         refuse_without_probe(p, "command", "exec");
     else if (odp_config_is_missing(p, "ready", "command"))

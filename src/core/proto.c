@@ -63,7 +63,9 @@ static bool report_is_sound(const struct odp_proto_message *m)
 {
     switch (m->state) {
     case ODP_PROTO_ANSWERS:
-    case ODP_PROTO_SILENT: return is_probe_id(m->id);
+    case ODP_PROTO_SILENT:
+    case ODP_PROTO_PENDING:
+    case ODP_PROTO_UNCHECKED: return is_probe_id(m->id);
     case ODP_PROTO_LOCATED: return is_locate_id(m->id) && m->reason[0] == '/';
     case ODP_PROTO_NOWHERE: return is_locate_id(m->id);
     case ODP_PROTO_ADDRESS:

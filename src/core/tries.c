@@ -14,9 +14,10 @@
 void odp_tries_init(struct odp_tries *t, const struct odp_config_service *config)
 {
     *t = (struct odp_tries){
-        .pace = config->probe == ODP_PROBE_HTTP   ? ODP_TRIES_HTTP
-                : config->probe == ODP_PROBE_EXEC ? ODP_TRIES_EXEC
-                                                  : ODP_TRIES_TCP,
+        .pace = config->probe == ODP_PROBE_HTTP ? ODP_TRIES_HTTP
+                : config->probe == ODP_PROBE_EXEC || config->probe == ODP_PROBE_HEALTH
+                    ? ODP_TRIES_EXEC
+                    : ODP_TRIES_TCP,
         .interval_usec = config->ready_interval_usec,
         .next_usec = ODP_NEVER,
     };

@@ -74,6 +74,28 @@ void odp_container_why_never(const struct odp_container_id *id, const struct odp
                           id->name, then);
 }
 
+void odp_container_why_not_healthy(const struct odp_container_id *id,
+                                   const struct odp_container_facts *f, char *ret, size_t size)
+{
+    const char *colon = f->health_said[0] ? ": " : "";
+
+    if (f->status == ODP_CONTAINER_MISSING)
+        odp_reason_format(ret, size, "%s has no container %s", id->engine, id->name);
+    else if (f->status != ODP_CONTAINER_RUNNING)
+        odp_reason_format(ret, size, "container %s: does not run yet", id->name);
+    else if (f->health == ODP_CONTAINER_UNHEALTHY)
+        odp_reason_format(ret, size, "container %s: its health check says unhealthy%s%s", id->name,
+                          colon, f->health_said);
+    else if (f->health_said[0])
+        odp_reason_format(ret, size, "container %s: is not healthy yet: %s", id->name,
+                          f->health_said);
+    else
+        odp_reason_format(ret, size,
+                          "container %s: its first health check has not ended yet: see its "
+                          "interval, or write `probe = tcp` in [ready]",
+                          id->name);
+}
+
 // By Docker's books. It may have kept what it gave to this very container, where it was killed
 // while it started that: nobody has the port then.
 static bool is_port_allocated(const char *message)

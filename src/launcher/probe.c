@@ -223,12 +223,22 @@ static void begin(struct odp_probes *p, const struct odp_config_service *setting
     }
 }
 
+// Without its engine, or without its container, such a service is nothing; a unit may be all that
+// counts, and the container a word about its memory.
+static bool is_strict(const struct odp_config_service *settings,
+                      const struct odp_config_service *running)
+{
+    return settings->probe == ODP_PROBE_HEALTH || running->backend == ODP_BACKEND_CONTAINER;
+}
+
 void odp_probes_request(struct odp_probes *p, const struct odp_config_service *settings,
-                        uint32_t id)
+                        const struct odp_config_service *running, uint32_t id)
 {
     struct probe *b = find(p, settings->name);
 
-    if (settings->probe != ODP_PROBE_EXEC) {
+    if (settings->probe == ODP_PROBE_HEALTH || settings->probe == ODP_PROBE_AUTO) {
+        odp_healths_request(&p->healths, running, is_strict(settings, running), id);
+    } else if (settings->probe != ODP_PROBE_EXEC) {
         report(p, settings->name, id, ODP_PROTO_SILENT, "its probe is not the launcher's to make");
     } else if (!b) {
         begin(p, settings, id);
@@ -244,6 +254,7 @@ void odp_probes_end(struct odp_probes *p, const char *name)
 {
     struct probe *b = find(p, name);
 
+    odp_healths_end(&p->healths, name);
     if (!b)
         return;
     report(p, b->name, b->id, ODP_PROTO_SILENT, "the service is started or stopped");
@@ -278,6 +289,7 @@ void odp_probes_init(struct odp_probes *p, struct odp_backend_host *host)
 
     p->host = host;
     odp_list_init(&p->running);
+    odp_healths_init(&p->healths, host);
     snprintf(p->directory, sizeof(p->directory), "%s/probe", host->directory);
     if (odp_files_read(p->directory, ".pid", RECORD_MAX_BYTES, &records) < 0)
         return; // none was ever made, or nothing can be known
@@ -290,6 +302,7 @@ void odp_probes_deinit(struct odp_probes *p)
 {
     if (!p->host)
         return;
+    odp_healths_deinit(&p->healths);
     odp_list_foreach_safe (it, &p->running) {
         struct probe *b = ODP_CONTAINER_OF(it, struct probe, node);
         odp_process_kill(b->process); // its record stays: what survives this is the next one's

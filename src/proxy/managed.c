@@ -143,7 +143,8 @@ static void carry_out(struct odp_managed *m, const struct odp_service_effects *f
     }
     // Without another probe, running is as good as an answer. A refusal later is still believed.
     if (fx->changed && kind == ODP_EVENT_RUNNING && m->machine.state == ODP_SERVICE_PROBING &&
-        (m->config->probe == ODP_PROBE_NONE || m->config->probe == ODP_PROBE_UNIT))
+        (m->config->probe == ODP_PROBE_NONE || m->config->probe == ODP_PROBE_UNIT ||
+         odp_probe_has_passed(m)))
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     // What was stopped has become a plain proxy meanwhile: that is never stopped.
     if (had_previous && !m->previous && m->machine.state == ODP_SERVICE_STOPPED &&
@@ -266,6 +267,8 @@ void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *r
     case ODP_PROTO_DONE:
     case ODP_PROTO_LOCATED:
     case ODP_PROTO_NOWHERE:
+    case ODP_PROTO_PENDING:
+    case ODP_PROTO_UNCHECKED:
     case ODP_PROTO_NO_STATE: return;
     }
     // What it would have answered late it answers no more.

@@ -336,7 +336,7 @@ static bool wants_probe(const struct odp_managed *m)
 // Where odp has a probe of its own, clients wait for that.
 static bool may_try(const struct odp_managed *m)
 {
-    return odp_service_is_trying(&m->machine) && !odp_probe_is_set(m->config) &&
+    return odp_service_is_trying(&m->machine) && !odp_probe_is_set(m) &&
            !odp_probe_is_too_early(m) && m->n_tries < odp_tries_limit(&m->tries);
 }
 

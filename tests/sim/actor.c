@@ -23,12 +23,20 @@ static const char *pick(struct sim_rng *r, const char *const *values, unsigned n
 
 static void random_settings(struct sim_rng *r, bool always_up, struct odp_buf *b)
 {
+    bool is_container = !always_up && sim_chance(r, 25);
+
     if (always_up)
         odp_buf_printf(b, "[backend]\ntype = none\n");
+    else if (is_container)
+        odp_buf_printf(b, "[backend]\ntype = docker\ncontainer = %u\n", sim_below(r, 1000000));
     odp_buf_printf(b, "start_timeout = %s\n", PICK(r, "300ms", "1s", "2s", "10s"));
     odp_buf_printf(b, "stop_timeout = %s\n", PICK(r, "200ms", "1s", "5s"));
     const char *probe = PICK(r, "tcp", "tcp", "tcp", "tcp", "none", "http", "exec");
-    odp_buf_printf(b, "[ready]\nprobe = %s\n", probe);
+    if (is_container)
+        probe = PICK(r, "auto", "auto", "health", "tcp", "http");
+    odp_buf_printf(b, "[ready]\n");
+    if (strcmp(probe, "auto") != 0)
+        odp_buf_printf(b, "probe = %s\n", probe);
     if (strcmp(probe, "exec") == 0)
         odp_buf_printf(b, "command = /bin/true\n");
     odp_buf_printf(b, "timeout = %s\n", PICK(r, "300ms", "1s", "2s"));
@@ -79,6 +87,7 @@ struct world *world_add(uint64_t seed, unsigned index, bool plain)
     *w = (struct world){.rng.s = seed + (index + 1) * UINT64_C(0x5851f42d4c957f2d)};
     w->always_up = sim_chance(&w->rng, 10);
     w->has_forwarder = sim_chance(&w->rng, 30);
+    w->is_checked = sim_chance(&w->rng, 50);
     w->good = goods[sim_below(&w->rng, 4)];
     w->unit = w->always_up || sim_chance(&w->rng, 20) ? UNIT_UP : UNIT_DOWN;
     random_settings(&w->rng, w->always_up, &b);

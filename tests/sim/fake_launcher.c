@@ -43,7 +43,8 @@ void odp_link_request(struct odp_link *link, const struct odp_managed *m, enum o
         return;
     if (op == ODP_PROTO_PROBE) {
         s->probe_id = id;
-        sim_say(s, ": its probe command is to be run");
+        sim_say(s, m->config->probe == ODP_PROBE_EXEC ? ": its probe command is to be run"
+                                                      : ": its health checks are asked after");
         if (fake_launcher.on_request)
             fake_launcher.on_request(s, op, id);
         return;

@@ -136,15 +136,32 @@ static bool launcher_tells(struct fake_service *s, uint32_t id, const char *what
     return false;
 }
 
-static bool launcher_does(struct fake_service *s, const char *what)
+static bool probe_tells(struct fake_service *s, const char *what)
 {
-    bool passes = strcmp(what, "probe passes") == 0;
+    static const struct {
+        const char *word;
+        enum odp_proto_state state;
+    } words[] = {
+        {"passes", ODP_PROTO_ANSWERS},
+        {"says ", ODP_PROTO_SILENT},
+        {"waits: ", ODP_PROTO_PENDING},
+        {"finds ", ODP_PROTO_UNCHECKED},
+    };
 
-    if (passes || strncmp(what, "probe says ", 11) == 0) {
-        fake_launcher_say(s, s->probe_id, passes ? ODP_PROTO_ANSWERS : ODP_PROTO_SILENT,
-                          passes ? "" : what + 11);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        size_t n = strlen(words[i].word);
+        if (strncmp(what, words[i].word, n) != 0)
+            continue;
+        fake_launcher_say(s, s->probe_id, words[i].state, what + n);
         return true;
     }
+    return false;
+}
+
+static bool launcher_does(struct fake_service *s, const char *what)
+{
+    if (strncmp(what, "probe ", 6) == 0)
+        return probe_tells(s, what + 6);
     if (strncmp(what, "says late ", 10) == 0)
         return launcher_tells(s, s->request_ids[1], what + 10);
     if (strncmp(what, "says ", 5) == 0)

@@ -34,14 +34,15 @@ static void deliver(void *data, uint64_t message, uint64_t life)
     struct world *w = data;
     uint32_t id = (uint32_t)message;
     enum odp_proto_state state = (enum odp_proto_state)(message >> 32);
-    static const char *const reasons[] = {
+    static const char *const reasons[ODP_PROTO_UNCHECKED + 1] = {
         [ODP_PROTO_FAILED] = "exited with status 1",
         [ODP_PROTO_STALE] = "its file has changed",
+        [ODP_PROTO_PENDING] = "its health check says unhealthy",
+        [ODP_PROTO_UNCHECKED] = "no container of it has a health check",
     };
-    bool has_reason = state == ODP_PROTO_FAILED || state == ODP_PROTO_STALE;
 
     if (life == launcher_life)
-        fake_launcher_say(w->s, id, state, has_reason ? reasons[state] : "");
+        fake_launcher_say(w->s, id, state, reasons[state] ? reasons[state] : "");
 }
 
 // Words about one service arrive in the order in which they were said.
@@ -89,6 +90,50 @@ static enum odp_proto_state seen(const struct world *w)
     return states[w->unit];
 }
 
+// ---- health checks -----------------------------------------------------------------------------
+
+// What a probe finds, whether it is a command or a health check.
+static bool answers(const struct world *w)
+{
+    enum fake_target target = w->s->target;
+
+    return target == FAKE_ECHOES || target == FAKE_GREETS || target == FAKE_SILENT;
+}
+
+static void tell_health(struct world *w)
+{
+    bool is_known = w->unit == UNIT_UP && answers(w);
+
+    if (w->health_id == 0 || (w->is_checked && !is_known))
+        return;
+    say(w, w->health_id, w->is_checked ? ODP_PROTO_ANSWERS : ODP_PROTO_UNCHECKED);
+    w->health_id = 0;
+}
+
+static void drop_health(struct world *w)
+{
+    if (w->health_id != 0)
+        say(w, w->health_id, ODP_PROTO_SILENT);
+    w->health_id = 0;
+}
+
+static void ask_health(struct world *w, uint32_t id)
+{
+    drop_health(w);
+    w->health_id = id;
+    if (w->is_checked && sim_chance(&w->rng, 50))
+        say(w, id, ODP_PROTO_PENDING);
+    if (!world_is_calm && sim_chance(&w->rng, 5))
+        drop_health(w); // nobody can be asked
+    tell_health(w);
+}
+
+static void set_target(struct world *w, enum fake_target target)
+{
+    fake_target_set(w->s, target);
+    tell_health(w);
+}
+
 // ---- what runs ---------------------------------------------------------------------------------
 
 static void enter(struct world *w, enum unit unit)
@@ -107,20 +152,21 @@ static void go_down(struct world *w, enum unit unit)
 {
     enter(w, unit);
     fake_target_drop_all(w->s);
-    fake_target_set(w->s, FAKE_REFUSES);
+    set_target(w, FAKE_REFUSES);
+    drop_health(w);
 }
 
 static void go_on(struct world *w)
 {
     enter(w, UNIT_UP);
-    fake_target_set(w->s, w->good);
+    set_target(w, w->good);
 }
 
 // The kernel still accepts for what is frozen.
 static void freeze(struct world *w)
 {
     enter(w, UNIT_FROZEN);
-    fake_target_set(w->s, FAKE_SILENT);
+    set_target(w, FAKE_SILENT);
 }
 
 static void on_warm(void *data, uint64_t job, uint64_t b)
@@ -129,7 +175,7 @@ static void on_warm(void *data, uint64_t job, uint64_t b)
 
     (void)b;
     if (w->job == job)
-        fake_target_set(w->s, w->good);
+        set_target(w, w->good);
 }
 
 static void on_death(void *data, uint64_t job, uint64_t b)
@@ -149,7 +195,7 @@ static void come_up(struct world *w)
     bool is_warm = w->s->managed->config->probe == ODP_PROBE_NONE;
 
     enter(w, UNIT_UP);
-    fake_target_set(w->s, is_warm ? w->good : w->has_forwarder ? FAKE_RESETS : FAKE_REFUSES);
+    set_target(w, is_warm ? w->good : w->has_forwarder ? FAKE_RESETS : FAKE_REFUSES);
     say_twice(w, &w->start_id, ODP_PROTO_RUNNING);
     if (!world_is_calm && sim_chance(&w->rng, 8))
         sim_task(odp_now_usec() + span(w), on_death, w, w->job, 0);
@@ -177,7 +223,7 @@ static void begin_start(struct world *w)
 
     enter(w, UNIT_STARTING);
     if (!world_is_calm && sim_chance(&w->rng, 15)) // answers before its start is done
-        fake_target_set(w->s, w->good);
+        set_target(w, w->good);
     sim_task(odp_now_usec() + takes, on_start_done, w, w->job, sim_below(&w->rng, 100));
 }
 
@@ -240,14 +286,6 @@ static void on_stop_request(struct world *w, uint32_t id)
         begin_stop(w, true);
 }
 
-// What a probe command finds.
-static bool answers(const struct world *w)
-{
-    enum fake_target target = w->s->target;
-
-    return target == FAKE_ECHOES || target == FAKE_GREETS || target == FAKE_SILENT;
-}
-
 static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id)
 {
     struct world *w = &worlds[s->index];
@@ -257,6 +295,8 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
         say(w, id, ODP_PROTO_STALE);
         return;
     }
+    if (op == ODP_PROTO_START || op == ODP_PROTO_STOP || op == ODP_PROTO_THAW)
+        drop_health(w);
     switch (op) {
     case ODP_PROTO_START: on_start_request(w, id); break;
     case ODP_PROTO_STOP: on_stop_request(w, id); break;
@@ -272,7 +312,12 @@ static void on_request(struct fake_service *s, enum odp_proto_op op, uint32_t id
         break;
     case ODP_PROTO_LOOK:
     case ODP_PROTO_REPORT: say(w, id, seen(w)); break;
-    case ODP_PROTO_PROBE: say(w, id, answers(w) ? ODP_PROTO_ANSWERS : ODP_PROTO_SILENT); break;
+    case ODP_PROTO_PROBE:
+        if (s->managed->config->probe == ODP_PROBE_EXEC)
+            say(w, id, answers(w) ? ODP_PROTO_ANSWERS : ODP_PROTO_SILENT);
+        else
+            ask_health(w, id);
+        break;
     case ODP_PROTO_LOAD: // files are not changed
     case ODP_PROTO_RENAME:
     case ODP_PROTO_FORGET:
@@ -287,7 +332,7 @@ void world_launcher_dies(void)
     fake_launcher_die();
     for (unsigned i = 0; i < fake_n_services; i++) {
         struct world *w = &worlds[i];
-        w->start_id = w->stop_id = 0;
+        w->start_id = w->stop_id = w->health_id = 0;
         w->said_usec = 0;
         if (w->unit == UNIT_STARTING && sim_chance(&w->rng, 50))
             go_down(w, UNIT_DOWN);
@@ -336,7 +381,7 @@ void world_set_good(struct world *w, enum fake_target good)
 {
     w->good = good;
     if (w->unit == UNIT_UP)
-        fake_target_set(w->s, good);
+        set_target(w, good);
 }
 
 void world_begin(void)
@@ -346,7 +391,7 @@ void world_begin(void)
     fake_launcher.on_request = on_request;
     for (unsigned i = 0; i < fake_n_services; i++)
         if (worlds[i].unit == UNIT_UP)
-            fake_target_set(&fake_services[i], worlds[i].good);
+            set_target(&worlds[i], worlds[i].good);
 }
 
 void world_calm_down(void)
@@ -356,8 +401,9 @@ void world_calm_down(void)
     for (unsigned i = 0; i < fake_n_services; i++) {
         struct world *w = &worlds[i];
         w->s->n_direct = 0;
+        w->is_checked = true; // who asks for a health check has one
         w->good = w->good == FAKE_GREETS ? FAKE_GREETS : FAKE_ECHOES;
         if (w->unit == UNIT_UP)
-            fake_target_set(w->s, w->good);
+            set_target(w, w->good);
     }
 }

@@ -23,7 +23,9 @@ struct world {
     enum unit unit;
     unsigned job; // changes when a new one begins: what belongs to an older one is void
     uint32_t start_id, stop_id; // of requests without an answer
+    uint32_t health_id;         // likewise, of the question whether it is healthy
     bool stop_is_ours;
+    bool is_checked;       // it has a health check, which looks at the target
     bool always_up;        // nothing of it is odp's to start
     bool has_forwarder;    // accepts while the service does not listen yet, and resets
     enum fake_target good; // what the target is when it is up

@@ -132,7 +132,8 @@ static void test_containers(void **state)
     assert_int_equal(s->engine, ODP_ENGINE_DEFAULT);
     assert_int_equal(s->n_containers, 2);
     assert_string_equal(s->containers[1].text, "wiki");
-    assert_int_equal(s->probe, ODP_PROBE_TCP);
+    assert_int_equal(s->probe, ODP_PROBE_AUTO); // a health check, where it has one
+    assert_int_equal(s->ready_interval_usec, 4 * ODP_USEC_PER_MS);
     assert_null(s->engine_socket);
     odp_config_service_free(s);
 
@@ -162,6 +163,26 @@ static void test_compose(void **state)
     assert_string_equal(s->compose_file, "/srv/my wiki/compose.yaml");
     assert_int_equal(s->engine, ODP_ENGINE_PODMAN);
     assert_int_equal(s->n_containers, 1);
+    odp_config_service_free(s);
+}
+
+static void test_probes_of_containers(void **state)
+{
+    struct odp_config_service *s =
+        parse(SERVICE "[backend]\ncontainer = wiki\n[ready]\nprobe = health\n");
+
+    (void)state;
+    assert_int_equal(s->probe, ODP_PROBE_HEALTH);
+    assert_int_equal(s->ready_interval_usec, 250 * ODP_USEC_PER_MS);
+    odp_config_service_free(s);
+    s = parse(SERVICE "[backend]\nunit = docker-wiki.service\ncontainer = wiki\n");
+    assert_int_equal(s->probe, ODP_PROBE_AUTO);
+    odp_config_service_free(s);
+    s = parse(SERVICE "[backend]\ncontainer = wiki\n[ready]\nprobe = tcp\n");
+    assert_int_equal(s->probe, ODP_PROBE_TCP);
+    odp_config_service_free(s);
+    s = parse(SERVICE "[backend]\ncontainer = wiki\n[ready]\npath = /\n");
+    assert_int_equal(s->probe, ODP_PROBE_HTTP);
     odp_config_service_free(s);
 }
 
@@ -431,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_systemd),
         cmocka_unit_test(test_compose),
         cmocka_unit_test(test_containers),
+        cmocka_unit_test(test_probes_of_containers),
         cmocka_unit_test(test_probes),
         cmocka_unit_test(test_requires_and_client),
         cmocka_unit_test(test_everything),

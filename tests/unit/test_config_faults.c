@@ -98,9 +98,9 @@ static void test_keys(void **state)
          "[wait] mode = auto is not built yet in odp 0.1.0: write `hold` or `page`"},
         {"[wait]\nmode = hodl\n", 7, "did you mean `hold`?"},
         {"[ready]\nprobe = health\n", 7,
-         "not built yet in odp 0.1.0: write `tcp`, `http`, `exec`, `unit` or `none`"},
+         "probe = health needs a container: write `container = NAME`"},
         {"[ready]\nprobe = quite wrong\n", 7,
-         "is unknown: write `tcp`, `http`, `exec`, `unit` or `none`"},
+         "is unknown: write `tcp`, `http`, `exec`, `unit`, `health` or `none`"},
         {"[ready]\nprobe = unit\n", 7, "probe = unit needs units: write `unit = NAME.service`"},
         {"[ready]\nprobe = exec\n", 7, "probe = exec needs a command"},
         {"[ready]\ncommand = x\nprobe = tcp\n", 7,
@@ -362,8 +362,8 @@ static void test_containers(void **state)
                  "stop_unit has no use beside container (line 5)");
     expect_fault(SERVICE "[backend]\ncontainer = a\n[ready]\nprobe = unit\n", 7,
                  "probe = unit needs units");
-    expect_fault(SERVICE "[backend]\ncontainer = a\n[ready]\nprobe = health\n", 7,
-                 "probe = health is not built yet");
+    expect_fault(SERVICE "[backend]\nunit = a.service\n[ready]\nprobe = health\n", 7,
+                 "probe = health needs a container");
     expect_fault(SERVICE "[backend]\ncontainer = a\nsocket = /0123456789012345678901234567890123456"
                          "78901234567890123456789012345678901234567890123456789012345678901234567"
                          "89\n",

@@ -303,15 +303,44 @@ static void test_reasons(void **state)
                 "container wiki: is dead, docker could not remove it: docker rm --force wiki");
 }
 
+static void expect_not_healthy(struct odp_container_facts f, const char *reason)
+{
+    char ret[ODP_REASON_MAX + 1];
+
+    odp_container_why_not_healthy(&wiki, &f, ret, sizeof(ret));
+    assert_string_equal(ret, reason);
+}
+
+static void test_not_healthy(void **state)
+{
+    struct odp_container_facts f = {.status = ODP_CONTAINER_MISSING};
+
+    (void)state;
+    expect_not_healthy(f, "docker has no container wiki");
+    f.status = ODP_CONTAINER_CREATED;
+    expect_not_healthy(f, "container wiki: does not run yet");
+    f.status = ODP_CONTAINER_RUNNING;
+    f.health = ODP_CONTAINER_STARTING;
+    expect_not_healthy(f, "container wiki: its first health check has not ended yet: see its "
+                          "interval, or write `probe = tcp` in [ready]");
+    strcpy(f.health_said, "no route");
+    expect_not_healthy(f, "container wiki: is not healthy yet: no route");
+    f.health = ODP_CONTAINER_UNHEALTHY;
+    expect_not_healthy(f, "container wiki: its health check says unhealthy: no route");
+    f.health_said[0] = '\0';
+    expect_not_healthy(f, "container wiki: its health check says unhealthy");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_times),    cmocka_unit_test(test_jobs),
-        cmocka_unit_test(test_states),   cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_nonsense), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_events),   cmocka_unit_test(test_logs),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_health),   cmocka_unit_test(test_events_path),
+        cmocka_unit_test(test_times),       cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_states),      cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_nonsense),    cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_events),      cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_not_healthy), cmocka_unit_test(test_health),
+        cmocka_unit_test(test_events_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,10 @@ static void test_round_trip(void **state)
         m.state = (enum odp_proto_state)s;
         assert_round_trip(&m);
     }
+    m.state = ODP_PROTO_PENDING;
+    assert_round_trip(&m);
+    m.state = ODP_PROTO_UNCHECKED;
+    assert_round_trip(&m);
 }
 
 static void test_bytes(void **state)
@@ -179,11 +183,13 @@ static void test_encode_refuses(void **state)
     REFUSE(start, m.name[1] = 'A');
     REFUSE(start, memset(m.name, 'n', sizeof(m.name)));
     REFUSE(report, m.state = ODP_PROTO_NO_STATE);
-    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_UNREACHABLE + 1));
+    REFUSE(report, m.state = (enum odp_proto_state)(ODP_PROTO_UNCHECKED + 1));
     REFUSE(report, m.state = ODP_PROTO_ADDRESS; m.id = 1); // an answer to nothing
     REFUSE(report, m.state = ODP_PROTO_NO_ADDRESS; m.id = 0; m.reason[0] = '\0');
     REFUSE(report, m.state = ODP_PROTO_ANSWERS; m.id = 0); // of a probe alone
     REFUSE(report, m.state = ODP_PROTO_SILENT; m.id = 1);
+    REFUSE(report, m.state = ODP_PROTO_PENDING; m.id = 1);
+    REFUSE(report, m.state = ODP_PROTO_UNCHECKED; m.id = 0);
     REFUSE(report, m.reason[3] = '\n');
     REFUSE(report, m.reason[3] = 0x7f);
     REFUSE(report, memset(m.reason, 'r', sizeof(m.reason)));

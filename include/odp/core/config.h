@@ -50,6 +50,8 @@ enum odp_engine {
 
 enum odp_probe_type {
     ODP_PROBE_TCP,
+    ODP_PROBE_AUTO, // health where a container has a check, else tcp; has no name in files
+    ODP_PROBE_HEALTH,
     ODP_PROBE_HTTP,
     ODP_PROBE_EXEC,
     ODP_PROBE_UNIT, // of a service of type systemd alone

@@ -30,7 +30,8 @@ enum odp_proto_op {
     ODP_PROTO_FREEZE,
     ODP_PROTO_THAW,
     ODP_PROTO_REPORT, // launcher to odpd
-    ODP_PROTO_PROBE,  // does it answer? runs [ready] command, answered when that has ended
+    ODP_PROTO_PROBE,  // does it answer? runs [ready] command, answered when that has ended; or
+                      // waits until its containers are healthy
 
     // What a reload tells, answered DONE. From RENAME on the service is called what `reason` says,
     // records and all. Renames that belong together come in a row: `digest` counts how many are
@@ -73,6 +74,10 @@ enum odp_proto_state {
                            // ADDRESSES_MAX of `IP:PORT` and `[IP6]:PORT`, with a blank between
     ODP_PROTO_NO_ADDRESS,  // it has none now; `reason` says why
     ODP_PROTO_UNREACHABLE, // it runs where odpd cannot connect to it; `reason` says what to do
+    // Of a probe that asks after health checks. PENDING answers nothing: `reason` is what it waits
+    // for, and the answer is still to come. UNCHECKED: there are none to go by.
+    ODP_PROTO_PENDING,
+    ODP_PROTO_UNCHECKED,
 };
 
 struct odp_proto_message {

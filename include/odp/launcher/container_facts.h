@@ -67,6 +67,7 @@ enum odp_engine_events {
     ODP_ENGINE_EVENTS_LIFE,    // it is started, paused, renamed, ends ...
     ODP_ENGINE_EVENTS_HEALTH,  // health checks: Docker tells what has changed, Podman of each one
     ODP_ENGINE_EVENTS_PROJECT, // as LIFE; and it is created, or somebody sends it a signal
+    ODP_ENGINE_EVENTS_READY,   // health checks, and what begins and ends them
 };
 
 struct odp_engine_event {
@@ -114,6 +115,10 @@ void odp_container_why_down(const struct odp_container_id *id, const struct odp_
 void odp_container_why_never(const struct odp_container_id *id, const struct odp_container_facts *f,
                              enum odp_condition condition, const char *then, char *ret,
                              size_t size);
+
+// Why it does not count as healthy.
+void odp_container_why_not_healthy(const struct odp_container_id *id,
+                                   const struct odp_container_facts *f, char *ret, size_t size);
 
 // What the engine's refusal means.
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,

@@ -14,23 +14,26 @@
 #include "odp/base/list.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/backend.h"
+#include "odp/launcher/health.h"
 #include "odp/launcher/systemd_bus.h"
 
 struct odp_probes {
     struct odp_backend_host *host;                   // borrowed
     char directory[ODP_PATH_MAX + sizeof("/probe")]; // for records and FIFOs; made when needed
     struct odp_list running;                         // struct probe in probe.c
-    struct odp_systemd_client client;                // of the bus; joined by the first probe
-    struct odp_systemd_bus *bus;                     // borrowed; NULL where probes are children
+    struct odp_healths healths;
+    struct odp_systemd_client client; // of the bus; joined by the first probe
+    struct odp_systemd_bus *bus;      // borrowed; NULL where probes are children
 };
 
 // Ends what an earlier launcher has left running.
 void odp_probes_init(struct odp_probes *p, struct odp_backend_host *host);
 
-// Runs the probe that the settings tell, which are not looked at later. If one of this service is
-// under way, its answer is the new request's, and the request that it was for is answered SILENT.
+// Makes the probe that the latest settings tell, of what runs by `running`; neither is looked at
+// later. If a command of this service is under way, its answer is the new request's, and the
+// request that it was for is answered SILENT.
 void odp_probes_request(struct odp_probes *p, const struct odp_config_service *settings,
-                        uint32_t id);
+                        const struct odp_config_service *running, uint32_t id);
 
 // The service is about to be started or stopped: what its probe would say is out of date.
 void odp_probes_end(struct odp_probes *p, const char *name);

@@ -83,8 +83,9 @@ struct odp_managed {
     unsigned n_tries;        // under way, the bare probe included
     struct odp_visit *probe; // a try without a client, NULL if none
 
-    struct odp_probe *own_probe; // http or exec: owned, NULL while none is at work
-    uint32_t probe_id;           // of the latest request for an exec probe
+    struct odp_probe *own_probe; // not a try: owned, NULL while none is at work
+    uint32_t probe_id;           // of the launcher's latest one
+    bool is_unchecked;           // probe = auto: no container of what runs has a health check
     struct odp_memory *memory;   // owned, NULL while it is asleep
 
     struct odp_list release_node; // in manager->release_queue
