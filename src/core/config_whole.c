@@ -222,7 +222,7 @@ static void refuse_without_probe(struct odp_config_parse *p, const char *key, co
 
 static bool runs_containers(const struct odp_config_service *s)
 {
-    return s->n_containers > 0;
+    return s->n_containers > 0 || s->backend == ODP_BACKEND_COMPOSE;
 }
 
 // Without a `probe` line: who writes what is to be asked wants it asked.

@@ -184,6 +184,20 @@ static void container_locate(struct odp_backend *base, uint32_t id)
     odp_container_locate(of_base(base), id);
 }
 
+// A project's that have run to their end are done with.
+static int container_containers(struct odp_backend *base, const char ***ret, size_t *ret_n)
+{
+    const struct odp_container_service *s = of_base(base);
+    const char **ids = calloc(s->n_containers + 1, sizeof(*ids));
+
+    *ret_n = 0;
+    *ret = ids;
+    for (size_t i = 0; i < s->n_containers && ids; i++)
+        if (!s->containers[i]->has_completed)
+            ids[(*ret_n)++] = s->containers[i]->id;
+    return ids ? 0 : -ENOMEM;
+}
+
 // ---- its life ----------------------------------------------------------------------------------
 
 static bool container_is_idle(struct odp_backend *base)
@@ -258,6 +272,7 @@ static const struct odp_backend_vtable container_vtable = {
     .stop = container_stop,
     .thaw = container_start,
     .locate = container_locate,
+    .containers = container_containers,
     .is_idle = container_is_idle,
     .free = container_free,
 };

@@ -218,7 +218,7 @@ static void carry_out(struct odp_dispatch *d, struct odp_dispatch_service *s,
         break;
     // How it is asked may change while it runs.
     case ODP_PROTO_PROBE:
-        odp_probes_request(&d->probes, odp_dispatch_latest(s), s->settings, request->id);
+        odp_probes_request(&d->probes, odp_dispatch_latest(s), b, request->id);
         break;
     case ODP_PROTO_FREEZE: call(d, b, request, vtable->freeze); break;
     case ODP_PROTO_THAW: call(d, b, request, vtable->thaw); break;

@@ -184,23 +184,38 @@ static void on_timer(uv_timer_t *timer)
 
 // ---- requests ----------------------------------------------------------------------------------
 
-static bool add_items(struct odp_health *h, const struct odp_config_service *settings)
+static int list(struct odp_backend *b, const char ***ret, size_t *ret_n)
 {
-    h->items = calloc(settings->n_containers + 1, sizeof(*h->items));
-    for (size_t i = 0; i < settings->n_containers && h->items; i++) {
-        h->items[i] =
-            (struct odp_health_item){.health = h, .name = strdup(settings->containers[i].text)};
-        h->n_items++;
-        if (!h->items[i].name)
-            return false;
-    }
-    return h->items;
+    const struct odp_config_service *settings = b->settings;
+
+    if (b->vtable->containers)
+        return b->vtable->containers(b, ret, ret_n);
+    *ret = calloc(settings->n_containers + 1, sizeof(**ret));
+    *ret_n = *ret ? settings->n_containers : 0;
+    for (size_t i = 0; i < *ret_n; i++)
+        (*ret)[i] = settings->containers[i].text;
+    return *ret ? 0 : -ENOMEM;
 }
 
-static struct odp_health *health_new(struct odp_healths *hs,
-                                     const struct odp_config_service *settings, bool is_strict,
+static bool add_items(struct odp_health *h, struct odp_backend *b)
+{
+    const char **names = NULL;
+    size_t n = 0;
+    bool is_whole = list(b, &names, &n) == 0 && (h->items = calloc(n + 1, sizeof(*h->items)));
+
+    for (size_t i = 0; i < n && is_whole; i++) {
+        h->items[i] = (struct odp_health_item){.health = h, .name = strdup(names[i])};
+        h->n_items++;
+        is_whole = h->items[i].name;
+    }
+    free(names);
+    return is_whole;
+}
+
+static struct odp_health *health_new(struct odp_healths *hs, struct odp_backend *b, bool is_strict,
                                      uint32_t id)
 {
+    const struct odp_config_service *settings = b->settings;
     struct odp_health *h = calloc(1, sizeof(*h));
     bool is_user = settings->scope == ODP_SCOPE_USER ||
                    (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
@@ -215,7 +230,7 @@ static struct odp_health *health_new(struct odp_healths *hs,
     uv_timer_init(hs->host->loop, &h->timer);
     h->timer.data = h;
     odp_list_append(&hs->asked, &h->node);
-    if (add_items(h, settings))
+    if (add_items(h, b))
         return h;
     health_free(h);
     return NULL;
@@ -231,20 +246,20 @@ static struct odp_health *find(struct odp_healths *hs, const char *service)
     return NULL;
 }
 
-void odp_healths_request(struct odp_healths *hs, const struct odp_config_service *settings,
-                         bool is_strict, uint32_t id)
+void odp_healths_request(struct odp_healths *hs, struct odp_backend *b, bool is_strict, uint32_t id)
 {
-    struct odp_health *h = find(hs, settings->name);
+    const char *name = b->settings->name;
+    struct odp_health *h = find(hs, name);
 
     if (h)
         odp_health_answer(h, ODP_PROTO_SILENT, "asked anew");
-    if (settings->n_containers == 0) {
-        report(hs, settings->name, id, ODP_PROTO_UNCHECKED, "it runs no container");
+    h = health_new(hs, b, is_strict, id);
+    if (!h) {
+        report(hs, name, id, ODP_PROTO_SILENT, "the launcher is out of memory");
         return;
     }
-    h = health_new(hs, settings, is_strict, id);
-    if (!h) {
-        report(hs, settings->name, id, ODP_PROTO_SILENT, "the launcher is out of memory");
+    if (h->n_items == 0) {
+        odp_health_answer(h, ODP_PROTO_UNCHECKED, "it runs no container");
         return;
     }
     if (!is_strict)

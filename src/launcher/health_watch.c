@@ -30,9 +30,12 @@ static void on_open(void *userdata)
 static void on_line(void *userdata, const char *line, size_t n_bytes)
 {
     struct odp_health *h = userdata;
+    struct odp_engine_event e;
 
+    if (!odp_engine_event_read(line, n_bytes, &e))
+        return;
     for (size_t i = 0; i < h->n_items; i++)
-        if (odp_engine_event_is_of(line, n_bytes, h->items[i].name))
+        if (odp_engine_event_is_of(&e, h->items[i].name))
             look(&h->items[i]);
 }
 
@@ -46,19 +49,21 @@ void odp_health_hear(struct odp_health *h)
 {
     static const struct odp_engine_stream_observer observer = {
         .on_open = on_open, .on_line = on_line, .on_ended = on_ended};
-    struct odp_buf names = {0};
+    struct odp_buf filter = {0};
     char *path = NULL;
 
     if (h->stream)
         return;
+    odp_buf_printf(&filter, "%%22container%%22:[");
     for (size_t i = 0; i < h->n_items; i++)
-        odp_buf_printf(&names, "%s%%22%s%%22", i > 0 ? "," : "", h->items[i].name);
-    if (!names.failed)
-        path = odp_engine_events_path("", ODP_ENGINE_EVENTS_READY, time(NULL), names.s);
+        odp_buf_printf(&filter, "%s%%22%s%%22", i > 0 ? "," : "", h->items[i].name);
+    odp_buf_printf(&filter, "]");
+    if (!filter.failed)
+        path = odp_engine_events_path("", ODP_ENGINE_EVENTS_READY, time(NULL), filter.s);
     if (odp_engine_stream_open(h->healths->host->loop, h->place.socket, path, &observer, h,
                                &h->stream) < 0)
         odp_health_run_out(h);
-    odp_buf_deinit(&names);
+    odp_buf_deinit(&filter);
     free(path);
 }
 

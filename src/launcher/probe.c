@@ -228,16 +228,17 @@ static void begin(struct odp_probes *p, const struct odp_config_service *setting
 static bool is_strict(const struct odp_config_service *settings,
                       const struct odp_config_service *running)
 {
-    return settings->probe == ODP_PROBE_HEALTH || running->backend == ODP_BACKEND_CONTAINER;
+    return settings->probe == ODP_PROBE_HEALTH || running->backend == ODP_BACKEND_CONTAINER ||
+           running->backend == ODP_BACKEND_COMPOSE;
 }
 
 void odp_probes_request(struct odp_probes *p, const struct odp_config_service *settings,
-                        const struct odp_config_service *running, uint32_t id)
+                        struct odp_backend *backend, uint32_t id)
 {
     struct probe *b = find(p, settings->name);
 
     if (settings->probe == ODP_PROBE_HEALTH || settings->probe == ODP_PROBE_AUTO) {
-        odp_healths_request(&p->healths, running, is_strict(settings, running), id);
+        odp_healths_request(&p->healths, backend, is_strict(settings, backend->settings), id);
     } else if (settings->probe != ODP_PROBE_EXEC) {
         report(p, settings->name, id, ODP_PROTO_SILENT, "its probe is not the launcher's to make");
     } else if (!b) {

@@ -9,7 +9,6 @@
 
 #include "odp/base/log.h"
 #include "odp/core/http_probe.h"
-#include "odp/proxy/link.h"
 #include "odp/proxy/target.h"
 #include "probe_internal.h"
 
@@ -156,13 +155,16 @@ bool odp_probe_is_wanted(const struct odp_managed *m)
 
     if (is_under_way(m) || (m->own_probe && (m->own_probe->has_passed || m->own_probe->is_useless)))
         return false;
+    if (!asks_health(m) && odp_probe_is_too_early(m))
+        return false;
     if (s == ODP_SERVICE_PROBING)
         return odp_probe_is_set(m);
     // A command that looks into what is only being started costs much and tells little. Whether a
-    // container has a health check is known before it runs, though, and most have none.
-    return s == ODP_SERVICE_STARTING &&
-           ((m->config->probe == ODP_PROBE_AUTO && asks_health(m)) ||
-            (m->config->probe == ODP_PROBE_HTTP && !odp_probe_is_too_early(m)));
+    // container has a health check is known before it runs, though, and most have none; but which
+    // ones a project has may be known only then.
+    return s == ODP_SERVICE_STARTING && ((m->config->probe == ODP_PROBE_AUTO && asks_health(m) &&
+                                          m->config->backend != ODP_BACKEND_COMPOSE) ||
+                                         m->config->probe == ODP_PROBE_HTTP);
 }
 
 void odp_probe_begin(struct odp_managed *m)

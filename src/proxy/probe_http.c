@@ -8,6 +8,7 @@
 
 #include "odp/core/http_probe.h"
 #include "odp/net/connect.h"
+#include "odp/proxy/target.h"
 #include "probe_internal.h"
 
 // From connect to the end of the head: one that hangs is not to block the next for ever.

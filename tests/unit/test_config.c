@@ -154,6 +154,7 @@ static void test_compose(void **state)
     assert_string_equal(s->project.text, "wiki_2-a");
     assert_int_equal(s->engine, ODP_ENGINE_DEFAULT);
     assert_null(s->compose_file);
+    assert_int_equal(s->probe, ODP_PROBE_AUTO);
     odp_config_service_free(s);
 
     s = parse(SERVICE

@@ -20,11 +20,10 @@ struct odp_healths {
 
 void odp_healths_init(struct odp_healths *h, struct odp_backend_host *host);
 
-// About the containers in `settings`, which are not looked at later. A question after the same
+// About the containers of a service, which is not looked at later. A question after the same
 // service that still stands is answered SILENT. `is_strict`: where nobody can be asked, or a
 // container is missing, that is told and no reason to go without.
-void odp_healths_request(struct odp_healths *h, const struct odp_config_service *settings,
-                         bool is_strict, uint32_t id);
+void odp_healths_request(struct odp_healths *h, struct odp_backend *b, bool is_strict, uint32_t id);
 
 // The service is about to be started or stopped: a question that stands is answered SILENT.
 void odp_healths_end(struct odp_healths *h, const char *name);

@@ -29,11 +29,11 @@ struct odp_probes {
 // Ends what an earlier launcher has left running.
 void odp_probes_init(struct odp_probes *p, struct odp_backend_host *host);
 
-// Makes the probe that the latest settings tell, of what runs by `running`; neither is looked at
+// Makes the probe that the latest settings tell, of what runs by `backend`; neither is looked at
 // later. If a command of this service is under way, its answer is the new request's, and the
 // request that it was for is answered SILENT.
 void odp_probes_request(struct odp_probes *p, const struct odp_config_service *settings,
-                        const struct odp_config_service *running, uint32_t id);
+                        struct odp_backend *backend, uint32_t id);
 
 // The service is about to be started or stopped: what its probe would say is out of date.
 void odp_probes_end(struct odp_probes *p, const char *name);
