@@ -2,7 +2,7 @@
 //
 // odp logs: what a service has printed, and odp's own words on it. Where odpd runs without the
 // journal these lines stand in bounded files (base/keep.h), which are read without asking anybody;
-// else journalctl shows them.
+// else journalctl shows them. What containers print stands with their engine.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,13 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "odp/base/fd.h"
 #include "odp/base/keep.h"
 #include "odp/cli/cli.h"
+#include "odp/cli/container_logs.h"
 #include "odp/cli/journal.h"
 #include "odp/cli/text.h"
 #include "odp/core/config.h"
@@ -219,6 +221,7 @@ static int show_kept(struct logs *l)
     return code;
 }
 
+// Becomes journalctl.
 static int show_journal(const struct logs *l)
 {
     const struct odp_journal_query query = {
@@ -243,26 +246,62 @@ static bool has_lines(const struct logs *l)
     return access(odp_keep_path(l->directory, l->name, 0, path, sizeof(path)), F_OK) == 0;
 }
 
-// Without lines it may be a name that nobody has. Only odpd knows, where it can be asked.
-static int check_name(const struct logs *l)
+// odpd knows its containers. Without lines it may be a name that nobody has, too; else odpd need
+// not be there. Returns an exit code.
+static int ask(const struct logs *l, bool is_known, struct odp_reply *ret)
 {
     struct odp_client client = {.fd = -1};
-    struct odp_reply reply = {0};
-    cJSON *parameters = cJSON_CreateObject(), *names = cJSON_AddArrayToObject(parameters, "names");
+    cJSON *parameters = cJSON_CreateObject();
     int code = ODP_EXIT_DONE;
 
-    cJSON_AddItemToArray(names, cJSON_CreateString(l->name));
+    cJSON_AddStringToObject(parameters, "name", l->name);
     int r = odp_client_connect(l->cli->socket, &client);
     if (r == 0)
-        r = odp_client_call(&client, ODP_VARLINK_STATUS, parameters, &reply);
-    if (r < 0)
+        r = odp_client_call(&client, ODP_VARLINK_WHY, parameters, ret);
+    if (r < 0 && !is_known)
         code = odp_complain_lost(l->cli, r);
-    else if (reply.error)
-        code = odp_complain_refused(&client, "logs", &reply);
+    else if (r == 0 && ret->error && !is_known)
+        code = odp_complain_refused(&client, "logs", ret);
     cJSON_Delete(parameters);
-    odp_reply_deinit(&reply);
     odp_client_deinit(&client);
     return code;
+}
+
+// What a unit's containers print stands in the journal, as what the unit prints.
+static const cJSON *containers_of(const struct odp_reply *why)
+{
+    const cJSON *o = why->error ? NULL : why->parameters;
+    const char *backend = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "backend"));
+
+    return backend && strcmp(backend, "systemd") != 0
+               ? cJSON_GetObjectItemCaseSensitive(o, "containers")
+               : NULL;
+}
+
+static int show_own(struct logs *l)
+{
+    bool kept = access(l->directory, F_OK) == 0;
+
+    return !kept && access(JOURNAL, F_OK) == 0 ? show_journal(l) : show_kept(l);
+}
+
+// odp's own words first, in a process of their own, since they become another program's.
+static int show_both(struct logs *l, const cJSON *containers)
+{
+    if (l->follow) {
+        int code = odp_container_logs_show(containers, true, l->n_lines);
+        return code == ODP_EXIT_DONE ? show_own(l) : code;
+    }
+    pid_t pid = fork();
+    int status = 1;
+    if (pid == 0) {
+        int code = show_own(l);
+        _exit(fflush(stdout) == 0 ? code : ODP_EXIT_FAILED);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    int code = odp_container_logs_show(containers, false, l->n_lines);
+    return status == 0 ? code : ODP_EXIT_FAILED;
 }
 
 static int read_count(const char *s, size_t *ret)
@@ -311,12 +350,11 @@ int odp_cmd_logs(const struct odp_cli *cli, int argc, char **argv)
     // The socket's directory is the runtime directory of the odpd that would be asked.
     snprintf(l.directory, sizeof(l.directory), "%.*s/" ODP_LOGS_DIR,
              (int)(strlen(cli->socket) - strlen("/" ODP_CONTROL_SOCKET)), cli->socket);
-    if (!odp_name_is_valid(l.name) || !has_lines(&l))
-        code = check_name(&l);
-    if (code != ODP_EXIT_DONE)
-        return code;
-    bool kept = access(l.directory, F_OK) == 0;
-    if (!kept && access(JOURNAL, F_OK) == 0)
-        return show_journal(&l);
-    return show_kept(&l);
+    struct odp_reply why = {0};
+    code = ask(&l, odp_name_is_valid(l.name) && has_lines(&l), &why);
+    const cJSON *containers = containers_of(&why);
+    if (code == ODP_EXIT_DONE)
+        code = cJSON_GetArraySize(containers) > 0 ? show_both(&l, containers) : show_own(&l);
+    odp_reply_deinit(&why);
+    return code;
 }

@@ -10,6 +10,7 @@
 
 #include "odp/base/time.h"
 #include "odp/cli/cli.h"
+#include "odp/cli/containers.h"
 #include "odp/cli/text.h"
 
 static const cJSON *at(const cJSON *o, const char *key)
@@ -209,6 +210,18 @@ static void add_memory(struct odp_buf *b, const cJSON *why)
     odp_buf_printf(b, "\n");
 }
 
+static void add_containers(struct odp_buf *b, const cJSON *why)
+{
+    const cJSON *container;
+
+    cJSON_ArrayForEach(container, at(why, "containers"))
+    {
+        begin_line(b, "runs as");
+        odp_containers_add(b, container);
+        odp_buf_printf(b, "\n");
+    }
+}
+
 static void add_past(struct odp_buf *b, const cJSON *why, const char *label, const char *at_key,
                      const char *reason_key)
 {
@@ -259,6 +272,7 @@ static void add_story(struct odp_buf *b, const cJSON *why)
     add_direct(b, why);
     add_address(b, why);
     add_memory(b, why);
+    add_containers(b, why);
     add_past(b, why, "stopped", "stopped_at", "stopped_reason");
     add_past(b, why, "failed", "failed_at", "failed_reason");
     add_retry(b, why);
@@ -299,6 +313,7 @@ int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv)
     } else if (reply.error) {
         code = odp_complain_refused(&client, "see", &reply);
     } else {
+        odp_containers_ask(cJSON_GetObjectItemCaseSensitive(reply.parameters, "containers"));
         if (json) {
             odp_json_add(&out, reply.parameters);
             odp_buf_printf(&out, "\n");

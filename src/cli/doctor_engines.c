@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "doctor_internal.h"
+#include "odp/cli/engine_get.h"
 
 #define PATH_BYTES_MAX 512 // of a request
 
@@ -86,7 +87,7 @@ const struct odp_container *odp_doctor_container(const struct odp_doctor *d,
 
 static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_status, cJSON **ret)
 {
-    int r = e->error < 0 ? e->error : doctor_engine_get(e->place.socket, path, ret_status, ret);
+    int r = e->error < 0 ? e->error : odp_engine_get(e->place.socket, path, ret_status, ret);
 
     e->error = r;
     return r == -ENOMEM ? r : 0;

@@ -21,10 +21,6 @@ int doctor_gather_engines(struct odp_doctor *d);
 void doctor_engines_deinit(struct odp_doctor *d);
 int doctor_gather_prunes(struct odp_doctor *d); // once the engines are known
 
-// GET of one path. Returns 0 and the caller's *ret, or a negative errno: -EBADMSG for what is no
-// JSON, -ETIMEDOUT.
-int doctor_engine_get(const char *socket, const char *path, unsigned *ret_status, cJSON **ret);
-
 // `s` as a shell takes it for one word, in buf or as it is. In QUOTED() it lives as long as the
 // block.
 #define DOCTOR_QUOTED_MAX 8192

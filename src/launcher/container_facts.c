@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "odp/base/time.h"
+#include "odp/core/engine_log.h"
 #include "odp/launcher/reason.h"
 
 // The version of the API that odp speaks; an engine that has left it behind is asked by its oldest.
@@ -17,8 +18,6 @@
 #define API_MINOR 41
 
 #define ID_MIN 12 // hexadecimal digits
-
-#define FRAME_BYTES 8
 
 #define LOOP_MIN 3 // restarts by the engine
 
@@ -268,47 +267,8 @@ bool odp_engine_event_is_of(const struct odp_engine_event *e, const char *name)
 
 // ---- logs --------------------------------------------------------------------------------------
 
-// Keeps of the piece what follows the last line that was begun.
-static void add_piece(const char *piece, size_t n, char *ret, size_t size, bool *is_ended)
-{
-    size_t n_ret = strlen(ret);
-
-    for (size_t i = 0; i < n; i++) {
-        if (piece[i] == '\n' || piece[i] == '\r') {
-            *is_ended = true;
-            continue;
-        }
-        if (*is_ended)
-            n_ret = 0;
-        *is_ended = false;
-        if (n_ret + 1 < size)
-            ret[n_ret++] = piece[i];
-    }
-    ret[n_ret] = '\0';
-}
-
-static size_t frame_length(const char *frame)
-{
-    const unsigned char *b = (const unsigned char *)frame + FRAME_BYTES - 4;
-
-    return (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
-}
-
 void odp_container_log_read(const char *body, size_t n_bytes, bool has_tty, char *ret, size_t size)
 {
-    bool is_ended = false;
-
-    ret[0] = '\0';
-    while (!has_tty && n_bytes > FRAME_BYTES) {
-        size_t n = frame_length(body);
-        body += FRAME_BYTES;
-        n_bytes -= FRAME_BYTES;
-        n = n < n_bytes ? n : n_bytes;
-        add_piece(body, n, ret, size, &is_ended);
-        body += n;
-        n_bytes -= n;
-    }
-    if (has_tty)
-        add_piece(body, n_bytes, ret, size, &is_ended);
+    odp_engine_log_last(body, n_bytes, has_tty, ret, size);
     odp_reason_clean(ret);
 }

@@ -116,6 +116,27 @@ static void add_requires(cJSON *o, const struct odp_managed *m)
     }
 }
 
+// Who asks may ask the engine about them; odpd does not.
+static void add_containers(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_config_service *c = m->previous ? m->previous : m->config;
+    bool is_user =
+        c->scope == ODP_SCOPE_USER || (c->scope == ODP_SCOPE_DEFAULT && !m->manager->system);
+    cJSON *containers = cJSON_AddArrayToObject(o, "containers");
+
+    for (size_t i = 0; i < c->n_containers; i++) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", c->containers[i].text);
+        add_text(item, "engine",
+                 c->engine == ODP_ENGINE_DOCKER   ? "docker"
+                 : c->engine == ODP_ENGINE_PODMAN ? "podman"
+                                                  : NULL);
+        add_text(item, "socket", c->engine_socket);
+        cJSON_AddBoolToObject(item, "user", is_user);
+        cJSON_AddItemToArray(containers, item);
+    }
+}
+
 cJSON *control_why(const struct odp_managed *m, bool may_see)
 {
     const struct odp_service *s = &m->machine;
@@ -126,6 +147,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     cJSON_AddStringToObject(o, "name", m->config->name);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
     control_add_reason(o, m);
+    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(m->config->backend));
     add_moment(o, "woken_at", story->woken_usec);
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);
@@ -151,6 +173,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
         cJSON_AddNumberToObject(o, "memory_used_bytes", (double)ledger.used_bytes);
     else
         cJSON_AddNullToObject(o, "memory_used_bytes");
+    add_containers(o, m);
     add_moment(o, "stopped_at", story->stopped_usec);
     add_text(o, "stopped_reason", story->stopped_reason);
     add_moment(o, "failed_at", story->failed_usec);

@@ -3,19 +3,23 @@
 // One question to a container engine over its unix socket, waited for: bounded in bytes and in
 // time. What comes back is not trusted.
 
+#include "odp/cli/engine_get.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "doctor_internal.h"
 #include "odp/base/fd.h"
 #include "odp/base/time.h"
+#include "odp/cli/client.h"
 #include "odp/core/http_body.h"
+#include "odp/core/http_head.h"
 
 #define ANSWER_BYTES_MAX (4u << 20)
 #define REQUEST_MAX      1024
+#define PATIENCE_USEC    (10 * ODP_USEC_PER_SEC)
 
 struct answer {
     struct odp_http_head head;
@@ -76,7 +80,7 @@ static bool is_sound(const struct answer *a)
 // Returns 0 or a negative errno; -EBADMSG: it makes no sense.
 static int receive(int fd, struct answer *a)
 {
-    uint64_t deadline_usec = odp_now_usec() + DOCTOR_PATIENCE_SEC * ODP_USEC_PER_SEC;
+    uint64_t deadline_usec = odp_now_usec() + PATIENCE_USEC;
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     char chunk[16384];
 
@@ -100,13 +104,13 @@ static int receive(int fd, struct answer *a)
     return a->text.failed ? -ENOMEM : 0;
 }
 
-int doctor_engine_get(const char *socket, const char *path, unsigned *ret_status, cJSON **ret)
+int odp_engine_get_text(const char *socket, const char *path, unsigned *ret_status,
+                        struct odp_buf *ret)
 {
     struct answer answer = {0};
     struct odp_client client;
     int r = odp_client_connect(socket, &client);
 
-    *ret = NULL;
     *ret_status = 0;
     if (r < 0)
         return r;
@@ -116,9 +120,23 @@ int doctor_engine_get(const char *socket, const char *path, unsigned *ret_status
     odp_client_deinit(&client);
     if (r == 0) {
         *ret_status = answer.head.status;
-        *ret = cJSON_ParseWithLength(answer.text.s ? answer.text.s : "", answer.text.n_bytes);
-        r = *ret ? 0 : -EBADMSG;
+        odp_buf_add(ret, answer.text.s, answer.text.n_bytes);
+        r = ret->failed ? -ENOMEM : 0;
     }
     odp_buf_deinit(&answer.text);
+    return r;
+}
+
+int odp_engine_get(const char *socket, const char *path, unsigned *ret_status, cJSON **ret)
+{
+    struct odp_buf text = {0};
+    int r = odp_engine_get_text(socket, path, ret_status, &text);
+
+    *ret = NULL;
+    if (r == 0) {
+        *ret = cJSON_ParseWithLength(text.s ? text.s : "", text.n_bytes);
+        r = *ret ? 0 : -EBADMSG;
+    }
+    odp_buf_deinit(&text);
     return r;
 }

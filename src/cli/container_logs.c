@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Runs the engines' programs; see the header. What they print and complain of goes straight to whom
+// it is for.
+
+#include "odp/cli/container_logs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "odp/cli/cli.h"
+#include "odp/cli/containers.h"
+#include "odp/cli/journal.h"
+#include "odp/cli/run.h"
+
+static const char *name_of(const cJSON *container)
+{
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(container, "name"));
+
+    return name ? name : "";
+}
+
+// Podman's own program needs no socket, but for another one's containers.
+static void add_engine(struct odp_words *w, const cJSON *container,
+                       const struct odp_engine_place *place)
+{
+    bool is_users = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(container, "user"));
+    bool is_own = is_users == (geteuid() != 0);
+    bool is_named = cJSON_IsString(cJSON_GetObjectItemCaseSensitive(container, "socket"));
+
+    odp_words_add(w, "%s", place->engine);
+    if (strcmp(place->engine, "docker") == 0) {
+        odp_words_add(w, "--host=unix://%s", place->socket);
+    } else if (is_named || !is_own) {
+        odp_words_add(w, "--remote");
+        odp_words_add(w, "--url=unix://%s", place->socket);
+    }
+}
+
+static void add_words(struct odp_words *w, const cJSON *container,
+                      const struct odp_engine_place *place, bool follows, size_t n_lines)
+{
+    add_engine(w, container, place);
+    odp_words_add(w, "logs");
+    odp_words_add(w, "--timestamps");
+    if (follows)
+        odp_words_add(w, "--follow");
+    if (n_lines != ODP_JOURNAL_ALL_LINES)
+        odp_words_add(w, "--tail=%zu", n_lines);
+    odp_words_add(w, "%s", name_of(container));
+}
+
+static _Noreturn void become(char *const argv[], pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (getppid() == parent)
+        execvp(argv[0], argv);
+    if (errno == ENOENT)
+        odp_complain("%s is not installed: what the containers print cannot be shown", argv[0]);
+    else
+        odp_complain("%s cannot be run: %s", argv[0], strerror(errno));
+    _exit(127);
+}
+
+static int await(pid_t pid)
+{
+    int status;
+
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return ODP_EXIT_FAILED;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ODP_EXIT_DONE : ODP_EXIT_FAILED;
+}
+
+// The program's own words on this are long, and name no way out.
+static bool may_ask(const cJSON *container, const struct odp_engine_place *place)
+{
+    bool is_podman = strcmp(place->engine, "podman") == 0;
+
+    if (is_podman || access(place->socket, R_OK | W_OK) == 0 || errno != EACCES)
+        return true;
+    odp_complain("the lines of container %s cannot be read: try as root or as a member of group %s",
+                 name_of(container), place->engine);
+    return false;
+}
+
+static int show_one(const cJSON *container, bool follows, size_t n_lines)
+{
+    struct odp_engine_place place;
+    struct odp_words words = {0};
+    pid_t parent = getpid(), pid = -1;
+
+    odp_containers_place(container, &place);
+    if (!may_ask(container, &place))
+        return ODP_EXIT_FAILED;
+    add_words(&words, container, &place, follows, n_lines);
+    fflush(stdout);
+    if (!words.failed)
+        pid = fork();
+    if (pid == 0)
+        become(words.items, parent);
+    odp_words_deinit(&words);
+    if (pid < 0) {
+        odp_complain("%s cannot be run: %s", place.engine, strerror(errno));
+        return ODP_EXIT_FAILED;
+    }
+    return follows ? ODP_EXIT_DONE : await(pid);
+}
+
+int odp_container_logs_show(const cJSON *containers, bool follows, size_t n_lines)
+{
+    int code = ODP_EXIT_DONE;
+    const cJSON *c;
+
+    cJSON_ArrayForEach(c, containers)
+    {
+        struct odp_buf b = {0};
+        if (!follows) {
+            odp_buf_printf(&b, "-- container %s\n", name_of(c));
+            (void)odp_print(&b);
+        }
+        int r = show_one(c, follows, n_lines);
+        code = r != ODP_EXIT_DONE ? r : code;
+    }
+    return code;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Containers as their engine describes them; see the header. What it says is not trusted.
+
+#include "odp/cli/containers.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "odp/cli/engine_get.h"
+#include "odp/cli/text.h"
+#include "odp/core/engine_log.h"
+
+#define PATH_BYTES_MAX 512 // of a request
+#define LINE_BYTES_MAX 256
+
+static const cJSON *member(const cJSON *json, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(json, name);
+}
+
+static const char *text(const cJSON *json, const char *name)
+{
+    const char *s = cJSON_GetStringValue(member(json, name));
+
+    return s ? s : "";
+}
+
+// ---- where it is -------------------------------------------------------------------------------
+
+static bool is_socket(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+void odp_containers_place(const cJSON *container, struct odp_engine_place *ret)
+{
+    const char *engine = text(container, "engine"), *path = text(container, "socket");
+    struct odp_config_service settings = {
+        .engine = strcmp(engine, "podman") == 0   ? ODP_ENGINE_PODMAN
+                  : strcmp(engine, "docker") == 0 ? ODP_ENGINE_DOCKER
+                                                  : ODP_ENGINE_DEFAULT,
+        .engine_socket = *path ? (char[sizeof(ret->socket)]){0} : NULL,
+    };
+
+    if (*path)
+        snprintf(settings.engine_socket, sizeof(ret->socket), "%s", path);
+    odp_engine_place_find(&settings, cJSON_IsTrue(member(container, "user")),
+                          getenv("XDG_RUNTIME_DIR"), is_socket, ret);
+}
+
+// ---- what it says ------------------------------------------------------------------------------
+
+static void set(cJSON *o, const char *key, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(o, key);
+    if (!cJSON_AddItemToObject(o, key, value ? value : cJSON_CreateNull()))
+        cJSON_Delete(value);
+}
+
+static void set_text(cJSON *o, const char *key, const char *s)
+{
+    set(o, key, s && *s ? cJSON_CreateString(s) : NULL);
+}
+
+// Of an engine's moment; "0001-..." is never.
+static void set_moment(cJSON *o, const char *key, const char *s)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+    bool is_known = rest && tm.tm_year > 0 && rest[strspn(rest, ".0123456789")] == 'Z';
+
+    set(o, key, is_known ? cJSON_CreateNumber((double)timegm(&tm)) : NULL);
+}
+
+static void set_error(cJSON *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void set_error(cJSON *o, const char *format, ...)
+{
+    char why[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    set_text(o, "error", why);
+}
+
+static void set_last_line(cJSON *o, const struct odp_engine_place *place, bool has_tty)
+{
+    char path[PATH_BYTES_MAX], line[LINE_BYTES_MAX] = "";
+    struct odp_buf body = {0};
+    unsigned status;
+
+    snprintf(path, sizeof(path), "/containers/%s/logs?stdout=1&stderr=1&tail=1", text(o, "name"));
+    // Some drivers keep no log that can be read.
+    if (odp_engine_get_text(place->socket, path, &status, &body) == 0 && status == 200 && body.s)
+        odp_engine_log_last(body.s, body.n_bytes, has_tty, line, sizeof(line));
+    odp_buf_deinit(&body);
+    line[odp_utf8_cut(line, sizeof(line) - 1)] = '\0';
+    set_text(o, "last_line", line);
+}
+
+static void set_health(cJSON *o, const cJSON *health)
+{
+    const cJSON *log = member(health, "Log");
+    const char *output = text(cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1), "Output");
+    bool is_known = strcmp(text(health, "Status"), "none") != 0 && *text(health, "Status");
+    char line[LINE_BYTES_MAX];
+
+    odp_engine_log_last(output, strlen(output), true, line, sizeof(line));
+    set_text(o, "health", is_known ? text(health, "Status") : NULL);
+    set_text(o, "health_said", is_known ? line : NULL);
+}
+
+static void describe(cJSON *o, const cJSON *inspect, const struct odp_engine_place *place)
+{
+    const cJSON *container_state = member(inspect, "State"), *config = member(inspect, "Config");
+    const cJSON *code = member(container_state, "ExitCode");
+    const char *status = text(container_state, "Status");
+    bool runs = cJSON_IsTrue(member(container_state, "Running"));
+    bool has_run = strncmp(text(container_state, "StartedAt"), "0001", 4) != 0;
+
+    set_text(o, "image", text(config, "Image"));
+    set_text(o, "status", status);
+    set(o, "exit_code",
+        !runs && has_run && cJSON_IsNumber(code) ? cJSON_CreateNumber(code->valuedouble) : NULL);
+    set(o, "oom_killed", cJSON_CreateBool(cJSON_IsTrue(member(container_state, "OOMKilled"))));
+    set_moment(o, "started_at", text(container_state, "StartedAt"));
+    set_moment(o, "ended_at", runs ? "" : text(container_state, "FinishedAt"));
+    if (runs)
+        set_health(o, member(container_state, "Health"));
+    set_last_line(o, place, cJSON_IsTrue(member(config, "Tty")));
+}
+
+static void ask(cJSON *o)
+{
+    struct odp_engine_place place;
+    char path[PATH_BYTES_MAX];
+    cJSON *inspect = NULL;
+    unsigned status = 0;
+
+    odp_containers_place(o, &place);
+    set_text(o, "engine", place.engine);
+    set_text(o, "socket", place.socket);
+    snprintf(path, sizeof(path), "/containers/%s/json", text(o, "name"));
+    int r = odp_engine_get(place.socket, path, &status, &inspect);
+    if (r == -EACCES || r == -EPERM)
+        set_error(o, "%s may not be asked: try as root or as a member of group docker",
+                  place.engine);
+    else if (r < 0)
+        set_error(o, "%s at %s cannot be asked: %s", place.engine, place.socket, strerror(-r));
+    else if (status == 404)
+        set_error(o, "%s has none of that name", place.engine);
+    else if (status != 200)
+        set_error(o, "%s answers status %u", place.engine, status);
+    else
+        describe(o, inspect, &place);
+    cJSON_Delete(inspect);
+}
+
+void odp_containers_ask(cJSON *containers)
+{
+    static const char *const keys[] = {"image",      "status",   "exit_code", "oom_killed",
+                                       "started_at", "ended_at", "health",    "health_said",
+                                       "last_line",  "error"};
+    cJSON *o;
+
+    cJSON_ArrayForEach(o, containers)
+    {
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+            set(o, keys[i], NULL);
+        ask(o);
+    }
+}
+
+// ---- in words ----------------------------------------------------------------------------------
+
+static void add_moment(struct odp_buf *b, const cJSON *seconds)
+{
+    time_t t = cJSON_IsNumber(seconds) ? (time_t)seconds->valuedouble : 0;
+    char moment[32] = "";
+    struct tm tm;
+
+    if (t > 0 && localtime_r(&t, &tm) && strftime(moment, sizeof(moment), "%Y-%m-%d %H:%M:%S", &tm))
+        odp_buf_printf(b, "%s", moment);
+}
+
+static void add_health(struct odp_buf *b, const cJSON *o)
+{
+    const char *said = text(o, "health_said");
+
+    if (!*text(o, "health"))
+        return;
+    odp_buf_printf(b, ", ");
+    odp_text_add(b, strcmp(text(o, "health"), "starting") == 0 ? "not healthy yet"
+                                                               : text(o, "health"));
+    if (!*said || strcmp(text(o, "health"), "healthy") == 0)
+        return;
+    odp_buf_printf(b, ": ");
+    odp_text_add(b, said);
+}
+
+static void add_end(struct odp_buf *b, const cJSON *o, const cJSON *code)
+{
+    odp_buf_printf(b, "has exited with status %d", code->valueint);
+    if (cJSON_IsTrue(member(o, "oom_killed")))
+        odp_buf_printf(b, ", out of memory");
+    if (cJSON_IsNumber(member(o, "ended_at"))) {
+        odp_buf_printf(b, " at ");
+        add_moment(b, member(o, "ended_at"));
+    }
+    if (code->valueint == 0 || !*text(o, "last_line"))
+        return;
+    odp_buf_printf(b, ": ");
+    odp_text_add(b, text(o, "last_line"));
+}
+
+void odp_containers_add(struct odp_buf *b, const cJSON *o)
+{
+    const cJSON *code = member(o, "exit_code");
+
+    odp_buf_printf(b, "container ");
+    odp_text_add(b, text(o, "name"));
+    if (*text(o, "image")) {
+        odp_buf_printf(b, " of image ");
+        odp_text_add(b, text(o, "image"));
+    }
+    odp_buf_printf(b, ": ");
+    if (*text(o, "error"))
+        odp_text_add(b, text(o, "error"));
+    else if (cJSON_IsNumber(code))
+        add_end(b, o, code);
+    else
+        odp_text_add(b, text(o, "status"));
+    add_health(b, o);
+}
