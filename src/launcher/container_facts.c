@@ -26,12 +26,14 @@
     "%22start%22,%22die%22,%22died%22,%22oom%22,%22pause%22,%22unpause%22,%22destroy%22,"          \
     "%22remove%22,%22rename%22"
 
+#define READY                                                                                      \
+    "%22health_status%22,%22create%22,%22init%22,%22start%22,%22unpause%22,%22die%22,%22died%22"
+
 static const char *const event_words[] = {
     [ODP_ENGINE_EVENTS_LIFE] = LIFE,
     [ODP_ENGINE_EVENTS_HEALTH] = "%22health_status%22",
     [ODP_ENGINE_EVENTS_PROJECT] = LIFE ",%22create%22,%22kill%22",
-    [ODP_ENGINE_EVENTS_READY] = "%22health_status%22,%22create%22,%22init%22,%22start%22,"
-                                "%22unpause%22,%22die%22,%22died%22",
+    [ODP_ENGINE_EVENTS_READY] = READY,
 };
 
 static const cJSON *member(const cJSON *json, const char *name)
