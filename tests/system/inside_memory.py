@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Runs under a kernel with all of cgroup2 (uml.py): what odp says of the memory of a unit, of a
-# target, and of a container that a unit runs. Says what it sees as one line of JSON.
+# target, of a container that a unit runs, and of one that is a service, which takes more than it may
+# have in the end. Says what it sees as one line of JSON.
 
 import json
 import os
@@ -32,6 +33,12 @@ ExecStart=/usr/bin/podman run --rm --name box --network host busybox \
     /bin/sh -c "trap 'exit 0' TERM; httpd -f -p 7003 -h /www & dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null; wait"
 ExecStop=/usr/bin/podman stop --time 5 box
 """
+# Takes 24 MiB, and more than its 48 once it is let.
+JAR = ("podman", "create", "--name", "jar", "--network", "host", "--memory", "48m", "--volume",
+       "/tmp/jar:/jar", "busybox", "/bin/sh", "-c",
+       "trap 'exit 0' TERM; dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null;"
+       "httpd -f -p 7005 -h /www & until test -e /jar/more; do sleep 0.5; done;"
+       "exec dd if=/dev/zero of=/dev/null bs=64M count=1")
 FILES = {
     "all": """[service]
 listen = 7000
@@ -48,6 +55,18 @@ container = box
 start_timeout = 3min
 [ready]
 probe = http
+timeout = 3min
+[wait]
+timeout = 5min
+""",
+    "jar": """[service]
+listen = 7004
+target = 127.0.0.1:7005
+[backend]
+type = podman
+container = jar
+start_timeout = 3min
+[ready]
 timeout = 3min
 [wait]
 timeout = 5min
@@ -97,7 +116,7 @@ def make_image():
     write(f"{root}/www/index.html", "page")
     os.makedirs(f"{root}/bin")
     call("cp", "/usr/bin/busybox", f"{root}/bin/")
-    for applet in ("sh", "httpd", "dd"):
+    for applet in ("sh", "httpd", "dd", "sleep", "test"):
         os.symlink("busybox", f"{root}/bin/{applet}")
     call("tar", "-C", root, "-cf", f"{root}.tar", ".")
     return call("podman", "import", f"{root}.tar", "busybox").returncode == 0
@@ -149,6 +168,13 @@ def see():
     seen["box"] = memory_of("box", 24 << 20)
     odp("stop", "box")
     seen["box asleep"] = status("box")
+    os.mkdir("/tmp/jar")
+    seen["jar made"] = call(*JAR).stderr
+    seen["jar answer"] = talk(7004, b"GET / HTTP/1.0\r\n\r\n").decode()
+    seen["jar"] = memory_of("jar", 24 << 20)
+    write("/tmp/jar/more", "")
+    await_true(lambda: status("jar")["state"] == "stopped", "the jar is broken")
+    seen["jar why"] = status("jar")["reason"]
     with open("/tmp/state/ledger", encoding="ascii") as f:
         seen["ledger"] = f.read()
     return seen

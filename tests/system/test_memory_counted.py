@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 class TestMemory(unittest.TestCase):
     def test_memory_is_told_learned_and_saved(self):
-        seen = json.loads(uml.run("inside_memory.py", limit=240)[0])
+        seen = json.loads(uml.run("inside_memory.py", limit=400)[0])
         self.assertNotIn("failed", seen, seen.get("failed", "") + seen.get("log", ""))
         self.assertIn("memory", seen["controllers"].split())
 
@@ -42,3 +42,11 @@ class TestMemory(unittest.TestCase):
         self.assertIn("page", seen["box answer"])
         self.assertTrue(24 * MIB < seen["box"]["memory_bytes"] < 40 * MIB, seen["box"])
         self.assertGreater(seen["box asleep"]["memory_peak_bytes"], 24 * MIB)
+
+        # A container that is the service, until the kernel ends it.
+        self.assertIn("200 OK", seen["jar answer"], seen["jar made"])
+        self.assertTrue(24 * MIB < seen["jar"]["memory_bytes"] < 48 * MIB, seen["jar"])
+        # Its conmon may have missed why: then Podman knows no more.
+        self.assertIn(seen["jar why"], ("container jar: was killed for want of memory: give it more, "
+                                        "or see podman logs jar",
+                                        "container jar: was ended by signal 9"))
