@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 
+from units import UnitCase, until  # which knows where harness is
 from harness import program, read_file
-from units import UnitCase, until
 
 SERVICES = "/etc/odp/services"
 ODP = "/usr/local/bin/odp"
