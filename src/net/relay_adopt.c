@@ -8,7 +8,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/net/relay.h"
-#include "pipe.h"
+#include "relay_flow.h"
 
 const char *odp_relay_in_flight(const struct odp_relay_flow *f, int ret_fds[2])
 {
@@ -38,7 +38,7 @@ int odp_relay_adopt_pipe(struct odp_relay *relay, int flow, const int fds[2])
         odp_close(fds[1]);
         return -EBADF;
     }
-    f->pipe = odp_pipe_adopt(fds[0], fds[1]);
+    f->pipe = odp_pipe_adopt(&relay->relays->pool, fds[0], fds[1]);
     if (!f->pipe)
         return -ENOMEM;
     f->n_in_pipe = (uint32_t)n;

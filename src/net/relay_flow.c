@@ -152,7 +152,7 @@ static bool pass_large(struct odp_relay *r, int side)
 
     f->pipe = odp_pipe_take(&r->relays->pool);
     if (!f->pipe) {
-        f->splice = false; // out of descriptors: the buffer does it, slower
+        f->splice = false; // none to be had: the buffer does it, slower
         return true;
     }
     ssize_t n = splice(r->ends[side].fd, NULL, f->pipe->write_fd, NULL, SPLICE_BYTES, SPLICE_FLAGS);

@@ -33,6 +33,7 @@ class Bench:
         self.errors, self.faults = [], {}
         self.samples = {f.key: {} for f in FIGURES}
         self.dropped = set()  # (slot or proxy that failed): not tried again
+        self.short_crowds = {}  # proxies with less connections than wanted, by their number
         self.latency = {}  # of ping-pong, by proxy and round
 
     # -- running the load generator ----------------------------------------------------------------
@@ -106,6 +107,13 @@ class Bench:
             longest_sec = max(longest_sec, time.monotonic() - begun)
             self.n_done = number + 1
         self.add_latency()
+        self.note_short_crowds()
+
+    def note_short_crowds(self):
+        said = ["%d with %s" % (n, ", ".join(names)) for n, names in sorted(self.short_crowds.items(), reverse=True)]
+        if said:
+            self.box.notes.append("idle connections, by the limit of %d open files: %s"
+                                  % (resource.getrlimit(resource.RLIMIT_NOFILE)[1], "; ".join(said)))
 
     def each_proxy(self, what, function):
         for proxy in self.proxies:
@@ -205,8 +213,7 @@ class Bench:
             return
         n_idle = self.crowd_for(proxy, n)
         if n_idle < n:
-            self.box.notes.append("%s: %d connections instead of %d: the limit of open files is %d"
-                                  % (proxy.name, n_idle, n, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            self.short_crowds.setdefault(n_idle, []).append(proxy.name)
         if proxy.name == "odp":
             self.n_crowd = n_idle
         process, port = self.start_proxy(proxy, target)

@@ -143,7 +143,7 @@ stream {
         proxy_half_close on;
     }
 }
-""" % (self.load_module, 2 * MAX_CONNECTIONS, listen, target))
+""" % (self.load_module, 2 * MAX_CONNECTIONS + 100, listen, target))
         return [self.program, "-p", str(folder) + "/", "-e", "stderr", "-c", folder / "nginx.conf"]
 
 

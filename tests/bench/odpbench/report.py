@@ -53,9 +53,10 @@ def facts(box, build, peers, bench):
     lines = {
         **grid.facts("tests/bench/run"),
         "proxies": "; ".join(known.values()) + "; each as a user of its own, without privilege",
-        "method": "%d rounds, medians; CPU by %s; pinned: proxy to core %d, client to %d, service to %d; %s"
+        "method": "%d rounds, medians; CPU by %s; pinned: proxy to core %d, client to %d, service to %d; %s, %s"
                   % (bench.n_done, box.cpu_method, box.proxy_core, box.client_core, box.service_core,
-                     "loopback of its own network namespace" if box.own_network else "the machine's loopback"),
+                     "loopback of its own network namespace" if box.own_network else "the machine's loopback",
+                     box.congestion),
     }
     if box.notes:
         lines["limits"] = "; ".join(box.notes)

@@ -28,6 +28,9 @@ LOAD_LIMIT_SEC = 35  # a little more than odp-bench-load's own alarm
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")  # of the network namespace one is in
+
+
 def enter_network_namespace():
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -71,8 +74,8 @@ class Process:
 
 
 class Sandbox:
-    def __init__(self, folder, apart=False, urgent=False):
-        self.urgent = urgent
+    def __init__(self, folder, apart=False, urgent=False, congestion=None):
+        self.urgent, self.congestion = urgent, congestion
         self.folder, self.notes, self.processes, self.n_started = folder, [], [], 0
         self.proxy_core, self.client_core, self.service_core = choose_cores(apart)
         self.cgroup = self.memory_cgroup = None
@@ -118,6 +121,9 @@ class Sandbox:
         except OSError as error:
             self.own_network = False
             self.notes.append("no network namespace of its own (%s): using the machine's loopback" % error.strerror)
+        if self.congestion and self.own_network:
+            CONGESTION.write_text(self.congestion)
+        self.congestion = CONGESTION.read_text().strip()
 
     def make_cgroup(self):
         parent = meter.cgroup_parent()
