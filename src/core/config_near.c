@@ -16,6 +16,7 @@ enum kind {
     KIND_TARGET,
     KIND_UNIT,
     KIND_CONTAINER,
+    KIND_PROJECT,
     KIND_LISTEN,        // the very address
     KIND_LISTEN_ALL,    // a wildcard's port
     KIND_LISTEN_AT_ALL, // any listen address's port
@@ -42,7 +43,7 @@ static uint64_t key_of_address(enum kind kind, const struct odp_address *a)
 
 size_t odp_config_near_need(const struct odp_config_service *s)
 {
-    return 2 + 2 * s->n_listen + s->n_units + s->n_containers;
+    return 2 + 2 * s->n_listen + s->n_units + s->n_containers + (s->project.text ? 1 : 0);
 }
 
 int odp_config_near_init(struct odp_config_near *ret, const struct odp_config *config,
@@ -96,6 +97,8 @@ void odp_config_near_let_in(struct odp_config_near *x, size_t item, size_t posit
         odp_index_add(index, odp_index_key_of_text(KIND_UNIT, s->units[i].text), item);
     for (size_t i = 0; i < s->n_containers; i++)
         odp_index_add(index, odp_index_key_of_text(KIND_CONTAINER, s->containers[i].text), item);
+    if (s->project.text)
+        odp_index_add(index, odp_index_key_of_text(KIND_PROJECT, s->project.text), item);
 }
 
 // ---- searches ----------------------------------------------------------------------------------
@@ -143,6 +146,8 @@ void odp_config_near_find(struct odp_config_near *x, const struct odp_config_ser
             collect(x, odp_index_key_of_text(KIND_UNIT, s->units[i].text));
         for (size_t i = 0; i < s->n_containers; i++)
             collect(x, odp_index_key_of_text(KIND_CONTAINER, s->containers[i].text));
+        if (s->project.text)
+            collect(x, odp_index_key_of_text(KIND_PROJECT, s->project.text));
     }
     if (x->n_found > 1)
         qsort(x->found, x->n_found, sizeof(*x->found), compare_positions);

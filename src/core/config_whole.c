@@ -273,12 +273,14 @@ static void check_auto(struct odp_config_parse *p)
         says_nothing_to_start(p) || s->backend == ODP_BACKEND_CONTAINER || s->n_containers > 0 ||
         !odp_config_is_missing(p, "backend", "container"))
         return;
-    if (s->backend == ODP_BACKEND_SYSTEMD)
+    if (s->backend == ODP_BACKEND_SYSTEMD || s->backend == ODP_BACKEND_COMPOSE)
         odp_config_parse_fault(p, s->target_line,
                                "[service] target = %s is the address of a container, and [backend] "
-                               "names none: write `container = NAME` beside `unit`, or an address "
+                               "names none: write `container = NAME` beside `%s`, or an address "
                                "here, for instance `127.0.0.1:%u`",
-                               s->target_text, (unsigned)s->target.port);
+                               s->target_text,
+                               s->backend == ODP_BACKEND_COMPOSE ? "project" : "unit",
+                               (unsigned)s->target.port);
     else
         odp_config_parse_fault(p, s->target_line,
                                "[service] target = %s is for services that are containers: write "

@@ -33,6 +33,7 @@ struct odp_compose_up {
     struct odp_output *output;
     struct odp_systemd_client client;
     struct odp_systemd_bus *bus; // borrowed; NULL where commands are children
+    sd_bus_slot *released_slot;
     bool is_adopted;
     char why[ODP_REASON_MAX + 1]; // it has failed
     uv_timer_t timer;             // to tell that from the loop
@@ -100,6 +101,29 @@ static void describe(struct odp_compose_up *u, const struct odp_process_end *e)
         odp_reason_format(u->why, sizeof(u->why), "%s up %s", name, what);
 }
 
+static int on_released(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+    struct odp_compose_up *u = userdata;
+
+    (void)m;
+    (void)ret_error;
+    odp_systemd_bus_drop(u->bus, &u->released_slot);
+    end_soon(u);
+    return 0;
+}
+
+// systemd does nothing for who has left before it comes to that, and its unit is to be stopped: an
+// answer to whatever comes after it says that this has been done.
+static bool awaits_release(struct odp_compose_up *u)
+{
+    char unit[ODP_COMMAND_UNIT_MAX + 1];
+
+    return u->bus && odp_systemd_bus_is_connected(u->bus) &&
+           odp_systemd_bus_call(u->bus, &u->released_slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
+                                "GetUnit", on_released, u, "s",
+                                odp_command_unit(u->name, ODP_ROLE_COMPOSE, 1, unit)) == 0;
+}
+
 // How one has ended that is no child shows by the containers that there are.
 static void on_gone(void *userdata, const struct odp_process_end *e)
 {
@@ -113,7 +137,8 @@ static void on_gone(void *userdata, const struct odp_process_end *e)
         return;
     if (e->was_late || (!is_well && !is_unknown))
         describe(u, e);
-    end(u);
+    if (!awaits_release(u))
+        end(u);
 }
 
 static void on_running(void *userdata)
@@ -181,7 +206,8 @@ static void on_connected(struct odp_systemd_client *c)
 {
     struct odp_compose_up *u = of_client(c);
 
-    if (!u->process && u->on_end && (u->is_adopted ? adopt(u) : run(u)) < 0)
+    if (!u->process && u->on_end && !uv_is_active((uv_handle_t *)&u->timer) &&
+        (u->is_adopted ? adopt(u) : run(u)) < 0)
         end_soon(u);
 }
 
@@ -193,7 +219,11 @@ static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *j
 
 static void on_lost(struct odp_systemd_client *c)
 {
-    (void)c;
+    struct odp_compose_up *u = of_client(c);
+
+    if (u->released_slot)
+        end_soon(u);
+    odp_systemd_bus_drop(u->bus, &u->released_slot);
 }
 
 // What runs already looks after itself.
@@ -327,6 +357,8 @@ void odp_compose_up_free(struct odp_compose_up *u)
         odp_output_remove(u->directory, u->name);
     odp_process_free(u->process);
     odp_output_free(u->output);
+    if (u->bus)
+        odp_systemd_bus_drop(u->bus, &u->released_slot);
     if (u->bus)
         odp_systemd_bus_leave(u->bus, &u->client);
     free(u->file);

@@ -32,11 +32,11 @@ bool odp_probe_is_set(const struct odp_managed *m)
 bool odp_probe_is_too_early(const struct odp_managed *m)
 {
     enum odp_backend_type type = m->config->backend;
+    bool is_container = type == ODP_BACKEND_CONTAINER || type == ODP_BACKEND_COMPOSE;
 
     // Whose own address is known runs by then.
     return !odp_managed_target(m) ||
-           (m->machine.state == ODP_SERVICE_STARTING && m->found.n_addresses == 0 &&
-            (type == ODP_BACKEND_CONTAINER || type == ODP_BACKEND_COMPOSE));
+           (m->machine.state == ODP_SERVICE_STARTING && is_container && m->found.n_addresses == 0);
 }
 
 static uint64_t pause_of(const struct odp_managed *m)
