@@ -270,7 +270,8 @@ static void check_auto(struct odp_config_parse *p)
     const struct odp_config_service *s = p->service;
 
     if (s->target.kind != ODP_ADDRESS_AUTO || p->backend_faulty || p->backend_excused ||
-        says_nothing_to_start(p) || s->backend == ODP_BACKEND_CONTAINER || s->n_containers > 0 ||
+        says_nothing_to_start(p) || s->backend == ODP_BACKEND_CONTAINER ||
+        s->backend == ODP_BACKEND_COMPOSE || s->n_containers > 0 ||
         !odp_config_is_missing(p, "backend", "container"))
         return;
     if (s->backend == ODP_BACKEND_SYSTEMD || s->backend == ODP_BACKEND_COMPOSE)

@@ -312,20 +312,3 @@ bool odp_container_address_read(const struct odp_container_question *q, const ch
     cJSON_Delete(json);
     return is_sound;
 }
-
-size_t odp_container_address_choose(const struct odp_container_address *const *containers, size_t n)
-{
-    size_t n_exposing = 0, chosen = n - 1;
-    bool is_whole = true;
-
-    for (size_t i = 0; i < n; i++) {
-        is_whole = is_whole && containers[i]->exists;
-        if (!containers[i]->exposes)
-            continue;
-        n_exposing++;
-        chosen = i;
-    }
-    if (n_exposing == 1)
-        return chosen;
-    return is_whole || n == 1 ? n - 1 : SIZE_MAX;
-}

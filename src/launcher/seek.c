@@ -3,50 +3,15 @@
 // Looks for the address of a container; see the header. One question at a time: which container is
 // meant shows only when all have been looked at.
 
-#include "odp/launcher/seek.h"
-
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "odp/launcher/container_address.h"
-#include "odp/launcher/container_facts.h"
-#include "odp/launcher/engine_watch.h"
 #include "odp/launcher/reason.h"
+#include "seek_internal.h"
 
-#define PATH_MAX_BYTES 512
-#define HOSTS_MAX      4 // containers that lend each other their networks
-
-struct seek_item {
-    const char *name; // borrowed
-    struct odp_container_address found;
-    bool is_stale;
-    bool is_guest; // what happens to others may concern it
-};
-
-struct odp_seek {
-    struct odp_backend *backend; // borrowed; its settings may be exchanged
-    struct odp_engine_client client;
-    struct odp_engine_watch *watch; // borrowed
-    struct odp_engine_place place;
-    bool is_rootless;
-    char **names; // owned, NULL terminated
-    struct seek_item *items;
-    size_t n_items;
-    const struct odp_container_address **found; // owned; of each item
-    size_t asked;                               // about which one
-    struct odp_container_networks networks;
-    char host[ODP_REASON_MAX + 1]; // the container in whose network that one is; "": its own
-    unsigned n_hosts;
-    struct odp_engine_http *http; // owned; what is under way
-    struct odp_proto_message told;
-    bool must_tell; // also what has been told
-};
-
-static void step(struct odp_seek *s);
+#define HOSTS_MAX 4 // containers that lend each other their networks
 
 static struct odp_seek *of_client(struct odp_engine_client *c)
 {
@@ -84,29 +49,10 @@ static void tell_found(struct odp_seek *s, const struct odp_container_address *f
 
 // ---- asking ------------------------------------------------------------------------------------
 
-static void ask(struct odp_seek *s, const char *what, const char *name, const char *end,
-                odp_engine_reply_fn *on_reply)
-{
-    char path[PATH_MAX_BYTES];
-
-    snprintf(path, sizeof(path), "/%s/%s%s", what, name, end);
-    if (odp_engine_watch_call(s->watch, "GET", path, on_reply, s, &s->http) < 0)
-        odp_engine_watch_doubt(s->watch, "the launcher is out of memory");
-}
-
-static bool take_reply(struct odp_seek *s, const struct odp_engine_reply *reply)
-{
-    odp_engine_http_free(s->http);
-    s->http = NULL;
-    if (reply->why)
-        odp_engine_watch_doubt(s->watch, reply->why);
-    return !reply->why;
-}
-
 static void on_container(void *userdata, const struct odp_engine_reply *reply)
 {
     struct odp_seek *s = userdata;
-    struct seek_item *item = &s->items[s->asked];
+    struct odp_seek_item *item = &s->items[s->asked];
     const char *name = s->host[0] ? s->host : item->name;
     const struct odp_container_question q = {.name = name,
                                              .engine = s->place.engine,
@@ -126,14 +72,14 @@ static void on_container(void *userdata, const struct odp_engine_reply *reply)
     }
     item->found = found;
     item->is_guest |= found.is == ODP_PLACE_GUEST;
-    if (take_reply(s, reply))
-        step(s);
+    if (odp_seek_take_reply(s, reply))
+        odp_seek_step(s);
 }
 
 static void on_network(void *userdata, const struct odp_engine_reply *reply)
 {
     struct odp_seek *s = userdata;
-    struct seek_item *item = &s->items[s->asked];
+    struct odp_seek_item *item = &s->items[s->asked];
 
     if (!reply->why && odp_container_networks_read(&s->networks, item->found.text, reply->body,
                                                    reply->n_body) == 0) {
@@ -144,11 +90,11 @@ static void on_network(void *userdata, const struct odp_engine_reply *reply)
                           "%s tells nothing of the network of container %s", s->place.engine,
                           item->name);
     }
-    if (take_reply(s, reply))
-        step(s);
+    if (odp_seek_take_reply(s, reply))
+        odp_seek_step(s);
 }
 
-static struct seek_item *find_stale(struct odp_seek *s)
+static struct odp_seek_item *find_stale(struct odp_seek *s)
 {
     for (size_t i = 0; i < s->n_items; i++)
         if (s->items[i].is_stale)
@@ -156,22 +102,48 @@ static struct seek_item *find_stale(struct odp_seek *s)
     return NULL;
 }
 
-static void ask_item(struct odp_seek *s, struct seek_item *item)
+static void ask(struct odp_seek *s, const char *what, const char *name, const char *end,
+                odp_engine_reply_fn *on_reply)
+{
+    char path[ODP_SEEK_PATH_MAX];
+
+    snprintf(path, sizeof(path), "/%s/%s%s", what, name, end);
+    odp_seek_ask(s, path, on_reply);
+}
+
+static void ask_item(struct odp_seek *s, struct odp_seek_item *item)
 {
     // What happens from now on makes it stale again.
     item->is_stale = item->is_guest = false;
     s->asked = (size_t)(item - s->items);
     s->host[0] = '\0';
     s->n_hosts = 0;
-    ask(s, "containers", item->name, "/json", on_container);
+    ask(s, "containers", item->id, "/json", on_container);
 }
 
-static const struct odp_container_address *find_missing(const struct odp_seek *s)
+// None of them can be told to be the one.
+static void tell_undecided(struct odp_seek *s)
 {
+    char why[ODP_REASON_MAX + 1];
+
     for (size_t i = 0; i < s->n_items; i++)
-        if (!s->items[i].found.exists)
-            return &s->items[i].found;
-    return &s->items[0].found;
+        if (!s->items[i].found.exists) {
+            tell_found(s, &s->items[i].found);
+            return;
+        }
+    if (s->n_items == 0) {
+        odp_reason_format(why, sizeof(why), "%s has no containers of the project %s",
+                          s->place.engine, s->project);
+        tell(s, ODP_PROTO_NO_ADDRESS, why);
+        return;
+    }
+    odp_reason_format(
+        why, sizeof(why),
+        "project %s: which of its containers has port %u? Write `expose: [\"%u\"]` in "
+        "its compose file for that one, and for no other",
+        s->project, (unsigned)s->backend->settings->target.port,
+        (unsigned)s->backend->settings->target.port);
+    tell(s, ODP_PROTO_UNREACHABLE, why);
 }
 
 // All have been looked at: which one is it?
@@ -179,11 +151,9 @@ static void settle(struct odp_seek *s)
 {
     struct odp_container_address *found;
 
-    for (size_t i = 0; i < s->n_items; i++)
-        s->found[i] = &s->items[i].found;
-    s->asked = odp_container_address_choose(s->found, s->n_items);
+    s->asked = odp_seek_choose(s);
     if (s->asked == SIZE_MAX) {
-        tell_found(s, find_missing(s));
+        tell_undecided(s);
         return;
     }
     found = &s->items[s->asked].found;
@@ -197,13 +167,15 @@ static void settle(struct odp_seek *s)
     }
 }
 
-static void step(struct odp_seek *s)
+void odp_seek_step(struct odp_seek *s)
 {
-    struct seek_item *stale = find_stale(s);
+    struct odp_seek_item *stale = find_stale(s);
 
     if (s->http || !odp_engine_watch_hears(s->watch, &s->client))
         return;
-    if (stale)
+    if (s->is_list_stale)
+        odp_seek_list(s);
+    else if (stale)
         ask_item(s, stale);
     else
         settle(s);
@@ -211,9 +183,10 @@ static void step(struct odp_seek *s)
 
 static void look_at_all(struct odp_seek *s)
 {
+    s->is_list_stale = s->project;
     for (size_t i = 0; i < s->n_items; i++)
         s->items[i].is_stale = true;
-    step(s);
+    odp_seek_step(s);
 }
 
 // ---- what happens ------------------------------------------------------------------------------
@@ -232,12 +205,14 @@ static void on_event(struct odp_engine_client *c, const char *line, size_t n_byt
     if (!odp_engine_event_read(line, n_bytes, &e))
         return;
     for (size_t i = 0; i < s->n_items; i++)
-        if (odp_engine_event_is_of(&e, s->items[i].name))
+        if (odp_engine_event_is_of(&e, s->items[i].id))
             is_any = s->items[i].is_stale = true;
+    if (s->project && !is_any) // a new one
+        is_any = s->is_list_stale = true;
     for (size_t i = 0; i < s->n_items && is_any; i++)
         s->items[i].is_stale |= s->items[i].is_guest;
     if (is_any)
-        step(s);
+        odp_seek_step(s);
 }
 
 // Containers may outlive their engine.
@@ -262,32 +237,13 @@ void odp_seek_on_running(struct odp_seek *s)
     if (!s)
         return;
     s->must_tell = true;
-    if (s->told.state == ODP_PROTO_ADDRESS && !s->http && !find_stale(s))
+    if (s->told.state == ODP_PROTO_ADDRESS && !s->http && !s->is_list_stale && !find_stale(s))
         tell(s, s->told.state, s->told.reason);
     else
         look_at_all(s);
 }
 
 // ---- its life ----------------------------------------------------------------------------------
-
-static int add_items(struct odp_seek *s)
-{
-    const struct odp_config_service *settings = s->backend->settings;
-
-    s->names = calloc(settings->n_containers + 1, sizeof(*s->names));
-    s->items = calloc(settings->n_containers + 1, sizeof(*s->items));
-    s->found = calloc(settings->n_containers + 1, sizeof(struct odp_container_address *));
-    if (!s->names || !s->items || !s->found)
-        return -ENOMEM;
-    for (size_t i = 0; i < settings->n_containers; i++) {
-        s->names[i] = strdup(settings->containers[i].text);
-        if (!s->names[i])
-            return -ENOMEM;
-        s->items[i] = (struct seek_item){.name = s->names[i], .is_stale = true};
-        s->n_items++;
-    }
-    return 0;
-}
 
 // A rootless engine's socket is its user's.
 static bool is_rootless(const struct odp_engine_place *place)
@@ -302,11 +258,10 @@ static int join(struct odp_seek *s)
     const struct odp_config_service *settings = s->backend->settings;
     bool is_user = settings->scope == ODP_SCOPE_USER ||
                    (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
-    int r = add_items(s);
+    int r = odp_seek_members_init(s);
 
     if (r < 0)
         return r;
-    s->client.names = s->names;
     odp_engine_find(settings, is_user, &s->place);
     s->is_rootless = is_rootless(&s->place);
     s->watch = odp_engine_watch_join(s->backend->host, &s->place, &s->client);
@@ -334,7 +289,8 @@ void odp_seek_follow(struct odp_backend *b)
 {
     const struct odp_config_service *settings = b->settings;
 
-    if (settings->target.kind != ODP_ADDRESS_AUTO || settings->n_containers == 0) {
+    if (settings->target.kind != ODP_ADDRESS_AUTO ||
+        (settings->n_containers == 0 && !settings->project.text)) {
         odp_seek_free(b->seek);
         b->seek = NULL;
         return;
@@ -362,10 +318,6 @@ void odp_seek_free(struct odp_seek *s)
     if (s->watch)
         odp_engine_watch_leave(s->watch, &s->client);
     odp_container_networks_deinit(&s->networks);
-    for (char **name = s->names; name && *name; name++)
-        free(*name);
-    free(s->names);
-    free(s->items);
-    free(s->found);
+    odp_seek_members_deinit(s);
     free(s);
 }

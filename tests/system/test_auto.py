@@ -6,6 +6,7 @@
 import engines
 from harness import read_exactly, until
 from installed import InstalledCase
+from test_compose import ComposeCase
 from test_containers import ECHO, ContainerCase
 
 # Does nothing, and ends when it is told to.
@@ -209,6 +210,50 @@ class TestPodman(TestDocker):
     test_no_byte_is_lost = test_http_probe = test_host_network_where_odp_listens = None
     test_which_one = test_a_container_that_is_not_there = test_reload = None
     test_launcher_killed = test_direct_connections = None
+
+
+class TestCompose(ComposeCase):
+    target_port = 80
+
+    def file(self, name, **settings):  # pylint: disable=arguments-differ
+        text = super().file(name, **settings)
+        return text.replace(f"127.0.0.1:{self.target(name)}", f"auto:{self.target_port}")
+
+    def address(self, e, name):
+        return e.inspect(name, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}") + ":80"
+
+    def where(self, d):
+        return d.call("Why", name="wiki")["parameters"]["address"]
+
+    def test_the_one_that_exposes_it(self):
+        e = self.engine("docker")
+        self.make_v2()
+        d = self.serve()
+        for _ in range(2):
+            self.wake()
+            self.assertEqual(self.where(d), self.address(e, "wiki-app-1"))
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+
+    def test_made_by_its_file(self):
+        e = self.engine("docker")
+        self.write()
+        d = self.serve(backend=f"file = {self.directory}/compose.yaml")
+        self.addCleanup(self.compose, "down", check=False)
+        self.wake()
+        self.assertEqual(self.where(d), self.address(e, "wiki_app_1"))
+        self.compose("down")
+        d.await_state("wiki", "stopped")
+        self.wake()
+
+    def test_one_of_many(self):
+        self.engine("docker")
+        self.target_port = 81
+        self.make_v2(depends={})
+        d = self.serve()
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn('which of its containers has port 81? Write `expose: ["81"]`',
+                      d.odp("why", "wiki").stdout)
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
 
 
 class TestInstalled(InstalledCase, AutoCase):

@@ -396,6 +396,7 @@ static void test_auto(void **state)
     assert_int_equal(s->ready_interval_usec, 4 * ODP_USEC_PER_MS);
     odp_config_service_free(s);
     odp_config_service_free(parse(AUTO("80", "unit = wiki.service\ncontainer = wiki\n")));
+    odp_config_service_free(parse(AUTO("80", "project = wiki\n")));
     assert_true(digest_of(AUTO("80", "container = wiki\n")) !=
                 digest_of(AUTO("81", "container = wiki\n")));
 #undef AUTO

@@ -205,22 +205,6 @@ static void test_network_gone(void **state)
     expect(&docker, RUNS("mac", NETWORK("mac", "", "", "")), ODP_PLACE_NOT_YET, "no address");
 }
 
-static void test_choice(void **state)
-{
-    const struct odp_container_address none = {.exists = true}, missing = {.exists = false};
-    const struct odp_container_address exposing = {.exists = true, .exposes = true};
-    const struct odp_container_address *first[] = {&exposing, &none, &none};
-    const struct odp_container_address *two[] = {&exposing, &exposing, &none};
-    const struct odp_container_address *not_all[] = {&none, &missing, &none};
-    const struct odp_container_address *one[] = {&missing};
-
-    (void)state;
-    assert_int_equal(odp_container_address_choose(first, 3), 0);
-    assert_int_equal(odp_container_address_choose(two, 3), 2);
-    assert_int_equal(odp_container_address_choose(not_all, 3), SIZE_MAX);
-    assert_int_equal(odp_container_address_choose(one, 1), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,7 +216,6 @@ int main(void)
         cmocka_unit_test_teardown(test_modes, forget),
         cmocka_unit_test_teardown(test_not_running, forget),
         cmocka_unit_test_teardown(test_network_gone, forget),
-        cmocka_unit_test(test_choice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

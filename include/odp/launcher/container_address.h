@@ -61,8 +61,3 @@ int odp_container_networks_read(struct odp_container_networks *networks, const c
                                 const char *body, size_t n_bytes);
 
 void odp_container_networks_deinit(struct odp_container_networks *networks);
-
-// Which of a service's containers is meant by a port: the one that exposes it, if that is one, or
-// else the last. SIZE_MAX: not to be told, since one does not exist that might expose it.
-size_t odp_container_address_choose(const struct odp_container_address *const *containers,
-                                    size_t n);
