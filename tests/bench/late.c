@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BACKLOG 65535 // or as many as the kernel takes: a crowd may come at once
+
 static uint64_t now_nsec(void)
 {
     struct timespec ts;
@@ -56,7 +58,7 @@ static int open_listener(uint16_t port, uint64_t *ret_nsec)
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -1;
     *ret_nsec = now_nsec();
-    return listen(fd, 128) < 0 ? -1 : fd;
+    return listen(fd, BACKLOG) < 0 ? -1 : fd;
 }
 
 static int watch(int epoll_fd, int fd)
