@@ -41,15 +41,15 @@ struct fake_service *fake_service_add(const char *name, const char *settings, bo
 void fake_service_write(struct fake_service *s, const char *settings)
 {
     bool has_backend = strstr(settings, "type =") != NULL;
-    bool is_container = strstr(settings, "container =") != NULL;
+    // Docker's publish their ports here, Podman's are sought.
+    bool is_sought = strstr(settings, "type = podman") != NULL;
     struct odp_buf b = {0};
 
     odp_buf_printf(&b, "[service]\nlisten = 127.0.0.1:%u\n", 1000 + s->index);
     if (s->unix_target)
         odp_buf_printf(&b, "target = /sim/%s.sock\n", s->name);
     else
-        odp_buf_printf(&b, "target = %s:%u\n", is_container ? "auto" : "127.0.0.1",
-                       2000 + s->index);
+        odp_buf_printf(&b, "target = %s:%u\n", is_sought ? "auto" : "127.0.0.1", 2000 + s->index);
     if (!has_backend)
         odp_buf_printf(&b, "[backend]\ncommand = /bin/%s\n", s->name);
     odp_buf_printf(&b, "%s", settings);
