@@ -229,9 +229,9 @@ static void check_ring(struct odp_config *c, const struct odp_config_near *x,
     }
 }
 
-void odp_config_check_set(struct odp_config *c, const struct odp_config_near *x,
+void odp_config_check_set(struct odp_config *c, const struct odp_config_near *near,
                           const struct odp_config_service *s)
 {
-    check_ring(c, x, s);
-    odp_config_check_requires(c, x, s);
+    check_ring(c, near, s);
+    odp_config_check_requires(c, near, s);
 }

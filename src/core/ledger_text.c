@@ -240,7 +240,9 @@ static bool parse_entry(struct cursor *c, struct odp_ledger_entry *ret)
 static bool is_known(const struct odp_ledger_text *t, const struct odp_index *names, uint64_t key,
                      const char *name)
 {
-    for (size_t e = odp_index_first(names, key); e != ODP_INDEX_END; e = odp_index_next(names, e))
+    size_t e = t->entries ? odp_index_first(names, key) : ODP_INDEX_END;
+
+    for (; e != ODP_INDEX_END; e = odp_index_next(names, e))
         if (strcmp(t->entries[names->entries[e].value].name, name) == 0)
             return true;
     return false;

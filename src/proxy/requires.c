@@ -282,17 +282,17 @@ void odp_requires_forget_users(struct odp_managed *m)
 
 static void add_user(struct odp_managed *m, struct odp_managed *user)
 {
-    struct odp_managed **users = m->users == nobody ? NULL : m->users;
+    struct odp_managed **known = m->users == nobody ? NULL : m->users;
 
-    if (!m->users || (m->n_users > 0 && users[m->n_users - 1] == user)) // it stands there twice
+    if (!m->users || (m->n_users > 0 && m->users[m->n_users - 1] == user)) // it stands there twice
         return;
-    users = reallocarray(users, m->n_users + 1, sizeof(struct odp_managed *));
-    if (!users) {
+    struct odp_managed **more = reallocarray(known, m->n_users + 1, sizeof(struct odp_managed *));
+    if (!more) {
         odp_requires_forget_users(m);
         return;
     }
-    m->users = users;
-    users[m->n_users++] = user;
+    m->users = more;
+    more[m->n_users++] = user;
 }
 
 // In the order of their names, as all that is asked here.
