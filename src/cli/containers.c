@@ -43,15 +43,17 @@ static bool is_socket(const char *path)
 void odp_containers_place(const cJSON *container, struct odp_engine_place *ret)
 {
     const char *engine = text(container, "engine"), *path = text(container, "socket");
+    char socket[sizeof(ret->socket)];
     struct odp_config_service settings = {
         .engine = strcmp(engine, "podman") == 0   ? ODP_ENGINE_PODMAN
                   : strcmp(engine, "docker") == 0 ? ODP_ENGINE_DOCKER
                                                   : ODP_ENGINE_DEFAULT,
-        .engine_socket = *path ? (char[sizeof(ret->socket)]){0} : NULL,
     };
 
-    if (*path)
-        snprintf(settings.engine_socket, sizeof(ret->socket), "%s", path);
+    if (*path) {
+        snprintf(socket, sizeof(socket), "%s", path);
+        settings.engine_socket = socket;
+    }
     odp_engine_place_find(&settings, cJSON_IsTrue(member(container, "user")),
                           getenv("XDG_RUNTIME_DIR"), is_socket, ret);
 }

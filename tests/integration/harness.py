@@ -46,7 +46,7 @@ def is_sanitized():
 
 
 # Seconds that anything may take before it counts as never. Generous: a loaded machine is no fault.
-DEADLINE = 60.0 if is_sanitized() else 30.0
+DEADLINE = 120.0
 
 
 def until(condition, what, deadline=None):
