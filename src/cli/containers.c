@@ -225,22 +225,22 @@ static void add_end(struct odp_buf *b, const cJSON *o, const cJSON *code)
     odp_text_add(b, text(o, "last_line"));
 }
 
-void odp_containers_add(struct odp_buf *b, const cJSON *o)
+void odp_containers_add(struct odp_buf *b, const cJSON *container)
 {
-    const cJSON *code = member(o, "exit_code");
+    const cJSON *code = member(container, "exit_code");
 
     odp_buf_printf(b, "container ");
-    odp_text_add(b, text(o, "name"));
-    if (*text(o, "image")) {
+    odp_text_add(b, text(container, "name"));
+    if (*text(container, "image")) {
         odp_buf_printf(b, " of image ");
-        odp_text_add(b, text(o, "image"));
+        odp_text_add(b, text(container, "image"));
     }
     odp_buf_printf(b, ": ");
-    if (*text(o, "error"))
-        odp_text_add(b, text(o, "error"));
+    if (*text(container, "error"))
+        odp_text_add(b, text(container, "error"));
     else if (cJSON_IsNumber(code))
-        add_end(b, o, code);
+        add_end(b, container, code);
     else
-        odp_text_add(b, text(o, "status"));
-    add_health(b, o);
+        odp_text_add(b, text(container, "status"));
+    add_health(b, container);
 }

@@ -28,12 +28,30 @@ void probe_expire_asked(struct odp_probe *p)
     probe_fail(p, "odp-launcher has not said how its probe command ended");
 }
 
-// Healthy before it is said to run: other containers of it may still be missing.
+// From here on its clients try it, as they do where there are no health checks at all.
+static void go_without(struct odp_managed *m)
+{
+    m->is_unchecked = true;
+    odp_probe_end(m);
+    if (odp_service_is_trying(&m->machine))
+        odp_tries_begin(&m->tries, odp_now_usec());
+    odp_managed_arm(m);
+}
+
+// Healthy before it is said to run: other containers of it may still be missing. Where nobody wrote
+// that health checks tell, they say when to try and not more: the port may be another container's
+// than theirs, and a forwarder accepts before anybody listens there.
 static void take_answer(struct odp_probe *p)
 {
     struct odp_managed *m = p->service;
+    enum odp_service_state state = m->machine.state;
 
-    if (m->machine.state != ODP_SERVICE_STARTING || m->config->probe == ODP_PROBE_EXEC) {
+    if (m->config->probe == ODP_PROBE_AUTO &&
+        (state == ODP_SERVICE_STARTING || state == ODP_SERVICE_PROBING)) {
+        go_without(m);
+        return;
+    }
+    if (state != ODP_SERVICE_STARTING || m->config->probe == ODP_PROBE_EXEC) {
         probe_pass(p);
         return;
     }
@@ -47,16 +65,6 @@ static void take_pending(struct odp_probe *p, const char *reason)
 {
     odp_log(ODP_LOG_DEBUG, p->service->config->name, "probe: %s", reason);
     snprintf(p->said, sizeof(p->said), "%s", reason);
-}
-
-// From here on its clients try it, as they do where there are no health checks at all.
-static void go_without(struct odp_managed *m)
-{
-    m->is_unchecked = true;
-    odp_probe_end(m);
-    if (odp_service_is_trying(&m->machine))
-        odp_tries_begin(&m->tries, odp_now_usec());
-    odp_managed_arm(m);
 }
 
 // Who wrote that health checks tell is told that there are none. What was found running is not

@@ -96,7 +96,8 @@ void bench_print_percentiles(uint64_t *nsec, size_t n)
     } wanted[] = {{"p50_usec", 500}, {"p99_usec", 990}, {"p999_usec", 999}};
 
     qsort(nsec, n, sizeof(*nsec), compare_u64);
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        printf(", \"%s\": %.3f", wanted[i].name,
-               n ? (double)nsec[n * wanted[i].per_mille / 1000] / 1e3 : 0.0);
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        size_t at = n * wanted[i].per_mille / 1000;
+        printf(", \"%s\": %.3f", wanted[i].name, n ? (double)nsec[at] / 1e3 : 0.0);
+    }
 }

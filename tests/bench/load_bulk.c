@@ -25,8 +25,8 @@
                           */
 
 struct stream {
-    int fd;
     uint64_t n_left; /* the answer is not counted */
+    int fd;
     bool answered;
 };
 

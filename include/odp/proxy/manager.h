@@ -85,8 +85,8 @@ struct odp_managed {
 
     struct odp_probe *own_probe; // not a try: owned, NULL while none is at work
     uint32_t probe_id;           // of the launcher's latest one
-    bool is_unchecked;           // probe = auto: no container of what runs has a health check
-    struct odp_memory *memory;   // owned, NULL while it is asleep
+    bool is_unchecked;         // probe = auto: no container has a health check, or all are healthy
+    struct odp_memory *memory; // owned, NULL while it is asleep
 
     struct odp_list release_node; // in manager->release_queue
     uv_timer_t timer;
