@@ -125,7 +125,7 @@ static bool addresses_of(int fd, struct sockaddr_storage *ret_local,
 bool odp_peer_has_left(int fd)
 {
     struct sockaddr_storage local, peer;
-    struct found found;
+    struct found found = {0};
     char byte;
 
     if (!addresses_of(fd, &local, &peer))
@@ -139,7 +139,7 @@ bool odp_peer_has_left(int fd)
 bool odp_peer_has_read(int fd, size_t n_sent)
 {
     struct sockaddr_storage local, peer;
-    struct found found;
+    struct found found = {0};
 
     return !addresses_of(fd, &local, &peer) || look_up(&peer, &local, &found) < 0 ||
            found.m.idiag_rqueue < n_sent;

@@ -14,6 +14,8 @@
 
 // Health checks are asked after again no sooner than this: an engine is no target.
 #define HEALTH_PAUSE_USEC (250 * ODP_USEC_PER_MS)
+// Nor than this before it runs: an engine that cannot be asked keeps the start waiting, too.
+#define HEALTH_PAUSE_STARTING_USEC ODP_USEC_PER_SEC
 // One under way for so long tells more than the answer before it.
 #define TELLING_USEC ODP_USEC_PER_SEC
 
@@ -42,8 +44,10 @@ bool odp_probe_is_too_early(const struct odp_managed *m)
 static uint64_t pause_of(const struct odp_managed *m)
 {
     uint64_t interval_usec = m->tries.interval_usec;
+    bool is_starting = m->machine.state == ODP_SERVICE_STARTING;
+    uint64_t least_usec = is_starting ? HEALTH_PAUSE_STARTING_USEC : HEALTH_PAUSE_USEC;
 
-    return asks_health(m) && interval_usec < HEALTH_PAUSE_USEC ? HEALTH_PAUSE_USEC : interval_usec;
+    return asks_health(m) && interval_usec < least_usec ? least_usec : interval_usec;
 }
 
 static bool is_under_way(const struct odp_managed *m)
