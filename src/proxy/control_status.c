@@ -202,29 +202,20 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
 {
     static const char *const zeroes[] = {"connections", "max_connections", "waiting",
                                          "direct_connections", "saved_byte_seconds"};
-    static const char *const nulls[] = {"note",
-                                        "woken_at",
-                                        "woken_by",
-                                        "memory_bytes",
-                                        "memory_peak_bytes",
-                                        "memory_reason",
-                                        "memory_used_bytes",
-                                        "woken_from",
-                                        "window_seconds",
-                                        "sleeps_in_seconds",
-                                        "direct_at",
-                                        "stopped_at",
-                                        "stopped_reason",
-                                        "failed_at",
-                                        "failed_reason",
-                                        "retry_in_seconds"};
+    static const char *const nulls[] = {
+        "note",          "woken_at",          "woken_by",   "memory_bytes",   "memory_peak_bytes",
+        "memory_reason", "memory_used_bytes", "woken_from", "window_seconds", "sleeps_in_seconds",
+        "direct_at",     "address",           "stopped_at", "stopped_reason", "failed_at",
+        "failed_reason", "retry_in_seconds"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
     cJSON_AddStringToObject(o, "state", "invalid");
     control_add_fault(o, mgr, name);
+    cJSON_AddStringToObject(o, "backend", "");
     cJSON_AddStringToObject(o, "target", "");
     cJSON_AddArrayToObject(o, "clients");
+    cJSON_AddArrayToObject(o, "containers");
     cJSON_AddArrayToObject(o, "requires");
     cJSON_AddArrayToObject(o, "required_by");
     add_nothing(o, zeroes, sizeof(zeroes) / sizeof(zeroes[0]), nulls,
