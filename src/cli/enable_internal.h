@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What the files of `odp enable` and `odp disable` share. The files of the services have been
-// changed when the two at the end are called; what they return is an exit code, and all is said.
+// changed by then; what is returned is an exit code, and all is said.
 
 #pragma once
 
@@ -24,6 +24,10 @@ bool enable_is_by_units(struct odp_enable *e);
 
 // The socket units follow the files.
 int enable_by_units(struct odp_enable *e);
+
+// odpd.service reads its files again: settings that are no socket's. Waits for one that is
+// starting.
+int enable_reload_odpd(const struct odp_enable *e);
 
 // A line for each name, by what the service manager has `now`.
 int enable_units_tell(const struct odp_enable *e, const struct odp_socket_units *now);

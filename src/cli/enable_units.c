@@ -175,25 +175,6 @@ static int change(const struct follow *f, const char *verb, const char *option,
     return r;
 }
 
-// The settings that are no socket's.
-static int reload_odpd(const struct follow *f)
-{
-    struct odp_client client = {.fd = -1};
-    struct odp_reply reply = {0};
-    int code = ODP_EXIT_DONE;
-    int r = odp_client_connect(f->e->cli->socket, &client);
-
-    if (r == 0)
-        r = odp_client_call(&client, ODP_VARLINK_RELOAD, NULL, &reply);
-    if (r < 0)
-        code = odp_complain_lost(f->e->cli, r);
-    else if (reply.error)
-        code = odp_complain_refused(&client, f->e->verb, &reply);
-    odp_reply_deinit(&reply);
-    odp_client_deinit(&client);
-    return code;
-}
-
 static int restart_odpd(const struct follow *f)
 {
     static const char *odpd[] = {ODP_UNITS_ODPD, NULL};
@@ -212,7 +193,7 @@ static int carry_out(const struct follow *f)
     char why[WHY_MAX] = "";
 
     if (f->odpd_runs)
-        return f->stop.n + f->start.n > 0 ? restart_odpd(f) : reload_odpd(f);
+        return f->stop.n + f->start.n > 0 ? restart_odpd(f) : enable_reload_odpd(f->e);
     int r = change(f, "stop", NULL, &f->stop, why);
     if (r != 0)
         return complain(f, "stop", r, why);

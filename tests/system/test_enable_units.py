@@ -4,19 +4,20 @@
 # reached, and nobody's file, port or connection harmed by it.
 
 import hashlib
+import json
 import os
 import sys
 import threading
 import time
 
-from installed import SERVICES, InstalledCase
+from installed import ODP, SERVICES, InstalledCase
 from machine import USER, Background, harness, until
 from units import server
 
 sys.path.insert(0, harness.SERVERS)
 # pylint: disable=wrong-import-position
 import source
-from harness import SHORT
+from harness import SHORT, read_file
 
 
 class EnableCase(InstalledCase):
@@ -93,6 +94,42 @@ unit = navidrome.service
         self.assertEqual(self.odpd_pid(), 0)  # nobody has asked for anything yet
         self.talk("echo")
         self.assertNotEqual(self.odpd_pid(), 0)
+
+    def test_odpd_that_is_being_started(self):
+        """Its control socket is not there yet. What it has read may be the file of before."""
+        self.add("echo")
+        self.enable("echo")
+        self.talk("echo")
+        gate, dropin = "/tmp/gate", "/etc/systemd/system/odpd.service.d/gate.conf"
+        self.machine.write(gate, "")
+        self.machine.write(dropin, f"""[Service]
+ExecStartPre=+/bin/sh -c 'while test -e {gate}; do sleep 0.02; done'
+""")
+        self.addCleanup(os.unlink, self.machine.path(dropin))
+        self.addCleanup(self.machine.run, "rm", "-f", gate)
+        self.machine.daemon_reload()
+        self.machine.systemctl("restart", "--no-block", "odpd.service")
+        self.await_odpd("activating")
+        self.edit("echo", "timeout = 5min", "timeout = 4min")
+        enable = Background(self.enable, "echo")
+        until(lambda: not enable.thread.is_alive() or self.waits(f"{ODP}\0enable"), "it waits")
+        os.unlink(self.machine.path(gate))
+        self.assertEqual(enable.join().stdout, "echo: enabled\n")
+        self.assertEqual(json.loads(self.odp("why", "echo", "--json").stdout)["window_seconds"], 240)
+
+    def waits(self, command):
+        """Whether a process with this beginning of a command line is between two looks."""
+        return any("nanosleep" in read_file(f"/proc/{pid}/wchan")
+                   for pid in harness.processes_about(command))
+
+    def test_odpd_that_has_been_stopped(self):
+        self.add("echo")
+        self.enable("echo")
+        self.talk("echo").close()
+        self.machine.systemctl("stop", "odpd.service")
+        self.edit("echo", "timeout = 5min", "timeout = 4min")
+        self.assertEqual(self.enable("echo").stdout, "echo: enabled\n")
+        self.talk("echo")
 
     def test_beside_others(self):
         self.add("one")
