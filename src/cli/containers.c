@@ -122,16 +122,23 @@ static void set_health(cJSON *o, const cJSON *health)
     set_text(o, "health_said", is_known ? line : NULL);
 }
 
+// Podman's compatible API lets its own word through: that an end has not been tidied up yet.
+static const char *status_of(const cJSON *container_state)
+{
+    const char *status = text(container_state, "Status");
+
+    return strcmp(status, "stopped") == 0 ? "exited" : status;
+}
+
 static void describe(cJSON *o, const cJSON *inspect, const struct odp_engine_place *place)
 {
     const cJSON *container_state = member(inspect, "State"), *config = member(inspect, "Config");
     const cJSON *code = member(container_state, "ExitCode");
-    const char *status = text(container_state, "Status");
     bool runs = cJSON_IsTrue(member(container_state, "Running"));
     bool has_run = strncmp(text(container_state, "StartedAt"), "0001", 4) != 0;
 
     set_text(o, "image", text(config, "Image"));
-    set_text(o, "status", status);
+    set_text(o, "status", status_of(container_state));
     set(o, "exit_code",
         !runs && has_run && cJSON_IsNumber(code) ? cJSON_CreateNumber(code->valuedouble) : NULL);
     set(o, "oom_killed", cJSON_CreateBool(cJSON_IsTrue(member(container_state, "OOMKilled"))));

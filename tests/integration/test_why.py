@@ -10,6 +10,7 @@ import subprocess
 import time
 import unittest
 
+import test_launcher_container as engines
 from harness import HOST, Backend, Case, connect, exchange, free_port, program, read_exactly
 
 
@@ -54,6 +55,25 @@ class WhyTest(Case):
         why = self.why(d)
         self.assertEqual((why["stopped_reason"], why["woken_by"]), ("quiet for 300ms", "a client"))
         self.assertGreaterEqual(why["stopped_at"], why["woken_at"])
+
+    def test_the_end_of_a_container_that_podman_has_not_tidied_up_yet(self):
+        path = os.path.join(self.directory(), "e.sock")
+        engine = engines.Engine(path, "wiki")
+        self.addCleanup(engine.end)
+        stopped = engines.body(engines.state(False, Status="stopped", ExitCode=3,
+                                             StartedAt="2026-01-02T03:04:05.6Z"))
+        engine.odd["GET json"] = lambda connection, *_: connection.sendall(stopped.encode())
+        d = self.odpd({"web": f"""
+            [service]
+            listen = {free_port()}
+            target = {HOST}:{free_port()}
+            [backend]
+            type = podman
+            container = wiki
+            socket = {path}
+            """})
+        container = self.why(d)["containers"][0]
+        self.assertEqual((container["status"], container["exit_code"]), ("exited", 3))
 
     def test_by_hand(self):
         d, _ = self.begin()
