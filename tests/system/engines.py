@@ -28,6 +28,8 @@ SERVE = ("/bin/sh", "-c", "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait")
 CONTAINERS_CONF = '[containers]\npids_limit = 0\n[engine]\nruntime = "runc"\n'
 PROGRAMS = {"docker": ("dockerd", "containerd", "runc", "iptables"), "podman": ("runc", "conmon"),
             "rootless podman": ("runc", "conmon", "newuidmap", "slirp4netns")}
+# Docker's own unit may be started three times a minute, which is for people, not for tests.
+UNLIMITED = "[Unit]\nStartLimitIntervalSec=0\n"
 SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
 
 IMAGE_ROOT = "/tmp/image"
@@ -56,6 +58,8 @@ class Engine:
         if name == "docker":
             # An overlay cannot lie on another one.
             self.mount("/var/lib/docker", "/var/lib/containerd")
+            machine.write("/etc/systemd/system/docker.service.d/unlimited.conf", UNLIMITED)
+            machine.daemon_reload()
             machine.systemctl("start", "docker.service")
         else:
             self.mount("/var/lib/containers")

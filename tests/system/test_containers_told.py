@@ -23,6 +23,11 @@ class TestDocker(ContainerCase):
         return self.machine.run("/odp/build/odp", "--runtime", f"{d.inside}/run", *args, user=user,
                                 check=False)
 
+    def said(self, e):
+        """What the engine has on the container by now, from both of its outputs."""
+        done = self.machine.run(e.program, "logs", "wiki")
+        return done.stdout + done.stderr
+
     def container(self, d):
         return json.loads(self.odp(d, "why", "wiki", "--json").stdout)["containers"][0]
 
@@ -54,7 +59,7 @@ class TestDocker(ContainerCase):
         serve = "echo first; echo second >&2; " + engines.SERVE[-1]
         e, d = self.begin(("/bin/sh", "-c", serve))
         self.wake("wiki")
-        until(lambda: "second" in e.command("logs", "wiki", check=False), "it has said so")
+        until(lambda: "second" in self.said(e), "it has said so")
         done = self.odp(d, "logs", "wiki")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("demand: stopped -> starting", done.stdout)
