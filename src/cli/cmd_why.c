@@ -212,8 +212,14 @@ static void add_memory(struct odp_buf *b, const cJSON *why)
 
 static void add_containers(struct odp_buf *b, const cJSON *why)
 {
+    struct odp_buf project = {0};
     const cJSON *container;
 
+    if (odp_containers_add_project(&project, why)) {
+        begin_line(b, "runs as");
+        odp_buf_printf(b, "%s\n", project.s ? project.s : "");
+    }
+    odp_buf_deinit(&project);
     cJSON_ArrayForEach(container, at(why, "containers"))
     {
         begin_line(b, "runs as");
@@ -313,7 +319,7 @@ int odp_cmd_why(const struct odp_cli *cli, int argc, char **argv)
     } else if (reply.error) {
         code = odp_complain_refused(&client, "see", &reply);
     } else {
-        odp_containers_ask(cJSON_GetObjectItemCaseSensitive(reply.parameters, "containers"));
+        odp_containers_ask(reply.parameters);
         if (json) {
             odp_json_add(&out, reply.parameters);
             odp_buf_printf(&out, "\n");

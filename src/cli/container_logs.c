@@ -112,12 +112,27 @@ static int show_one(const cJSON *container, bool follows, size_t n_lines)
     return follows ? ODP_EXIT_DONE : await(pid);
 }
 
-int odp_container_logs_show(const cJSON *containers, bool follows, size_t n_lines)
+// Of a project may not even be known which containers it has.
+static int complain_unknown(const cJSON *why)
 {
-    int code = ODP_EXIT_DONE;
+    const cJSON *project = cJSON_GetObjectItemCaseSensitive(why, "project");
+    const char *error = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(project, "error"));
+
+    if (!error)
+        return ODP_EXIT_DONE;
+    odp_complain("the lines of project %s cannot be read: %s", name_of(project), error);
+    return ODP_EXIT_FAILED;
+}
+
+int odp_container_logs_show(cJSON *why, bool follows, size_t n_lines)
+{
     const cJSON *c;
 
-    cJSON_ArrayForEach(c, containers)
+    odp_containers_find(why);
+    int code = complain_unknown(why);
+    if (code != ODP_EXIT_DONE)
+        return code;
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(why, "containers"))
     {
         struct odp_buf b = {0};
         if (!follows) {

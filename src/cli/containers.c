@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "odp/cli/compose_list.h"
 #include "odp/cli/engine_get.h"
 #include "odp/cli/text.h"
 #include "odp/core/engine_log.h"
@@ -149,6 +150,31 @@ static void describe(cJSON *o, const cJSON *inspect, const struct odp_engine_pla
     set_last_line(o, place, cJSON_IsTrue(member(config, "Tty")));
 }
 
+static void set_place(cJSON *o, struct odp_engine_place *ret)
+{
+    odp_containers_place(o, ret);
+    set_text(o, "engine", ret->engine);
+    set_text(o, "socket", ret->socket);
+}
+
+// False: nothing is known, and why.
+static bool take_answer(cJSON *o, const struct odp_engine_place *place, int error, unsigned status)
+{
+    if (error == -EACCES || error == -EPERM)
+        set_error(o, "%s may not be asked: try as root or as a member of group docker",
+                  place->engine);
+    else if (error < 0)
+        set_error(o, "%s at %s cannot be asked: %s", place->engine, place->socket,
+                  strerror(-error));
+    else if (status == 404)
+        set_error(o, "%s has none of that name", place->engine);
+    else if (status != 200)
+        set_error(o, "%s answers status %u", place->engine, status);
+    else
+        return true;
+    return false;
+}
+
 static void ask(cJSON *o)
 {
     struct odp_engine_place place;
@@ -156,33 +182,62 @@ static void ask(cJSON *o)
     cJSON *inspect = NULL;
     unsigned status = 0;
 
-    odp_containers_place(o, &place);
-    set_text(o, "engine", place.engine);
-    set_text(o, "socket", place.socket);
+    set_place(o, &place);
     snprintf(path, sizeof(path), "/containers/%s/json", text(o, "name"));
     int r = odp_engine_get(place.socket, path, &status, &inspect);
-    if (r == -EACCES || r == -EPERM)
-        set_error(o, "%s may not be asked: try as root or as a member of group docker",
-                  place.engine);
-    else if (r < 0)
-        set_error(o, "%s at %s cannot be asked: %s", place.engine, place.socket, strerror(-r));
-    else if (status == 404)
-        set_error(o, "%s has none of that name", place.engine);
-    else if (status != 200)
-        set_error(o, "%s answers status %u", place.engine, status);
-    else
+    if (take_answer(o, &place, r, status))
         describe(o, inspect, &place);
     cJSON_Delete(inspect);
 }
 
-void odp_containers_ask(cJSON *containers)
+static void add_member(cJSON *containers, const cJSON *project, const char *name)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    set_text(o, "name", name);
+    set_text(o, "engine", text(project, "engine"));
+    set_text(o, "socket", text(project, "socket"));
+    set(o, "user", cJSON_CreateBool(cJSON_IsTrue(member(project, "user"))));
+    if (!cJSON_AddItemToArray(containers, o))
+        cJSON_Delete(o);
+}
+
+bool odp_containers_are_known(const cJSON *why)
+{
+    return cJSON_IsObject(member(why, "project")) ||
+           cJSON_GetArraySize(member(why, "containers")) > 0;
+}
+
+void odp_containers_find(cJSON *why)
+{
+    cJSON *project = cJSON_GetObjectItemCaseSensitive(why, "project"), *containers;
+    struct odp_engine_place place;
+    struct odp_words names;
+    unsigned status;
+
+    if (!cJSON_IsObject(project))
+        return;
+    set_place(project, &place);
+    set(project, "error", NULL);
+    int r = odp_compose_list(place.socket, text(project, "name"), &status, &names);
+    if (take_answer(project, &place, r, status)) {
+        containers = cJSON_CreateArray();
+        for (size_t i = 0; i < names.n; i++)
+            add_member(containers, project, names.items[i]);
+        set(why, "containers", containers);
+    }
+    odp_words_deinit(&names);
+}
+
+void odp_containers_ask(cJSON *why)
 {
     static const char *const keys[] = {"image",      "status",   "exit_code", "oom_killed",
                                        "started_at", "ended_at", "health",    "health_said",
                                        "last_line",  "error"};
     cJSON *o;
 
-    cJSON_ArrayForEach(o, containers)
+    odp_containers_find(why);
+    cJSON_ArrayForEach(o, member(why, "containers"))
     {
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
             set(o, keys[i], NULL);
@@ -250,4 +305,21 @@ void odp_containers_add(struct odp_buf *b, const cJSON *container)
     else
         odp_text_add(b, text(container, "status"));
     add_health(b, container);
+}
+
+bool odp_containers_add_project(struct odp_buf *b, const cJSON *why)
+{
+    const cJSON *project = member(why, "project");
+    const char *error = text(project, "error");
+
+    if (!cJSON_IsObject(project) || (!*error && cJSON_GetArraySize(member(why, "containers")) > 0))
+        return false;
+    odp_buf_printf(b, "project ");
+    odp_text_add(b, text(project, "name"));
+    odp_buf_printf(b, ": ");
+    if (*error)
+        odp_text_add(b, error);
+    else
+        odp_buf_printf(b, "%s has no container of it", text(project, "engine"));
+    return true;
 }

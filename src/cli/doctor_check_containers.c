@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "doctor_internal.h"
+#include "odp/core/compose.h"
 
 #define LOOP_RESTARTS 3
 #define LOOP_SEC      10
@@ -105,7 +106,7 @@ static void check_restart(const struct context *x, const struct odp_container *c
                             odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), unit);
     else
         odp_finding_command(x->f, "docker update --restart=no %s%s", c->name,
-                            odp_container_label(c, DOCTOR_COMPOSE "project")
+                            odp_container_label(c, ODP_COMPOSE_PROJECT)
                                 ? " (and take restart: out of its compose file)"
                                 : "");
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "doctor_internal.h"
+#include "odp/core/compose.h"
 
 struct context {
     const struct odp_doctor *d;
@@ -19,7 +20,7 @@ struct context {
 
 static const char *compose_program(const struct odp_engine_facts *e, const struct odp_container *c)
 {
-    const char *version = odp_container_label(c, DOCTOR_COMPOSE "version");
+    const char *version = odp_container_label(c, ODP_COMPOSE_LABEL("version"));
 
     if (strcmp(e->place.engine, "podman") == 0)
         return "podman-compose";
@@ -29,8 +30,8 @@ static const char *compose_program(const struct odp_engine_facts *e, const struc
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
                              const struct odp_container *c, const char *change)
 {
-    const char *files = odp_container_label(c, DOCTOR_COMPOSE "project.config_files");
-    const char *project = odp_container_label(c, DOCTOR_COMPOSE "project");
+    const char *files = odp_container_label(c, ODP_COMPOSE_LABEL("project.config_files"));
+    const char *project = odp_container_label(c, ODP_COMPOSE_PROJECT);
     char first[ODP_PATH_MAX];
 
     if (!files || !project) {

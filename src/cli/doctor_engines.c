@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "doctor_internal.h"
+#include "odp/cli/compose_list.h"
 #include "odp/cli/engine_get.h"
 
 #define PATH_BYTES_MAX 512 // of a request
@@ -155,41 +156,18 @@ static int add_container(struct odp_engine_facts *e, const char *name, const cha
     return r == 0 && c->inspect ? look_at_image(e, c) : r;
 }
 
-// "Names": ["/wiki-db-1"]; what `docker compose run` made is none of them.
-static int add_members(struct odp_engine_facts *e, const cJSON *list, const char *project)
-{
-    const cJSON *item;
-    int r = 0;
-
-    cJSON_ArrayForEach(item, list)
-    {
-        const cJSON *labels = cJSON_GetObjectItemCaseSensitive(item, "Labels");
-        const char *once =
-            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, DOCTOR_COMPOSE "oneoff"));
-        const char *name = cJSON_GetStringValue(
-            cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(item, "Names"), 0));
-
-        if (r == 0 && name && (!once || strcmp(once, "True") != 0))
-            r = add_container(e, name + (name[0] == '/'), project);
-    }
-    return r;
-}
-
 static int add_project(struct odp_engine_facts *e, const char *project)
 {
-    char path[PATH_BYTES_MAX];
-    cJSON *list = NULL;
+    struct odp_words names = {0};
     unsigned status = 0;
+    int r = 0;
 
-    snprintf(path, sizeof(path),
-             "/containers/json?all=1&filters={%%22label%%22:[%%22" DOCTOR_COMPOSE
-             "project=%s%%22]}",
-             project);
-    int r = ask(e, path, &status, &list);
-    if (r == 0 && e->error == 0)
-        r = add_members(e, list, project);
-    cJSON_Delete(list);
-    return r;
+    if (e->error == 0)
+        e->error = odp_compose_list(e->place.socket, project, &status, &names);
+    for (size_t i = 0; i < names.n && r == 0; i++)
+        r = add_container(e, names.items[i], project);
+    odp_words_deinit(&names);
+    return e->error == -ENOMEM ? -ENOMEM : r;
 }
 
 static int add_containers(struct odp_engine_facts *e, const struct odp_config_service *s)

@@ -35,7 +35,6 @@ void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *uni
 
 // Gives the last finding the command that makes a container anew, changed so: what it is made of
 // cannot be altered.
-#define DOCTOR_COMPOSE "com.docker.compose." // of labels
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
                              const struct odp_container *c, const char *change);
 

@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/core/compose.h"
 #include "odp/launcher/reason.h"
-
-#define LABEL(word) "com.docker.compose." word
 
 #define ID_MIN 12 // hexadecimal digits
 
@@ -48,12 +47,13 @@ static int take_member(struct odp_compose_project *p, const cJSON *container)
 
     if (n_id < ID_MIN || id[n_id] != '\0')
         return -EBADMSG;
-    if (strcasecmp(text(labels, LABEL("oneoff")), "true") == 0)
+    if (strcasecmp(text(labels, ODP_COMPOSE_ONEOFF), "true") == 0)
         return 0;
     *m = (struct odp_compose_member){.id = strdup(id),
                                      .name = strdup(name_of(container)),
-                                     .service = strdup(text(labels, LABEL("service"))),
-                                     .waits_for = strdup(text(labels, LABEL("depends_on")))};
+                                     .service = strdup(text(labels, ODP_COMPOSE_SERVICE)),
+                                     .waits_for =
+                                         strdup(text(labels, ODP_COMPOSE_LABEL("depends_on")))};
     p->n_members++;
     return m->id && m->name && m->service && m->waits_for ? 0 : -ENOMEM;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "container_internal.h"
+#include "odp/core/compose.h"
 #include "odp/launcher/compose_facts.h"
 #include "odp/launcher/compose_up.h"
 #include "odp/launcher/reason.h"
@@ -161,9 +162,7 @@ void odp_container_project_list(struct odp_container_service *s)
     p->lists_again = p->listing;
     if (p->listing)
         return;
-    snprintf(path, sizeof(path),
-             "/containers/json?all=1&filters={%%22label%%22:[%%22" ODP_COMPOSE_PROJECT "=%s%%22]}",
-             p->name);
+    snprintf(path, sizeof(path), ODP_COMPOSE_LIST, p->name);
     if (odp_engine_watch_call(s->watch, "GET", path, on_listed, s, &p->listing) < 0)
         odp_engine_watch_doubt(s->watch, "the launcher is out of memory");
 }

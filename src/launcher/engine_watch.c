@@ -13,7 +13,7 @@
 #include "engine_watch_internal.h"
 #include "odp/base/log.h"
 #include "odp/base/time.h"
-#include "odp/launcher/compose_facts.h"
+#include "odp/core/compose.h"
 #include "odp/launcher/reason.h"
 
 #define PAUSE_MIN_MS 50

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/core/compose.h"
 #include "odp/launcher/compose_facts.h"
 #include "odp/launcher/reason.h"
 #include "seek_internal.h"
@@ -148,9 +149,7 @@ void odp_seek_list(struct odp_seek *s)
     char path[ODP_SEEK_PATH_MAX];
 
     s->is_list_stale = false;
-    snprintf(path, sizeof(path),
-             "/containers/json?all=1&filters={%%22label%%22:[%%22" ODP_COMPOSE_PROJECT "=%s%%22]}",
-             s->project);
+    snprintf(path, sizeof(path), ODP_COMPOSE_LIST, s->project);
     odp_seek_ask(s, path, on_listed);
 }
 

@@ -206,7 +206,7 @@ cJSON *control_why_invalid(const struct odp_manager *mgr, const char *name)
         "note",          "woken_at",          "woken_by",   "memory_bytes",   "memory_peak_bytes",
         "memory_reason", "memory_used_bytes", "woken_from", "window_seconds", "sleeps_in_seconds",
         "direct_at",     "address",           "stopped_at", "stopped_reason", "failed_at",
-        "failed_reason", "retry_in_seconds"};
+        "failed_reason", "retry_in_seconds",  "project"};
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);

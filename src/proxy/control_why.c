@@ -116,25 +116,34 @@ static void add_requires(cJSON *o, const struct odp_managed *m)
     }
 }
 
+// A container, or a project of some, and whom to ask about it.
+static cJSON *engine_item(const struct odp_managed *m, const struct odp_config_service *c,
+                          const char *name)
+{
+    bool is_user =
+        c->scope == ODP_SCOPE_USER || (c->scope == ODP_SCOPE_DEFAULT && !m->manager->system);
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "name", name);
+    add_text(o, "engine",
+             c->engine == ODP_ENGINE_DOCKER   ? "docker"
+             : c->engine == ODP_ENGINE_PODMAN ? "podman"
+                                              : NULL);
+    add_text(o, "socket", c->engine_socket);
+    cJSON_AddBoolToObject(o, "user", is_user);
+    return o;
+}
+
 // Who asks may ask the engine about them; odpd does not.
 static void add_containers(cJSON *o, const struct odp_managed *m)
 {
     const struct odp_config_service *c = m->previous ? m->previous : m->config;
-    bool is_user =
-        c->scope == ODP_SCOPE_USER || (c->scope == ODP_SCOPE_DEFAULT && !m->manager->system);
     cJSON *containers = cJSON_AddArrayToObject(o, "containers");
 
-    for (size_t i = 0; i < c->n_containers; i++) {
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "name", c->containers[i].text);
-        add_text(item, "engine",
-                 c->engine == ODP_ENGINE_DOCKER   ? "docker"
-                 : c->engine == ODP_ENGINE_PODMAN ? "podman"
-                                                  : NULL);
-        add_text(item, "socket", c->engine_socket);
-        cJSON_AddBoolToObject(item, "user", is_user);
-        cJSON_AddItemToArray(containers, item);
-    }
+    for (size_t i = 0; i < c->n_containers; i++)
+        cJSON_AddItemToArray(containers, engine_item(m, c, c->containers[i].text));
+    cJSON_AddItemToObject(
+        o, "project", c->project.text ? engine_item(m, c, c->project.text) : cJSON_CreateNull());
 }
 
 cJSON *control_why(const struct odp_managed *m, bool may_see)

@@ -15,6 +15,15 @@ import unittest
 
 from harness import DEADLINE, HOST, Case, free_port, plain_file
 
+PROJECT = """
+[service]
+listen = {listen}
+target = 127.0.0.1:{target}
+[backend]
+project = wiki
+container = wiki-db-1
+socket = /nowhere/docker.sock
+"""
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "CONTROL.md")
 
 
@@ -121,7 +130,8 @@ class Grammar:
 
 class ControlDocTest(Case):
     def setUp(self):
-        self.d = self.odpd({"r": plain_file(free_port(), f"{HOST}:{free_port()}"), "bad": "x"})
+        self.d = self.odpd({"r": plain_file(free_port(), f"{HOST}:{free_port()}"), "bad": "x",
+                            "wiki": PROJECT.format(listen=free_port(), target=free_port())})
         reply = self.ask("org.varlink.service.GetInterfaceDescription", interface="io.odp.Control")
         self.text = reply["description"]
         self.described = described(self.text)
@@ -175,7 +185,15 @@ class ControlDocTest(Case):
         with self.connect(int(self.d.status("r")["listen"][0])):
             clients = self.d.call("Why", name="r")["parameters"]["clients"]
         self.assertEqual(set(clients[0]), self.described["Client"][0])
-        for reply in (json.loads(self.d.odp("why", "r", "--json").stdout),
+        self.assertIsNone(why["project"])
+        why = self.d.call("Why", name="wiki")["parameters"]
+        self.assertEqual(set(why["project"]), self.described["Project"][0])
+        self.assertEqual(set(why["containers"][0]), self.described["Container"][0])
+        # What the one who types has asked their engine, which is not there.
+        told = json.loads(self.d.odp("why", "wiki", "--json").stdout)
+        self.assertIn("cannot be asked", told["project"].pop("error"))
+        self.assertEqual(told["project"], {**why["project"], "engine": "docker"})
+        for reply in (told, json.loads(self.d.odp("why", "r", "--json").stdout),
                       self.d.call("Why", name="bad")["parameters"]):
             self.assertEqual(set(reply), self.described["Why"][1])
         for status in json.loads(self.d.odp("status", "--json").stdout)["services"]:

@@ -14,6 +14,7 @@ import unittest
 
 import engines
 import installed
+import machine
 from harness import read_exactly, until
 from test_containers import ContainerCase
 
@@ -185,6 +186,27 @@ class TestLabels(ComposeCase):
         self.assertIn("container wiki-migrate-1: has exited with status 4: no such table",
                       self.why(d))
         self.assertEqual(self.state(e, "app"), "created")
+        # All of it is told, though the file names none.
+        told = {c["name"]: c for c in json.loads(self.odp(d, "why", "wiki", "--json").stdout)["containers"]}
+        self.assertEqual(list(told), [f"wiki-{c}-1" for c in ("app", "db", "migrate", "side")])
+        self.assertEqual([told["wiki-app-1"][k] for k in ("engine", "user", "status", "exit_code")],
+                         ["docker", False, "created", None])
+        c = told["wiki-migrate-1"]
+        self.assertEqual((c["exit_code"], c["last_line"]), (4, "no such table"))
+        self.assertRegex(self.odp(d, "why", "wiki").stdout,
+                         r"\n  runs as  container wiki-migrate-1 of image \S*busybox\S*: "
+                         r"has exited with status 4 at 20[-0-9: ]+: no such table\n")
+        done = self.odp(d, "logs", "wiki")
+        self.assertRegex(done.stdout, r"(?s)stopped -> starting.*-- container wiki-app-1\n"
+                                      r".*-- container wiki-migrate-1\n")
+        self.assertIn("no such table", done.stdout + done.stderr)
+        self.machine.run("chmod", "-R", "a+rX", d.inside)
+        self.assertIn("runs as  project wiki: docker may not be asked: try as root or as a member",
+                      self.odp(d, "why", "wiki", user=machine.USER).stdout)
+        done = self.odp(d, "logs", "wiki", user=machine.USER)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("odp: the lines of project wiki cannot be read: docker may not be asked: try "
+                      "as root or as a member of group docker", done.stderr)
 
     def test_a_database_that_crashes(self):
         e, d = self.begin(db="echo no disk >&2; exit 3")
@@ -211,6 +233,8 @@ class TestLabels(ComposeCase):
         e.remove_all()
         self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
         self.assertIn("docker has no containers of the project wiki: make them with", self.why(d))
+        self.assertIn("runs as  project wiki: docker has no container of it\n",
+                      self.odp(d, "why", "wiki").stdout)
 
     def test_what_people_do(self):
         e, d = self.begin()

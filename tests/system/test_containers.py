@@ -31,6 +31,11 @@ class ContainerCase(engines.EngineCase):
     def why(self, d, name="wiki"):
         return d.odp("why", name).stdout
 
+    def odp(self, d, *args, user=None):
+        """As somebody in the machine would run it."""
+        return self.machine.run("/odp/build/odp", "--runtime", f"{d.inside}/run", *args, user=user,
+                                check=False)
+
     def echo(self, s, words=b"first words\n"):
         s.sendall(words)
         self.assertEqual(read_exactly(s, len(words)), words)

@@ -19,9 +19,9 @@ struct odp_client {
 };
 
 struct odp_reply {
-    cJSON *json;             // owned; the others point into it
-    const cJSON *parameters; // an object
-    const char *error;       // the error's name, NULL for success
+    cJSON *json;       // owned; the others point into it
+    cJSON *parameters; // an object
+    const char *error; // the error's name, NULL for success
 };
 
 // Returns 0 or a negative errno: -ENAMETOOLONG where the path is more than a socket address holds,

@@ -10,8 +10,6 @@
 
 #include "odp/launcher/container_order.h"
 
-#define ODP_COMPOSE_PROJECT "com.docker.compose.project"
-
 struct odp_compose_member {
     char *id, *name; // owned; of the container
     char *service;   // owned; as the project's file has it
