@@ -114,8 +114,9 @@ int odp_complain_lost(const struct odp_cli *cli, int r)
     case -ETIMEDOUT: why = "it did not answer in time"; break;
     default: break;
     }
-    odp_complain("cannot reach odpd at %s: %s: is it running? (systemctl status odpd)", cli->socket,
-                 why);
+    odp_complain("cannot reach odpd at %s: %s: is it running? (systemctl start odpd; under systemd "
+                 "the first visitor starts it, too)",
+                 cli->socket, why);
     return ODP_EXIT_UNREACHABLE;
 }
 

@@ -142,9 +142,8 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
     else if (is_port_allocated(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "
-                          "end what has it (%s ps); has nothing, %s was killed: systemctl restart "
-                          "%s (%s)",
-                          id->name, id->engine, id->engine, id->engine, cause_of(message));
+                          "end what has it (%s ps); where nothing has: systemctl restart %s (%s)",
+                          id->name, id->engine, id->engine, cause_of(message));
     else if (is_port_clash(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "

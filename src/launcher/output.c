@@ -19,6 +19,7 @@
 
 #define LINE_BYTES  940               // with program and service it fits odp_log()'s 1 KiB
 #define TURN_BYTES  4096              // read per turn of the loop
+#define AFTER_ERROR 3                 // lines that say less than the error before them
 #define DRAIN_BYTES (1024 * 1024 + 1) // more than a FIFO can hold, pipe(7)
 
 struct odp_output {
@@ -26,6 +27,8 @@ struct odp_output {
     int fd;
     const char *name; // borrowed
     bool is_hushed;
+    bool has_error; // last_words is a line that begins with "error"
+    int n_after_error;
     size_t n_line;
     char line[LINE_BYTES + 1];
     char last_words[ODP_OUTPUT_LAST_WORDS_MAX + 1];
@@ -34,6 +37,18 @@ struct odp_output {
 void odp_output_path(const char *directory, const char *name, char *ret_path)
 {
     snprintf(ret_path, ODP_PATH_MAX, "%s/%s.out", directory, name);
+}
+
+// Programs tell what went wrong, and then that something did.
+static void keep_words(struct odp_output *o)
+{
+    bool is_error = strncasecmp(o->line, "error", strlen("error")) == 0;
+
+    if (!is_error && o->has_error && ++o->n_after_error <= AFTER_ERROR)
+        return;
+    o->has_error = is_error;
+    o->n_after_error = 0;
+    memcpy(o->last_words, o->line, ODP_OUTPUT_LAST_WORDS_MAX); // its own last byte stays NUL
 }
 
 static void end_line(struct odp_output *o)
@@ -46,7 +61,7 @@ static void end_line(struct odp_output *o)
     if (n == 0)
         return;
     o->line[n] = '\0';
-    memcpy(o->last_words, o->line, ODP_OUTPUT_LAST_WORDS_MAX); // its own last byte stays NUL
+    keep_words(o);
     if (!o->is_hushed)
         odp_log_output(o->name, o->line);
 }
@@ -154,6 +169,7 @@ void odp_output_forget(struct odp_output *o)
 {
     odp_output_drain(o);
     memset(o->last_words, 0, sizeof(o->last_words));
+    o->has_error = false;
 }
 
 static void on_output_closed(uv_handle_t *handle)

@@ -172,7 +172,8 @@ class Reaching(Case):
     def test_no_socket(self):
         done = self.fails(3, "", "status")
         self.assertEqual(done.stderr, f"odp: cannot reach odpd at {self.path}: No such file or "
-                         "directory: is it running? (systemctl status odpd)\n")
+                         "directory: is it running? (systemctl start odpd; under systemd the first "
+                         "visitor starts it, too)\n")
 
     def test_nobody_listens(self):
         with socket.socket(socket.AF_UNIX) as s:

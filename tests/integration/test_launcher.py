@@ -459,6 +459,15 @@ class TestEnds(LauncherTest):
         self.assertEqual(self.end_of("echo first; echo; printf 'no \\tdatabase' >&2; exit 3\n"),
                          ("FAILED", "exited with status 3, last words: no  database"))
 
+    def test_last_words_that_tell(self):
+        lines = "echo ERROR: no disk; echo; echo usage: x; echo; echo; echo failed.; echo bye;"
+        self.assertEqual(self.end_of(lines + " exit 3\n"),
+                         ("FAILED", "exited with status 3, last words: ERROR: no disk"))
+
+    def test_last_words_after_an_error_long_ago(self):
+        self.assertEqual(self.end_of("echo error; seq 4; exit 3\n"),
+                         ("FAILED", "exited with status 3, last words: 4"))
+
     def test_last_words_of_any_bytes(self):
         state, reason = self.end_of(
             "printf 'Gr\\303\\274n \\377\\001 '; head -c 800 /dev/zero | tr '\\0' x; exit 1\n")

@@ -265,8 +265,8 @@ static void test_refusals(void **state)
                    "(5270972048a2b3904f1796580edc132e1e149f8758c9da47fbb1c95f0cf98a5c): Bind for "
                    "127.0.0.1:7777 failed: port is already allocated\"}",
                    "container wiki: a port that it publishes is taken: give it another, or end "
-                   "what has it (docker ps); has nothing, docker was killed: systemctl restart "
-                   "docker (Bind for 127.0.0.1:7777 failed: port is already allocated)");
+                   "what has it (docker ps); where nothing has: systemctl restart docker (Bind for "
+                   "127.0.0.1:7777 failed: port is already allocated)");
     expect_refusal(500,
                    "{\"message\":\"driver failed: Error starting userland proxy: listen tcp4 "
                    "127.0.0.1:7777: bind: address already in use\"}",
