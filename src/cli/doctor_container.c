@@ -72,6 +72,22 @@ unsigned odp_container_restarts(const struct odp_container *c)
     return cJSON_IsNumber(n) && n->valueint > 0 ? (unsigned)n->valueint : 0;
 }
 
+uint64_t odp_container_span(const struct odp_container *c, const char *keys)
+{
+    const cJSON *nsec = find(c->inspect, keys);
+
+    return cJSON_IsNumber(nsec) && nsec->valuedouble >= 1000 ? (uint64_t)(nsec->valuedouble / 1000)
+                                                             : 0;
+}
+
+// "Test": ["CMD-SHELL", "..."]; ["NONE"] takes away what the image has.
+bool odp_container_is_checked(const struct odp_container *c)
+{
+    const char *kind = text(cJSON_GetArrayItem(find(c->inspect, "Config.Healthcheck.Test"), 0));
+
+    return *kind && strcmp(kind, "NONE") != 0;
+}
+
 bool odp_container_is_on_host(const struct odp_container *c)
 {
     return strcmp(odp_container_text(c, "HostConfig.NetworkMode"), "host") == 0;

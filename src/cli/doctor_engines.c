@@ -94,6 +94,21 @@ static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_statu
     return r == -ENOMEM ? r : 0;
 }
 
+// "ApiVersion": "1.41"
+static int ask_version(struct odp_engine_facts *e)
+{
+    cJSON *json = NULL;
+    unsigned status;
+    int r = ask(e, "/version", &status, &json);
+    const char *version =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "ApiVersion"));
+
+    if (version && strncmp(version, "1.", 2) == 0)
+        e->api_minor = (unsigned)strtoul(version + 2, NULL, 10);
+    cJSON_Delete(json);
+    return r;
+}
+
 static int add_engine(struct odp_doctor *d, const struct odp_config_service *s)
 {
     struct odp_engine_facts *engines;
@@ -109,7 +124,9 @@ static int add_engine(struct odp_doctor *d, const struct odp_config_service *s)
     *e = (struct odp_engine_facts){.is_user = odp_doctor_is_user_scope(d, s)};
     find_place(d, s, &e->place);
     int r = ask(e, "/containers/json", &status, &e->running);
-    return r == 0 && e->error == 0 ? ask(e, "/networks", &status, &e->networks) : r;
+    if (r == 0 && e->error == 0)
+        r = ask(e, "/networks", &status, &e->networks);
+    return r == 0 && e->error == 0 ? ask_version(e) : r;
 }
 
 // An image may be removed by force while a container has it.

@@ -4,6 +4,7 @@
 # prints mends it.
 
 import os
+import time
 import unittest
 
 import engines
@@ -119,6 +120,28 @@ class TestDocker(ContainerDoctorCase):
         self.assertIn(str(port + 1000), self.machine.run("sh", "-c", command.split(" (")[0]).stdout)
         self.recreate(e, "--network=host")
         self.assert_healthy(d)
+
+    def test_slow_health_check(self):
+        check = ["--health-cmd=true", "--health-interval=6s"]
+        e, d = self.begin(*check, ready="")
+        command = self.find(d, "health-slow", "wiki", "the health check of wiki is first made after "
+                            "6s: so long takes each wake")
+        began = time.monotonic()
+        self.wake("wiki")
+        self.assertGreaterEqual(time.monotonic() - began, 6)  # it is true
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(command, "docker inspect wiki (and create it anew with --health-interval=2s, "
+                         f"or write probe = http below [ready] in {d.inside}/config/services/wiki.ini)")
+        target = f"127.0.0.1:{self.target('wiki')}:80"
+        self.recreate(e, check[0], "--health-interval=2s", ports=[target])
+        self.assert_healthy(d)
+        self.recreate(e, check[0], "--health-interval=2m", ports=[target])
+        self.find(d, "health-slow", "wiki", "first made after 2min, when its wake has been given up: "
+                  "[ready] timeout is 1min")
+        d.write_service("wiki", self.file("wiki", backend="type = docker"))
+        self.assertEqual(d.odp("reload").returncode, 0)
+        self.assert_healthy(d)
+        self.wake("wiki")
 
     def test_target_of_another_container(self):
         e, d = self.begin()
@@ -261,6 +284,21 @@ class TestProject(ContainerDoctorCase):
                          "its compose file)")
         self.mend(d, command.split(" (")[0])
 
+    def test_slow_health_check_that_another_container_waits_for(self):
+        """Whatever the probe is."""
+        e = self.engine("docker")
+        compose = "--label=com.docker.compose"
+        for name, options in (
+                ("app", [f"{compose}.depends_on=db:service_healthy:false",
+                         f"--publish=127.0.0.1:{self.target('wiki')}:80"]),
+                ("db", ["--health-cmd=true"])):
+            e.command("create", f"--name=wiki-{name}-1", f"{compose}.project=wiki",
+                      f"{compose}.service={name}", *options, engines.IMAGE, *engines.SERVE)
+        text = self.file("wiki").replace("container = wiki\n", "project = wiki\n")
+        d = self.odpd({"wiki": text})
+        command = self.find(d, "health-slow", "wiki", "wiki-db-1 is first made after 30s")
+        self.assertIn("with interval: 2s below healthcheck:)", command)
+
 
 class TestPodman(ContainerDoctorCase):
     def test_restarts(self):
@@ -281,6 +319,17 @@ class TestPodman(ContainerDoctorCase):
         self.assertEqual([f["kind"] for f in self.doctor(d)], ["port-published", "target-open"])
         e.remove("wiki")
         self.find(d, "container-missing", "wiki", "podman has no container wiki")
+
+    def test_slow_health_check(self):
+        e = self.engine("podman")
+        serve = "(sleep 2; echo > /tmp/ok) & " + engines.SERVE[-1]
+        self.create(e, "wiki", ("/bin/sh", "-c", serve),
+                    ["--health-cmd=test -e /tmp/ok", "--health-interval=6s"])
+        _, d = self.begin(name="podman", create=False, ready="")
+        self.assert_healthy(d)  # it may be healthy at once
+        self.wake("wiki")
+        self.find(d, "health-slow", "wiki", "the health check of wiki is made at once, and then "
+                  "every 6s: the last wake took ")
 
     def test_socket_is_off(self):
         _, d = self.begin(name="podman")

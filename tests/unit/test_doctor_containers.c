@@ -144,6 +144,64 @@ static void test_what_is_gone(void **state)
     facts_free(d);
 }
 
+#define CHECK(rest) ",\"Healthcheck\":{\"Test\":[\"CMD\",\"true\"]" rest "}"
+#define SECONDS(n)  #n "000000000"
+
+static void test_health(void **state)
+{
+    struct odp_doctor *d;
+
+    (void)state;
+    assert_inspect(INSPECT(ASLEEP, SOUND, CHECK("")), "health-slow"); // 30 s
+    assert_inspect(INSPECT(AWAKE, SOUND, CHECK(",\"Interval\":" SECONDS(6))), "health-slow");
+    assert_inspect(INSPECT(ASLEEP, SOUND, CHECK(",\"Interval\":" SECONDS(5))), "");
+    assert_inspect(INSPECT(ASLEEP, SOUND, ",\"Healthcheck\":{\"Test\":[\"NONE\"]}"), "");
+    assert_inspect(INSPECT(ASLEEP, SOUND, ",\"Healthcheck\":{\"Test\":[]}"), "");
+    assert_inspect(INSPECT(ASLEEP, SOUND, ",\"Healthcheck\":null"), "");
+
+    d = facts_new(INSPECT(ASLEEP, SOUND, CHECK("")));
+    d->config.services[0]->probe = ODP_PROBE_TCP;
+    assert_kinds(d, "");
+    d->config.services[0]->probe = ODP_PROBE_HEALTH;
+    assert_kinds(d, "health-slow");
+    d->config.services[0]->idle_timeout_usec = ODP_NEVER;
+    assert_kinds(d, "");
+    facts_free(d);
+}
+
+// From Docker 25 on there are checks of their own while a container starts, every 5 s by default.
+static void test_health_while_it_starts(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND, CHECK(",\"StartPeriod\":" SECONDS(9))));
+
+    (void)state;
+    d->engines[0].api_minor = 43;
+    assert_kinds(d, "health-slow");
+    d->engines[0].api_minor = 44;
+    assert_kinds(d, "");
+    facts_free(d);
+    d = facts_new(INSPECT(ASLEEP, SOUND,
+                          CHECK(",\"StartPeriod\":" SECONDS(9) ",\"StartInterval\":" SECONDS(8))));
+    d->engines[0].api_minor = 44;
+    assert_kinds(d, "health-slow");
+    facts_free(d);
+}
+
+// Podman looks at once: only what was not healthy then waits for the next time.
+static void test_health_of_podman(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND, CHECK("")));
+
+    (void)state;
+    d->engines[0].place.engine = "podman";
+    assert_kinds(d, "");
+    d->odpd.status.parameters = d->odpd.status.json =
+        cJSON_Parse("{\"services\":[{\"name\":\"web\",\"last_wake_seconds\":31.2}]}");
+    d->odpd.error = 0;
+    assert_kinds(d, "health-slow");
+    facts_free(d);
+}
+
 // Line of /proc/net/tcp: 127.0.0.1:18080 as a little-endian machine has it.
 #define TCP                                                                                        \
     "   0: 0100007F:46A0 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 7" \
@@ -237,9 +295,15 @@ static void test_prunes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ports),          cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_what_is_gone),   cmocka_unit_test(test_orphan),
-        cmocka_unit_test(test_prune_commands), cmocka_unit_test(test_prunes),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_what_is_gone),
+        cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_prune_commands),
+        cmocka_unit_test(test_prunes),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_health_while_it_starts),
+        cmocka_unit_test(test_health_of_podman),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "odp/core/engine_place.h"
@@ -22,6 +23,7 @@ struct odp_container {
 
 struct odp_engine_facts {
     struct odp_engine_place place;
+    unsigned api_minor;               // of its API, 1.41 and so on; 0: not known
     bool is_user;                     // asked for services of scope user
     int error;                        // negative errno of asking it, 0: it answers
     struct odp_container *containers; // owned; those of the services
@@ -41,7 +43,10 @@ unsigned odp_container_restarts(const struct odp_container *c); // by its policy
 bool odp_container_is_on_host(const struct odp_container *c);   // it has the machine's network
 // The string at `keys` ("HostConfig.NetworkMode"), "" where there is none.
 const char *odp_container_text(const struct odp_container *c, const char *keys);
-bool odp_container_is(const struct odp_container *c, const char *keys);            // true there
+// The nanoseconds there in microseconds, 0 likewise.
+uint64_t odp_container_span(const struct odp_container *c, const char *keys);
+bool odp_container_is_checked(const struct odp_container *c);           // it has a health check
+bool odp_container_is(const struct odp_container *c, const char *keys); // true there
 const char *odp_container_label(const struct odp_container *c, const char *label); // or NULL
 
 // A TCP port that a container publishes once it runs.
