@@ -275,7 +275,7 @@ static void add_health(struct odp_buf *b, const cJSON *o)
 static void add_end(struct odp_buf *b, const cJSON *o, const cJSON *code)
 {
     odp_buf_printf(b, "has exited with status %d", code->valueint);
-    if (cJSON_IsTrue(member(o, "oom_killed")))
+    if (cJSON_IsTrue(member(o, "oom_killed")) && code->valueint != 0)
         odp_buf_printf(b, ", out of memory");
     if (cJSON_IsNumber(member(o, "ended_at"))) {
         odp_buf_printf(b, " at ");

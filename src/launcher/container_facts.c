@@ -159,7 +159,7 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
     if (is_sound) {
         ret->status = status_of(container_state);
         ret->exit_code = number(container_state, "ExitCode");
-        ret->was_oom_killed = is_true(container_state, "OOMKilled");
+        ret->had_oom = is_true(container_state, "OOMKilled");
         ret->has_tty = is_true(member(json, "Config"), "Tty");
         ret->n_restarts = (unsigned)number(json, "RestartCount");
         ret->started_usec = read_time(text(container_state, "StartedAt"));
@@ -181,8 +181,9 @@ bool odp_container_has_crashed(const struct odp_container_facts *f)
 {
     if (f->status != ODP_CONTAINER_EXITED && f->status != ODP_CONTAINER_DEAD)
         return false;
-    return f->was_oom_killed ||
-           (f->exit_code != 0 && f->exit_code != 128 + 15 && f->exit_code != 128 + 9);
+    if (f->exit_code == 128 + 9)
+        return f->had_oom;
+    return f->exit_code != 0 && f->exit_code != 128 + 15;
 }
 
 bool odp_container_is_looping(const struct odp_container_facts *f)

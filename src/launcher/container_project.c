@@ -215,7 +215,7 @@ void odp_container_project_event(struct odp_container_service *s, const struct o
 
 static bool has_ended_well(const struct odp_container_facts *f)
 {
-    return f->status == ODP_CONTAINER_EXITED && f->exit_code == 0 && !f->was_oom_killed;
+    return f->status == ODP_CONTAINER_EXITED && f->exit_code == 0;
 }
 
 static bool is_awaited(const struct odp_container *c)

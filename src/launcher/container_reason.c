@@ -12,11 +12,16 @@ static void tell_exit(const struct odp_container_id *id, const struct odp_contai
 {
     const char *colon = f->last_line[0] ? ": " : "";
 
-    if (f->was_oom_killed)
+    if (f->had_oom && f->exit_code == 128 + 9)
         odp_reason_format(ret, size,
                           "container %s: was killed for want of memory: give it more, or see "
                           "%s logs %s",
                           id->name, id->engine, id->name);
+    else if (f->had_oom && f->exit_code != 0)
+        odp_reason_format(ret, size,
+                          "container %s: has exited with status %d (something in it was killed "
+                          "for want of memory)%s%s",
+                          id->name, f->exit_code, colon, f->last_line);
     else if (f->exit_code > 128 && f->exit_code < 128 + 65)
         odp_reason_format(ret, size, "container %s: was ended by signal %d%s%s", id->name,
                           f->exit_code - 128, colon, f->last_line);

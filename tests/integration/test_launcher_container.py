@@ -25,6 +25,7 @@ class Engine:
     def __init__(self, path, *names):
         self.path, self.lock = path, threading.Condition()
         self.up = dict.fromkeys(names, False)
+        self.more = {}  # what else their State says
         self.requests, self.streams, self.kept, self.odd = [], [], [], {}
         self.server = None
         self.listen()
@@ -92,7 +93,7 @@ class Engine:
             elif name not in self.up:
                 reply = body({"message": "No such container"}, "HTTP/1.1 404 Not Found\r\n")
             elif what == "GET json":
-                reply = body(state(self.up[name]))
+                reply = body(state(self.up[name], **self.more))
             else:
                 self.up[name] = what == "POST start"
                 reply = "HTTP/1.1 204 No Content\r\n\r\n"
@@ -229,6 +230,34 @@ class TestContainers(LauncherTest):
         self.assertEqual((report.state, report.reason),
                          ("INACTIVE", "container a: has ended together with docker, which was "
                                       "restarted"))
+
+    def test_out_of_memory(self):
+        """In the order in which Docker tells it."""
+        engine = self.engine("a")
+        engine.up["a"] = True
+        self.expect(LOOK, "a", "RUNNING")
+        engine.more = {"OOMKilled": True}
+        engine.say(event("a", "oom"))
+        engine.up["a"] = False
+        engine.more = {"OOMKilled": True, "ExitCode": 137}
+        engine.say(event("a", "die"))
+        report = self.report(0)
+        self.assertEqual((report.state, report.reason),
+                         ("FAILED", "container a: was killed for want of memory: give it more, or "
+                                    "see docker logs a"))
+        # Docker remembers one that was not the container's own end.
+        for code, state_word, reason in (
+                (0, "INACTIVE", "container a: has exited with status 0"),
+                (1, "FAILED", "container a: has exited with status 1 (something in it was killed "
+                              "for want of memory)")):
+            with self.subTest(code=code):
+                engine.up["a"], engine.more = True, {}
+                engine.say(event("a"))
+                self.assertEqual(self.report(0).state, "RUNNING")
+                engine.up["a"], engine.more = False, {"OOMKilled": True, "ExitCode": code}
+                engine.say(event("a", "die"))
+                report = self.report(0)
+                self.assertEqual((report.state, report.reason), (state_word, reason))
 
     def test_events_that_come_in_pieces(self):
         engine = self.engine("a")

@@ -37,8 +37,8 @@ enum odp_container_health {
 struct odp_container_facts {
     enum odp_container_status status;
     enum odp_container_health health;
-    int exit_code; // of its last end
-    bool was_oom_killed;
+    int exit_code;         // of its last end
+    bool had_oom;          // something in it was killed for want of memory, perhaps itself
     bool has_tty;          // its log is plain
     bool is_job;           // as made to run to its end: no port, no health check, no restart policy
     uint64_t started_usec; // of the real-time clock, of its last start and end; 0: never
@@ -100,7 +100,7 @@ void odp_container_log_read(const char *body, size_t n_bytes, bool has_tty, char
 bool odp_container_is_down(const struct odp_container_facts *f);
 
 // It has ended by its own fault: not with 0, nor by SIGTERM or SIGKILL, which is how somebody
-// stops it.
+// stops it. SIGKILL is how the kernel ends it, too.
 bool odp_container_has_crashed(const struct odp_container_facts *f);
 
 // The engine starts it again and again.
