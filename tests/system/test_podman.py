@@ -8,8 +8,9 @@ import engines
 import machine
 import test_containers
 import test_containers_faults
+import test_health
 from test_containers_faults import REQUEST, n_wakes, read_answer
-from harness import until
+from harness import Background, until
 
 
 class TestPodman(test_containers_faults.FaultCase):
@@ -65,9 +66,9 @@ class TestPodman(test_containers_faults.FaultCase):
 class TestRootless(test_containers.ContainerCase):
     """As the user who runs odp; and the system's odp with that user's Podman."""
 
-    def begin(self, user, backend):
+    def begin(self, user, backend, **settings):
         e = self.engine("rootless podman")
-        self.create(e, "wiki")
+        self.create(e, "wiki", **settings)
         return e, self.odpd({"wiki": self.file("wiki", "1s", backend)}, user=user)
 
     def check(self, e, d):
@@ -95,6 +96,19 @@ class TestRootless(test_containers.ContainerCase):
         self.await_down(d)
         self.assertEqual(self.get(self.port("wiki"))[0], 503)
         self.assertIn("podman has no container wiki", self.why(d))
+
+    def test_health(self):
+        # No `probe` line, as most people leave it. The port answers all the time.
+        e, d = self.begin(machine.USER, "type = podman", command=test_health.CHECKED,
+                          options=test_health.check())
+        client = Background(self.wake, "wiki")
+        until(lambda: e.inspect("wiki", "{{.State.Health.Status}}") == "unhealthy",
+              "a check has failed")
+        self.assertEqual(d.state("wiki"), "starting")
+        e.command("exec", "wiki", "sh", "-c", ": >/tmp/ok")
+        client.join()
+        self.assertIn("answers: probing -> ready", d.log())
+        self.await_down(d)
 
     def test_from_the_system(self):
         uid = self.machine.enable_user(machine.USER)
