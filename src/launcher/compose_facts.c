@@ -85,16 +85,62 @@ int odp_compose_read(const char *body, size_t n_bytes, struct odp_compose_projec
     return r;
 }
 
+static void member_deinit(struct odp_compose_member *m)
+{
+    free(m->id);
+    free(m->name);
+    free(m->service);
+    free(m->waits_for);
+    *m = (struct odp_compose_member){0};
+}
+
 void odp_compose_deinit(struct odp_compose_project *p)
 {
-    for (size_t i = 0; i < p->n_members; i++) {
-        free(p->members[i].id);
-        free(p->members[i].name);
-        free(p->members[i].service);
-        free(p->members[i].waits_for);
-    }
+    for (size_t i = 0; i < p->n_members; i++)
+        member_deinit(&p->members[i]);
     free(p->members);
     *p = (struct odp_compose_project){0};
+}
+
+// ---- those that were ---------------------------------------------------------------------------
+
+static bool has_service(const struct odp_compose_project *p, size_t n, const char *service)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(p->members[i].service, service) == 0)
+            return true;
+    return false;
+}
+
+int odp_compose_remember(struct odp_compose_project *known, struct odp_compose_project *found)
+{
+    size_t n_found = found->n_members;
+    struct odp_compose_member *members =
+        reallocarray(found->members, n_found + known->n_members + 1, sizeof(*members));
+
+    if (!members)
+        return -ENOMEM;
+    found->members = members;
+    for (size_t i = 0; i < known->n_members; i++) {
+        struct odp_compose_member *m = &known->members[i];
+        if (has_service(found, n_found, m->service))
+            continue;
+        members[found->n_members] = *m;
+        members[found->n_members++].is_gone = true;
+        *m = (struct odp_compose_member){0};
+    }
+    odp_compose_deinit(known);
+    *known = *found;
+    *found = (struct odp_compose_project){0};
+    return 0;
+}
+
+const char *odp_compose_gone(const struct odp_compose_project *known)
+{
+    for (size_t i = 0; i < known->n_members; i++)
+        if (known->members[i].is_gone)
+            return known->members[i].name;
+    return NULL;
 }
 
 // ---- who waits for whom ------------------------------------------------------------------------

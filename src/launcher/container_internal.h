@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "odp/launcher/compose_facts.h"
 #include "odp/launcher/container_facts.h"
 #include "odp/launcher/container_order.h"
 #include "odp/launcher/engine_watch.h"
@@ -38,6 +39,8 @@ struct odp_container_project {
     char disorder[ODP_REASON_MAX + 1]; // why it has no order; "" for nothing
     struct odp_compose_up *up;         // owned; its compose program runs
     bool has_upped;                    // and has done so for the present action
+    bool is_half_made;                 // it has failed, and may have made some
+    struct odp_compose_project known;  // owned; with a file: those of all services seen since
 };
 
 struct odp_container {
@@ -102,12 +105,6 @@ void odp_container_free(struct odp_container *c);
 int odp_container_project_init(struct odp_container_service *s);
 void odp_container_project_deinit(struct odp_container_service *s);
 
-// An earlier launcher may have left the compose program running.
-void odp_container_project_adopt(struct odp_container_service *s);
-
-// Its compose program runs: what containers there are, and which of them run, is in between.
-bool odp_container_project_is_made(const struct odp_container_service *s);
-
 // Asks for the containers that there are, then looks at each one.
 void odp_container_project_list(struct odp_container_service *s);
 bool odp_container_project_is_listing(const struct odp_container_service *s);
@@ -125,6 +122,18 @@ bool odp_container_has_completed(const struct odp_container *c);
 
 // It has ended, and may have: nobody counts on it to run on.
 bool odp_container_may_have_ended(const struct odp_container *c);
+
+// ---- container_make.c --------------------------------------------------------------------------
+
+// An earlier launcher may have left the compose program running.
+void odp_container_project_adopt(struct odp_container_service *s);
+
+// Its compose program runs: what containers there are, and which of them run, is in between.
+bool odp_container_project_is_made(const struct odp_container_service *s);
+
+// What was found is remembered, and moves. Returns 0 or -ENOMEM.
+int odp_container_project_remember(struct odp_container_service *s,
+                                   struct odp_compose_project *found);
 
 // A start may go on. Else it waits for the compose program; or there is nothing to start, and why.
 enum odp_container_readiness {

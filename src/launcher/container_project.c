@@ -36,6 +36,7 @@ void odp_container_project_deinit(struct odp_container_service *s)
         return;
     odp_engine_http_free(s->project->listing);
     odp_compose_up_free(s->project->up);
+    odp_compose_deinit(&s->project->known);
     free(s->project->name);
     free(s->project->file);
     free(s->project);
@@ -140,6 +141,8 @@ static void on_listed(void *userdata, const struct odp_engine_reply *reply)
         r = take_members(s, &found);
     if (r == 0)
         r = take_order(s, &found);
+    if (r == 0)
+        r = odp_container_project_remember(s, &found);
     odp_compose_deinit(&found);
     if (r < 0) {
         odp_engine_watch_doubt(s->watch, r == -EBADMSG ? "it answers what makes no sense"
@@ -266,74 +269,4 @@ void odp_container_project_settle(struct odp_container_service *s)
         else if (is_any_up && !c->was_signalled)
             c->has_completed = true;
     }
-}
-
-// ---- before a start ----------------------------------------------------------------------------
-
-static void tell_none(const struct odp_container_service *s, char *ret, size_t size)
-{
-    odp_reason_format(ret, size,
-                      "%s has no containers of the project %s: make them with %s -p %s up "
-                      "--no-start, or write `file = /path/to/compose.yaml` in [backend]",
-                      s->place.engine, s->project->name,
-                      strcmp(s->place.engine, "podman") == 0 ? "podman-compose" : "docker compose",
-                      s->project->name);
-}
-
-static void on_up(void *userdata, const char *why)
-{
-    struct odp_container_service *s = userdata;
-
-    odp_compose_up_free(s->project->up);
-    s->project->up = NULL;
-    if (why && s->action == ODP_CONTAINER_START)
-        odp_container_action_fail(s, why);
-    if (odp_engine_watch_hears(s->watch, &s->client))
-        odp_container_project_list(s);
-}
-
-void odp_container_project_adopt(struct odp_container_service *s)
-{
-    struct odp_container_project *p = s->project;
-
-    if (p && p->file)
-        (void)odp_compose_up_adopt(s->base.host, s->base.settings, p->name, on_up, s, &p->up);
-}
-
-bool odp_container_project_is_made(const struct odp_container_service *s)
-{
-    return s->project && s->project->up;
-}
-
-// Of a project without containers, or without some of them, those are made that its file asks for.
-static enum odp_container_readiness make_containers(struct odp_container_service *s, char *why,
-                                                    size_t why_size)
-{
-    struct odp_container_project *p = s->project;
-    int r;
-
-    p->has_upped = true;
-    r = odp_compose_up_begin(s->base.host, s->base.settings, &s->place, p->name, p->file, on_up, s,
-                             &p->up, why, why_size);
-    return r < 0 ? ODP_CONTAINER_NEVER : ODP_CONTAINER_NOT_YET;
-}
-
-enum odp_container_readiness odp_container_project_prepare(struct odp_container_service *s,
-                                                           char *why, size_t why_size)
-{
-    struct odp_container_project *p = s->project;
-
-    if (!p)
-        return ODP_CONTAINER_READY;
-    if (p->up)
-        return ODP_CONTAINER_NOT_YET;
-    if (p->file && !p->has_upped && (s->n_containers == 0 || p->is_incomplete))
-        return make_containers(s, why, why_size);
-    if (s->n_containers == 0)
-        tell_none(s, why, why_size);
-    else if (p->disorder[0])
-        odp_reason_format(why, why_size, "%s", p->disorder);
-    else
-        return ODP_CONTAINER_READY;
-    return ODP_CONTAINER_NEVER;
 }

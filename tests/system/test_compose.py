@@ -4,17 +4,20 @@
 # that runs once, an application, and a sidecar. Made by docker-compose 1.29 or podman-compose, which
 # leave no label that says who waits for whom, and by the API with the labels of docker compose 2.
 
+import contextlib
 import http.client
 import json
 import os
 import shutil
 import signal
 import socket
+import time
 import unittest
 
 import engines
 import installed
 import machine
+import test_containers_faults
 from harness import read_exactly, until
 from test_containers import ContainerCase
 
@@ -79,6 +82,7 @@ class UnixConnection(http.client.HTTPConnection):
 class ComposeCase(ContainerCase):
     project = "wiki"
     directory = "/tmp/wiki"
+    binds = []  # of all containers that make_v2() makes
 
     def api(self, method, path, body=None, good=(200, 201, 204, 304)):
         c = UnixConnection(self.machine.path(engines.SOCKETS["docker"]))
@@ -97,11 +101,12 @@ class ComposeCase(ContainerCase):
             labels = {PROJECT: self.project, "com.docker.compose.service": service,
                       "com.docker.compose.container-number": str(number),
                       "com.docker.compose.oneoff": "False", DEPENDS: depends.get(service, "")}
-            body = {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels}
+            body = {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels,
+                    "HostConfig": {"Binds": self.binds}}
             if service == "app" and number == 1:
                 body["ExposedPorts"] = {"80/tcp": {}}
-                body["HostConfig"] = {"PortBindings": {"80/tcp": [
-                    {"HostIp": "127.0.0.1", "HostPort": str(self.target("wiki"))}]}}
+                body["HostConfig"]["PortBindings"] = {"80/tcp": [
+                    {"HostIp": "127.0.0.1", "HostPort": str(self.target("wiki"))}]}
             if service == "db":
                 body["Healthcheck"] = {"Test": ["CMD", "cat", "/tmp/up"], "Interval": 1000000000,
                                        "Timeout": 5000000000, "Retries": 50}
@@ -264,6 +269,61 @@ class TestLabels(ComposeCase):
         self.assertEqual(self.state(e, "side"), "exited")
 
 
+class TestKilled(ComposeCase, test_containers_faults.FaultCase):
+    """dockerd, in the middle."""
+
+    binds = ["/tmp/gate:/gate"]
+
+    def begin(self):  # pylint: disable=arguments-differ
+        e = self.gated()
+        # Healthy once it is let; the application does not end while it is kept.
+        self.make_v2(db="trap 'exit 0' TERM; rm -f /tmp/up; until test -e /gate/open; do sleep 0.1; done; "
+                        "echo > /tmp/up; " + SLEEP,
+                     app="trap 'while test -e /gate/keep; do sleep 0.1; done; exit 0' TERM;"
+                         "nc -ll -p 80 -e cat & wait")
+        return e, self.serve()
+
+    def hold(self, n):  # pylint: disable=arguments-differ
+        clients = [self.connect(self.port("wiki")) for _ in range(n)]
+        for s in clients:
+            s.sendall(b"first words\n")
+        return clients
+
+    def test_f9_during_a_start(self):
+        e, d = self.begin()
+        clients = self.hold(10)
+        until(lambda: self.state(e, "db") == "running", "it waits for the database")
+        before, began = self.cpu(d), time.monotonic()
+        self.signal_engine()
+        self.await_reached(d, 2)
+        self.let("open")
+        # The start goes on, or has failed; whoever waits is answered.
+        for s in clients:
+            with contextlib.suppress(ConnectionResetError):
+                self.assertIn(s.recv(100), (b"first words\n", b""))
+        self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began) + 0.2)
+        self.wake()
+        self.assertEqual([self.state(e, c) for c in ("db", "migrate", "app", "side")],
+                         ["running", "exited", "running", "running"])
+
+    def test_f9_during_a_stop(self):
+        e, d = self.begin()
+        self.let("open")
+        self.wake()
+        self.let("keep")
+        self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+        d.await_state("wiki", "stopping")
+        before, began = self.cpu(d), time.monotonic()
+        self.signal_engine()
+        self.await_lost(d)
+        held = self.hold(1)[0]  # it is started again after the stop
+        self.machine.run("rm", "/tmp/gate/keep")
+        self.assertEqual(held.recv(100), b"first words\n")
+        self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began) + 0.2)
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual([self.state(e, c) for c in ("db", "app", "side")], ["exited"] * 3)
+
+
 @unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
 class TestDockerCompose(ComposeCase):
     """With docker-compose 1.29."""
@@ -283,9 +343,16 @@ class TestDockerCompose(ComposeCase):
         self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual(self.state(e, "", name="wiki_app_1"), "exited")
+        # In the order that the file gives, and stopped in reverse.
+        lines = "\n".join(f"container = wiki_{c}_1" for c in ("side", "db", "app"))
+        d.write_service("wiki", self.file("wiki", backend=lines))
+        self.assertEqual(d.odp("reload").returncode, 0)
         since = self.since()
         self.wake()
-        self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
+        self.assertEqual(self.events(since, "start"), ["side", "db", "app"])
+        since = self.since()
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(self.events(since, "die"), ["app", "db", "side"])
 
     def test_made_by_its_file(self):
         e = self.engine("docker")
@@ -296,15 +363,26 @@ class TestDockerCompose(ComposeCase):
         self.wake()
         self.assert_in_order(self.events(since, "start"), "db", "migrate", "app")
         d.await_state("wiki", "stopped")
+        # Some are removed: no label says who misses them, but they were there.
+        e.remove("wiki_app_1", "wiki_side_1")
+        self.wake()
+        self.assertIn("container wiki_app_1 is gone, and no other of its service is there", d.log())
+        d.await_state("wiki", "stopped")
         self.compose("down")
         self.assertEqual(e.command("ps", "--all", "--quiet"), "")
         self.wake()
         d.await_state("wiki", "stopped")
         # The program's own last words.
         self.compose("down")
-        self.machine.write(f"{self.directory}/compose.yaml", "services: 7\n")
+        path = f"{self.directory}/compose.yaml"
+        self.machine.write(path, self.machine.read(path).replace("mode: bridge", "mode: nowhere"))
         self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
-        self.assertIn("docker-compose up exited with status", self.why(d))
+        self.assertIn("docker-compose up exited with status 1", self.why(d))
+        # What it has made before it failed is no reason not to try again.
+        self.assertNotEqual(e.command("ps", "--all", "--quiet"), "")
+        self.write()
+        self.assertEqual(d.odp("start", "wiki").returncode, 0)
+        self.wake()
 
     def test_launcher_killed_while_it_is_made(self):
         self.engine("docker")

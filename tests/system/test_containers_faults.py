@@ -46,14 +46,19 @@ class FaultCase(test_containers.ContainerCase):
     engine_unit = "docker.service"
     engine_units = ("docker.socket", "docker.service")
 
-    def begin(self, names=("wiki",), command=GATED, **settings):
+    def gated(self):
+        """The engine, which is there again when the test has ended."""
         e = self.engine(self.engine_name)
         self.machine.run("sh", "-c", "mkdir -p /tmp/gate; rm -f /tmp/gate/*")
+        self.addCleanup(self.machine.systemctl, "start", *self.engine_units)
+        return e
+
+    def begin(self, names=("wiki",), command=GATED, **settings):
+        e = self.gated()
         for name in names:
             self.create(e, name, command, ["--volume=/tmp/gate:/gate"])
         d = self.odpd({n: self.file(n, backend=f"type = {self.engine_name}", **settings)
                        for n in names})
-        self.addCleanup(self.machine.systemctl, "start", *self.engine_units)
         return e, d
 
     def let(self, what):

@@ -170,6 +170,44 @@ static void test_what_is_wrong(void **state)
     odp_compose_deinit(&p);
 }
 
+// `services` have one container each, and are found.
+static void remember(struct odp_compose_project *known, const char *services)
+{
+    struct odp_buf b = {0};
+    struct odp_compose_project found;
+
+    for (const char *s = services; *s; s++)
+        add(&b, *s, (char[]){*s, '1', '\0'}, (char[]){*s, '\0'}, NULL);
+    if (!services[0])
+        odp_buf_printf(&b, "[");
+    found = end(&b);
+    assert_int_equal(odp_compose_remember(known, &found), 0);
+    assert_int_equal(found.n_members, 0);
+    odp_compose_deinit(&found);
+}
+
+static void test_what_was_there(void **state)
+{
+    struct odp_compose_project known = {0};
+
+    (void)state;
+    remember(&known, "");
+    assert_null(odp_compose_gone(&known));
+    remember(&known, "abc");
+    remember(&known, "abcd");
+    assert_null(odp_compose_gone(&known));
+    remember(&known, "acd");
+    assert_string_equal(odp_compose_gone(&known), "b1");
+    // For good, until one is there again.
+    remember(&known, "ad");
+    remember(&known, "acd");
+    assert_string_equal(odp_compose_gone(&known), "b1");
+    remember(&known, "abcd");
+    assert_null(odp_compose_gone(&known));
+    assert_int_equal(known.n_members, 4);
+    odp_compose_deinit(&known);
+}
+
 static void expect_bad(const char *s, int r)
 {
     struct odp_compose_project p;
@@ -205,7 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_labels), cmocka_unit_test(test_old_labels_and_scale),
         cmocka_unit_test(test_lines),  cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_lists),  cmocka_unit_test(test_what_was_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "odp/launcher/container_order.h"
@@ -14,6 +15,7 @@ struct odp_compose_member {
     char *id, *name; // owned; of the container
     char *service;   // owned; as the project's file has it
     char *waits_for; // owned; db:service_healthy:false,side:service_started:true; "" for nothing
+    bool is_gone;    // there was one; of those that are remembered
 };
 
 struct odp_compose_project {
@@ -25,6 +27,13 @@ struct odp_compose_project {
 // 0, -EBADMSG where it makes no sense, or -ENOMEM; *ret is to be deinitialised in all cases.
 int odp_compose_read(const char *body, size_t n_bytes, struct odp_compose_project *ret);
 void odp_compose_deinit(struct odp_compose_project *p);
+
+// What is there now, which moves to `known`, and of services that have none of these those that
+// were known. Returns 0 or -ENOMEM, nothing is changed then.
+int odp_compose_remember(struct odp_compose_project *known, struct odp_compose_project *found);
+
+// The name of one that is gone; NULL: all services that are known have containers.
+const char *odp_compose_gone(const struct odp_compose_project *known);
 
 #define ODP_COMPOSE_E_INCOMPLETE 1 // some wait for what has no container
 #define ODP_COMPOSE_E_ROUND      2 // some wait for each other: no edge is left
