@@ -134,6 +134,7 @@ class Bench:
         percent dearer than another for as long as it lives (seen with the same proxy entered twice)."""
         running = {DIRECT: (None, targets[DIRECT])}
         forking = {p.name for p in self.proxies if p.forks}
+        simple = {p.name for p in self.proxies if p.simple}
         self.each_proxy("start", lambda p: running.update({p.name: self.start_proxy(p, targets[p.name])}))
         names = [n for n in targets if n in running]
         turn = number % len(names)
@@ -145,10 +146,10 @@ class Bench:
                     self.guarded(name, slot.key, lambda n=name, s=mine: self.cpu_slot(s, number, n, *running[n]))
         if "slow" in self.measures and number < self.n_slow_rounds:
             with self.box.apart(service):
-                for name in (n for n in order if n not in forking):
+                for name in (n for n in order if n not in forking | simple):
                     self.guarded(name, "slow", lambda n=name: self.slow_slot(number, n, *running[n]))
         if "halfclose" in self.measures:
-            for name in (n for n in order if n != DIRECT):
+            for name in (n for n in order if n != DIRECT and n not in simple):
                 for side, key in (("client", "half_close"), ("service", "half_close_service")):
                     self.guarded(name, key, lambda n=name, s=side, k=key:
                                  self.half_close_slot(number, n, running[n][1], s, k))
@@ -209,7 +210,7 @@ class Bench:
 
     def memory_slot(self, proxy, target, n):
         """On a fresh proxy: one that has seen 64 clients at once keeps their memory and would look free."""
-        if proxy.forks and n > 1000 or len(self.crowds) == 1 and proxy.forks:
+        if proxy.simple or proxy.forks and (n > 1000 or len(self.crowds) == 1):
             return
         n_idle = self.crowd_for(proxy, n)
         if n_idle < n:

@@ -12,7 +12,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-NAMES = ["haproxy", "haproxy-256k", "nginx", "socket-proxyd", "socat", "odp"]
+NAMES = ["haproxy", "haproxy-256k", "nginx", "socket-proxyd", "socat", "floor", "odp"]
+FLOOR = "floor"  # is no peer
 FIRST_UID = 61600  # of nobody: between systemd's dynamic users and its containers
 # Of the limit of descriptors, for all that is no connection; HAProxy's pipes alone are 512.
 SPARE_FDS = 1000
@@ -54,9 +55,9 @@ def first_match(pattern, text):
 
 class Proxy:
     """What differs from one to the other. `n_fds`: descriptors a connection. `forks`: a process for each
-    connection, which makes a crowd of them another kind of measurement."""
+    connection, which makes a crowd of them another kind of measurement. `simple`: only one thing at a time."""
 
-    name, skip, n_fds, forks = "", None, 2, False
+    name, skip, n_fds, forks, simple = "", None, 2, False, False
 
     def uid(self):
         return FIRST_UID + (NAMES.index(self.name) if self.name in NAMES else len(NAMES))
@@ -184,6 +185,26 @@ class Socat(Proxy):
         return [self.program, "-t", "3600", listener, "TCP4:127.0.0.1:%d,nodelay" % target]
 
 
+class Floor(Proxy):
+    """What no proxy can be below: see floor.c."""
+
+    name, simple = FLOOR, True
+
+    def __init__(self, build):
+        self.program = find_program("odp-bench-floor", build)
+        if not self.program:
+            self.skip = "floor: skipped, there is no odp-bench-floor in the build folder"
+
+    def prepare(self, folder):
+        self.program = shutil.copy(self.program, folder / "floor")
+
+    def version(self):
+        return "floor (the least that a proxy can do: tests/bench/floor.c)"
+
+    def command(self, _folder, listen, target):
+        return [self.program, str(listen), str(target)]
+
+
 class Odp(Proxy):
     name = "odp"
 
@@ -230,7 +251,7 @@ class Before(Odp):
 def choose(names, build, before=None):
     """(the proxies of this run, what is left out and need not be there, what is missing). `before`: the build
     folder of another odp that is to run beside this one."""
-    classes = {c.name: c for c in (HAProxy, HAProxy256K, Nginx, SocketProxyd, Socat, Odp)}
+    classes = {c.name: c for c in (HAProxy, HAProxy256K, Nginx, SocketProxyd, Socat, Floor, Odp)}
     proxies = [classes[name](build) for name in names]
     if before:
         proxies.append(Before(before))

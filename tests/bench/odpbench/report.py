@@ -14,7 +14,7 @@ def medians(bench, figure):
 def compare(bench, figure):
     """odp against the peer with the best median, round by round. None when there is nothing to compare."""
     samples, middle = bench.samples[figure.key], medians(bench, figure)
-    peers = [n for n in middle if n not in ("odp", measures.DIRECT)]
+    peers = [n for n in middle if n not in ("odp", measures.DIRECT, proxies.FLOOR)]
     if figure.kind != "ratio" or "odp" not in middle or not peers:
         return None
     best = min(peers, key=middle.get)
