@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/core/container_way.h"
 #include "odp/launcher/reason.h"
 
 #define INTERNAL "internal" // in the place of a driver
@@ -129,16 +130,9 @@ void odp_container_networks_deinit(struct odp_container_networks *networks)
     *networks = (struct odp_container_networks){0};
 }
 
-// These give a container a place beside this machine, which is not connected to it. Of a driver
-// that nobody knows the best is hoped.
 static bool is_beside(const char *driver)
 {
-    static const char *const drivers[] = {"macvlan", "ipvlan", "overlay", INTERNAL};
-
-    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-        if (strcmp(driver, drivers[i]) == 0)
-            return true;
-    return false;
+    return odp_network_is_beside(driver) || strcmp(driver, INTERNAL) == 0;
 }
 
 // ---- a container -------------------------------------------------------------------------------
@@ -222,12 +216,6 @@ static void say_choices(const struct odp_container_question *q, const struct cho
     }
 }
 
-// Connecting to a bridge goes while it runs.
-static const char *bridge_of(const struct odp_container_question *q)
-{
-    return strcmp(q->engine, "podman") == 0 ? "podman" : "bridge";
-}
-
 static void read_networks(const struct odp_container_question *q, const cJSON *list,
                           struct odp_container_networks *known, struct odp_container_address *ret)
 {
@@ -254,7 +242,8 @@ static void read_networks(const struct odp_container_question *q, const cJSON *l
         say(ret, ODP_PLACE_NEVER,
             "container %s: this machine has no way into its network %s (%s): put it into a bridge "
             "network as well, for instance %s network connect %s %s",
-            q->name, beside->name, beside->driver, q->engine, bridge_of(q), q->name);
+            q->name, beside->name, beside->driver, q->engine, odp_network_bridge(q->engine),
+            q->name);
     else
         say(ret, ODP_PLACE_NOT_YET, "container %s: %s tells no address of it", q->name, q->engine);
 }
@@ -273,23 +262,30 @@ static void say_publish(const struct odp_container_question *q, const char *netw
 static void read_mode(const struct odp_container_question *q, const cJSON *json,
                       struct odp_container_networks *known, struct odp_container_address *ret)
 {
-    static const char guest[] = "container:";
     const char *mode = text(member(json, "HostConfig"), "NetworkMode");
-    bool is_docker = strcmp(q->engine, "docker") == 0;
+    const char *host = odp_container_way_guest(mode);
 
-    if (strncmp(mode, guest, strlen(guest)) == 0 && is_plain(mode + strlen(guest)))
-        say(ret, ODP_PLACE_GUEST, "%s", mode + strlen(guest));
-    else if (strcmp(mode, "none") == 0)
+    switch (odp_container_way(mode, q->engine, q->is_rootless)) {
+    case ODP_WAY_GUEST:
+        if (is_plain(host))
+            say(ret, ODP_PLACE_GUEST, "%s", host);
+        else
+            say(ret, ODP_PLACE_NOT_YET, "container %s: %s tells no address of it", q->name,
+                q->engine);
+        break;
+    case ODP_WAY_NONE:
         say(ret, ODP_PLACE_NEVER,
             "container %s is in no network: create it with one, for instance --network %s", q->name,
-            bridge_of(q));
-    else if (strcmp(mode, "host") == 0 && !(q->is_rootless && is_docker))
-        say(ret, ODP_PLACE_AT, "127.0.0.1:%u", (unsigned)q->port);
-    else if (q->is_rootless || strncmp(mode, "slirp4netns", 11) == 0 ||
-             strncmp(mode, "pasta", 5) == 0)
+            odp_network_bridge(q->engine));
+        break;
+    case ODP_WAY_HOST: say(ret, ODP_PLACE_AT, "127.0.0.1:%u", (unsigned)q->port); break;
+    case ODP_WAY_PRIVATE:
         say_publish(q, q->is_rootless ? "of a rootless engine" : mode, ret);
-    else
+        break;
+    case ODP_WAY_NETWORKS:
         read_networks(q, member(member(json, "NetworkSettings"), "Networks"), known, ret);
+        break;
+    }
 }
 
 bool odp_container_address_read(const struct odp_container_question *q, const char *body,
