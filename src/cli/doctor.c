@@ -115,9 +115,9 @@ void odp_doctor_check(const struct odp_doctor *d, struct odp_findings *ret)
 {
     static void (*const checks[])(const struct odp_doctor *, const struct odp_config_service *,
                                   struct odp_findings *) = {
-        doctor_check_sockets,    doctor_check_units,  doctor_check_docker,
-        doctor_check_containers, doctor_check_health, doctor_check_published,
-        doctor_check_ports,      doctor_check_places, doctor_check_state,
+        doctor_check_sockets, doctor_check_units, doctor_check_docker,    doctor_check_containers,
+        doctor_check_health,  doctor_check_reach, doctor_check_published, doctor_check_ports,
+        doctor_check_places,  doctor_check_state,
     };
 
     doctor_check_system(d, ret);

@@ -31,7 +31,15 @@ static void command_start(const struct odp_engine_facts *e, struct odp_findings 
 {
     bool is_user = e->is_user && !is_docker(e);
 
-    if (e->error == -ETIMEDOUT && is_docker(e))
+    if (*e->owner && e->owner_lingers)
+        odp_finding_command(f, "systemctl --user --machine=%s@ enable --now %s.socket", e->owner,
+                            e->place.engine);
+    else if (*e->owner)
+        odp_finding_command(f,
+                            "loginctl enable-linger %s && systemctl --user --machine=%s@ enable "
+                            "--now %s.socket",
+                            e->owner, e->owner, e->place.engine);
+    else if (e->error == -ETIMEDOUT && is_docker(e))
         odp_finding_command(f, "systemctl restart docker.service");
     else
         odp_finding_command(f, "systemctl %senable --now %s.socket", odp_doctor_option(is_user),
@@ -82,7 +90,7 @@ static void check_missing(const struct context *x, const struct odp_container *c
     odp_finding_add(x->f, "container-missing", x->s->name, "%s has no container %s",
                     x->e->place.engine, c->name);
     odp_finding_command(x->f, "%s ps --all (and create it, or mend container = in %s)",
-                        x->e->place.engine, QUOTED(x->s->file));
+                        odp_engine_program(x->e), QUOTED(x->s->file));
 }
 
 // With unless-stopped an engine leaves alone what odp has stopped. Podman's policies are a unit's
@@ -105,7 +113,7 @@ static void check_restart(const struct context *x, const struct odp_container *c
         odp_finding_command(x->f, "systemctl %sdisable %s",
                             odp_doctor_option(odp_doctor_is_user_scope(x->d, x->s)), unit);
     else
-        odp_finding_command(x->f, "docker update --restart=no %s%s", c->name,
+        odp_finding_command(x->f, "%s update --restart=no %s%s", odp_engine_program(x->e), c->name,
                             odp_container_label(c, ODP_COMPOSE_PROJECT)
                                 ? " (and take restart: out of its compose file)"
                                 : "");
@@ -121,8 +129,8 @@ static void check_loop(const struct context *x, const struct odp_container *c)
         return;
     odp_finding_add(x->f, "container-loops", x->s->name,
                     "%s ends, and its restart policy starts it again, over and over", c->name);
-    odp_finding_command(x->f, "%s stop %s; %s logs --tail 20 %s", x->e->place.engine, c->name,
-                        x->e->place.engine, c->name);
+    odp_finding_command(x->f, "%s stop %s; %s logs --tail 20 %s", odp_engine_program(x->e), c->name,
+                        odp_engine_program(x->e), c->name);
 }
 
 static void check_removed(const struct context *x, const struct odp_container *c)
@@ -144,7 +152,7 @@ static void check_image(const struct context *x, const struct odp_container *c)
     odp_finding_add(x->f, "image-gone", x->s->name,
                     "the image of %s, %s, was removed: the container cannot be made anew", c->name,
                     image);
-    odp_finding_command(x->f, "%s pull %s", x->e->place.engine, QUOTED(image));
+    odp_finding_command(x->f, "%s pull %s", odp_engine_program(x->e), QUOTED(image));
 }
 
 static void check_network(const struct context *x, const struct odp_container *c)
@@ -158,7 +166,7 @@ static void check_network(const struct context *x, const struct odp_container *c
     odp_finding_add(x->f, "network-missing", x->s->name,
                     "the network of %s, %s, was removed: the container cannot start", c->name,
                     network);
-    odp_finding_command(x->f, "docker network create %s", QUOTED(network));
+    odp_finding_command(x->f, "%s network create %s", odp_engine_program(x->e), QUOTED(network));
 }
 
 static void check_one(const struct context *x, const struct odp_container *c)
@@ -185,7 +193,7 @@ static void check_project(const struct context *x)
     odp_finding_command(x->f,
                         "%s compose --project-name %s up --no-start (where its file is, or name "
                         "that: file = in %s)",
-                        x->e->place.engine, x->s->project.text, QUOTED(x->s->file));
+                        odp_engine_program(x->e), x->s->project.text, QUOTED(x->s->file));
 }
 
 void doctor_check_containers(const struct odp_doctor *d, const struct odp_config_service *s,

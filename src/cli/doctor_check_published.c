@@ -35,8 +35,8 @@ void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_fac
     char first[ODP_PATH_MAX];
 
     if (!files || !project) {
-        odp_finding_command(f, "%s inspect %s (and create it anew %s)", e->place.engine, c->name,
-                            change);
+        odp_finding_command(f, "%s inspect %s (and create it anew %s)", odp_engine_program(e),
+                            c->name, change);
         return;
     }
     snprintf(first, sizeof(first), "%.*s", (int)strcspn(files, ","), files);
@@ -169,7 +169,7 @@ static void check_target(const struct context *x)
     odp_finding_command(x->f,
                         "%s inspect --format '{{.HostConfig.PortBindings}}' %s (and mend "
                         "target = in %s)",
-                        x->e->place.engine, first->name, QUOTED(x->s->file));
+                        odp_engine_program(x->e), first->name, QUOTED(x->s->file));
     x->f->failed |= ports.failed;
     odp_buf_deinit(&ports);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "odp/cli/doctor_engine.h"
+#include "odp/core/container_way.h"
 
 static const cJSON *member(const cJSON *json, const char *name)
 {
@@ -72,6 +73,20 @@ unsigned odp_container_restarts(const struct odp_container *c)
     return cJSON_IsNumber(n) && n->valueint > 0 ? (unsigned)n->valueint : 0;
 }
 
+bool odp_container_has(const struct odp_container *c, const char *keys, const char *name)
+{
+    return member(find(c->inspect, keys), name);
+}
+
+const char *odp_container_network(const struct odp_container *c, size_t n)
+{
+    const cJSON *network = find(c->inspect, "NetworkSettings.Networks");
+
+    for (network = network ? network->child : NULL; network && n > 0; network = network->next)
+        n--;
+    return network ? network->string : NULL;
+}
+
 uint64_t odp_container_span(const struct odp_container *c, const char *keys)
 {
     const cJSON *nsec = find(c->inspect, keys);
@@ -130,6 +145,11 @@ bool odp_container_published(const struct odp_container *c, size_t n, struct odp
 
 // ---- the engine ---------------------------------------------------------------------------------
 
+const char *odp_engine_program(const struct odp_engine_facts *e)
+{
+    return *e->program ? e->program : e->place.engine;
+}
+
 bool odp_engine_publishes(const struct odp_engine_facts *e, unsigned port)
 {
     const cJSON *container, *published;
@@ -156,4 +176,19 @@ bool odp_engine_has_network(const struct odp_engine_facts *e, const char *name)
             return true;
     }
     return !cJSON_IsArray(e->networks);
+}
+
+// Podman gives the bridge of an internal network no address on this machine.
+bool odp_engine_network_is_beside(const struct odp_engine_facts *e, const char *name)
+{
+    bool is_podman = strcmp(e->place.engine, "podman") == 0;
+    const cJSON *network;
+
+    cJSON_ArrayForEach(network, e->networks)
+    {
+        if (strcmp(text(member(network, "Name")), name) == 0)
+            return odp_network_is_beside(text(member(network, "Driver"))) ||
+                   (is_podman && cJSON_IsTrue(member(network, "Internal")));
+    }
+    return false;
 }

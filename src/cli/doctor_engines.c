@@ -3,10 +3,12 @@
 // Asks the container engines of the services about themselves and about the services' containers.
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "doctor_internal.h"
 #include "odp/cli/compose_list.h"
@@ -38,6 +40,57 @@ static void find_place(const struct odp_doctor *d, const struct odp_config_servi
     odp_engine_place_find(s, odp_doctor_is_user_scope(d, s), getenv("XDG_RUNTIME_DIR"), is_socket,
                           ret);
 }
+
+// ---- whose it is, and how it is called
+// -----------------------------------------------------------
+
+// A rootless engine's socket is its user's.
+static bool is_of_user(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_uid != 0;
+}
+
+// docker takes the system's socket, podman none at all: each has containers of its own.
+static void find_program(const struct odp_doctor *d, const struct odp_config_service *s,
+                         struct odp_engine_facts *e)
+{
+    struct odp_config_service usual = {.engine = ODP_ENGINE_PODMAN};
+    bool is_podman = strcmp(e->place.engine, "podman") == 0;
+    struct odp_engine_place place;
+
+    odp_engine_place_find(&usual, odp_doctor_is_user_scope(d, s), getenv("XDG_RUNTIME_DIR"),
+                          is_socket, &place);
+    if (is_podman && strcmp(e->place.socket, place.socket) != 0)
+        snprintf(e->program, sizeof(e->program), "podman --remote --url=unix://%s",
+                 e->place.socket);
+    else if (!is_podman && strcmp(e->place.socket, "/run/docker.sock") != 0 &&
+             strcmp(e->place.socket, "/var/run/docker.sock") != 0)
+        snprintf(e->program, sizeof(e->program), "docker --host=unix://%s", e->place.socket);
+}
+
+// Below /run/user/UID there is something only while that user is logged in, or lingers.
+static void find_owner(const struct odp_doctor *d, struct odp_engine_facts *e)
+{
+    static const char below[] = "/run/user/";
+    const char *number = e->place.socket + sizeof(below) - 1;
+    const struct passwd *owner;
+    char lingers[128], *end;
+
+    if (strncmp(e->place.socket, below, sizeof(below) - 1) != 0)
+        return;
+    uid_t uid = (uid_t)strtoul(number, &end, 10);
+    owner = end > number && *end == '/' && uid != d->uid ? getpwuid(uid) : NULL;
+    if (!owner)
+        return;
+    snprintf(e->owner, sizeof(e->owner), "%s", owner->pw_name);
+    snprintf(lingers, sizeof(lingers), "/var/lib/systemd/linger/%s", e->owner);
+    e->owner_lingers = access(lingers, F_OK) == 0;
+}
+
+// ---- asking
+// --------------------------------------------------------------------------------------
 
 // n_engines: it is none of them.
 static size_t find_engine(const struct odp_doctor *d, const struct odp_config_service *s)
@@ -94,12 +147,13 @@ static int ask(struct odp_engine_facts *e, const char *path, unsigned *ret_statu
     return r == -ENOMEM ? r : 0;
 }
 
-// "ApiVersion": "1.41"
+// "ApiVersion": "1.41". Podman runs the package manager to answer, which may take seconds.
 static int ask_version(struct odp_engine_facts *e)
 {
+    bool is_docker = strcmp(e->place.engine, "docker") == 0;
     cJSON *json = NULL;
     unsigned status;
-    int r = ask(e, "/version", &status, &json);
+    int r = is_docker ? ask(e, "/version", &status, &json) : 0;
     const char *version =
         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "ApiVersion"));
 
@@ -123,6 +177,9 @@ static int add_engine(struct odp_doctor *d, const struct odp_config_service *s)
     struct odp_engine_facts *e = &engines[d->n_engines++];
     *e = (struct odp_engine_facts){.is_user = odp_doctor_is_user_scope(d, s)};
     find_place(d, s, &e->place);
+    e->is_rootless = is_of_user(e->place.socket);
+    find_program(d, s, e);
+    find_owner(d, e);
     int r = ask(e, "/containers/json", &status, &e->running);
     if (r == 0 && e->error == 0)
         r = ask(e, "/networks", &status, &e->networks);

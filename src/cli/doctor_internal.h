@@ -68,6 +68,8 @@ void doctor_check_containers(const struct odp_doctor *d, const struct odp_config
                              struct odp_findings *f);
 void doctor_check_health(const struct odp_doctor *d, const struct odp_config_service *s,
                          struct odp_findings *f);
+void doctor_check_reach(const struct odp_doctor *d, const struct odp_config_service *s,
+                        struct odp_findings *f);
 void doctor_check_published(const struct odp_doctor *d, const struct odp_config_service *s,
                             struct odp_findings *f);
 void doctor_check_prunes(const struct odp_doctor *d, struct odp_findings *f);

@@ -33,7 +33,10 @@ class ContainerDoctorCase(Doctor, test_containers.ContainerCase):
                   engines.IMAGE, *engines.SERVE)
 
     def start_fails(self, d):
-        self.assertEqual(d.odp("start", "wiki").returncode, 1)
+        """Returns what is said."""
+        done = d.odp("start", "wiki")
+        self.assertEqual(done.returncode, 1)
+        return done.stderr
 
 
 class TestDocker(ContainerDoctorCase):

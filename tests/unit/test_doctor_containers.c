@@ -202,6 +202,54 @@ static void test_health_of_podman(void **state)
     facts_free(d);
 }
 
+#define NETWORK(mode) "\"NetworkMode\":\"" mode "\""
+#define IN(networks)                                                                               \
+    "{\"State\":{" ASLEEP "},\"HostConfig\":{" NETWORK("attic") "},\"NetworkSettings\":{"          \
+                                                                "\"Networks\":{" networks "}}}"
+
+// With target = auto:8080, the port of `listen`.
+static void assert_reach(const char *inspect, const char *engine, bool is_rootless,
+                         const char *networks, const char *kinds)
+{
+    struct odp_doctor *d = facts_new(inspect);
+
+    d->config.services[0]->target = (struct odp_address){.kind = ODP_ADDRESS_AUTO, .port = 8080};
+    d->engines[0].place.engine = engine;
+    d->engines[0].is_rootless = is_rootless;
+    d->engines[0].networks = cJSON_Parse(networks);
+    assert_kinds(d, kinds);
+    facts_free(d);
+}
+
+static void test_reach(void **state)
+{
+    static const char *const cannot = "target-unreachable", *const none = NULL; // not known
+
+    (void)state;
+    assert_reach(INSPECT(ASLEEP, NETWORK("default"), ""), "docker", false, none, "");
+    assert_reach(INSPECT(ASLEEP, NETWORK("bridge"), ""), "docker", true, none, cannot);
+    assert_reach(INSPECT(ASLEEP, NETWORK("slirp4netns:mtu=1400"), ""), "podman", true, none,
+                 cannot);
+    assert_reach(INSPECT(ASLEEP, NETWORK("pasta"), ""), "podman", false, none, cannot);
+    assert_reach(INSPECT(ASLEEP, NETWORK("none"), ""), "docker", false, none, cannot);
+    assert_reach(INSPECT(ASLEEP, NETWORK("container:vpn"), ""), "podman", true, none, "");
+    assert_reach(INSPECT(ASLEEP, NETWORK("host"), ""), "podman", true, none, cannot); // odp's port
+    assert_reach(INSPECT(ASLEEP, NETWORK("host"), ""), "docker", true, none, cannot);
+    // By the kinds of its networks, one is enough.
+    assert_reach(IN("\"attic\":{}"), "docker", false, none, "");
+    assert_reach(IN("\"attic\":{}"), "docker", false,
+                 "[{\"Name\":\"attic\",\"Driver\":\"macvlan\"}]", cannot);
+    assert_reach(IN("\"attic\":{},\"cellar\":{}"), "docker", false,
+                 "[{\"Name\":\"attic\",\"Driver\":\"ipvlan\"},"
+                 "{\"Name\":\"cellar\",\"Driver\":\"bridge\"}]",
+                 "");
+    assert_reach(IN("\"attic\":{}"), "podman", false,
+                 "[{\"Name\":\"attic\",\"Driver\":\"bridge\",\"Internal\":true}]", cannot);
+    assert_reach(IN("\"attic\":{}"), "docker", false,
+                 "[{\"Name\":\"attic\",\"Driver\":\"bridge\",\"Internal\":true}]", "");
+    assert_reach(IN(""), "docker", false, none, "");
+}
+
 // Line of /proc/net/tcp: 127.0.0.1:18080 as a little-endian machine has it.
 #define TCP                                                                                        \
     "   0: 0100007F:46A0 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 7" \
@@ -304,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_health_while_it_starts),
         cmocka_unit_test(test_health_of_podman),
+        cmocka_unit_test(test_reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

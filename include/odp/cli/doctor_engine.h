@@ -23,19 +23,28 @@ struct odp_container {
 
 struct odp_engine_facts {
     struct odp_engine_place place;
-    unsigned api_minor;               // of its API, 1.41 and so on; 0: not known
-    bool is_user;                     // asked for services of scope user
-    int error;                        // negative errno of asking it, 0: it answers
+    char program[ODP_ADDRESS_PATH_MAX + 64]; // see odp_engine_program(); "" for its bare name
+    char owner[64];     // the user, of a socket that is one's, but not of the one who asks; else ""
+    bool owner_lingers; // and has a service manager from boot on
+    bool is_rootless;   // it runs as a user
+    unsigned api_minor; // of its API, 1.41 and so on; 0: not known, or Podman's
+    bool is_user;       // asked for services of scope user
+    int error;          // negative errno of asking it, 0: it answers
     struct odp_container *containers; // owned; those of the services
     size_t n_containers;
     cJSON *running;  // owned; GET /containers/json. NULL: not known
     cJSON *networks; // owned; GET /networks, likewise
 };
 
+// As the engine's own program is called to see the same containers: "docker", or with options.
+const char *odp_engine_program(const struct odp_engine_facts *e);
 // Whether a container that runs publishes this TCP port; true where that is not known.
 bool odp_engine_publishes(const struct odp_engine_facts *e, unsigned port);
 // False where it is known that there is no such network.
 bool odp_engine_has_network(const struct odp_engine_facts *e, const char *name);
+
+// Whether a network has no way in from this machine; false where that is not known.
+bool odp_engine_network_is_beside(const struct odp_engine_facts *e, const char *name);
 
 bool odp_container_runs(const struct odp_container *c);
 time_t odp_container_started(const struct odp_container *c);    // last; 0: never, or not known
@@ -43,7 +52,11 @@ unsigned odp_container_restarts(const struct odp_container *c); // by its policy
 bool odp_container_is_on_host(const struct odp_container *c);   // it has the machine's network
 // The string at `keys` ("HostConfig.NetworkMode"), "" where there is none.
 const char *odp_container_text(const struct odp_container *c, const char *keys);
-// The nanoseconds there in microseconds, 0 likewise.
+// Whether the object at `keys` has this member.
+bool odp_container_has(const struct odp_container *c, const char *keys, const char *name);
+// The name of the n-th network that it is in, or is to be in; NULL: no more.
+const char *odp_container_network(const struct odp_container *c, size_t n);
+// The nanoseconds at `keys` in microseconds, 0 where there are none.
 uint64_t odp_container_span(const struct odp_container *c, const char *keys);
 bool odp_container_is_checked(const struct odp_container *c);           // it has a health check
 bool odp_container_is(const struct odp_container *c, const char *keys); // true there
