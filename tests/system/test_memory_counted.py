@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 class TestMemory(unittest.TestCase):
     def test_memory_is_told_learned_and_saved(self):
-        seen = json.loads(uml.run("inside_memory.py", limit=400)[0])
+        seen = json.loads(uml.run("inside_memory.py", limit=500)[0])
         self.assertNotIn("failed", seen, seen.get("failed", "") + seen.get("log", ""))
         self.assertIn("memory", seen["controllers"].split())
 
@@ -44,9 +44,14 @@ class TestMemory(unittest.TestCase):
         self.assertGreater(seen["box asleep"]["memory_peak_bytes"], 24 * MIB)
 
         # A container that is the service, until the kernel ends it.
-        self.assertIn("200 OK", seen["jar answer"], seen["jar made"])
-        self.assertTrue(24 * MIB < seen["jar"]["memory_bytes"] < 48 * MIB, seen["jar"])
+        for name in ("jar", "tin"):
+            self.assertIn("200 OK", seen[f"{name} answer"], seen[f"{name} made"])
+            self.assertTrue(24 * MIB < seen[name]["memory_bytes"] < 48 * MIB, seen[name])
         # Its conmon may have missed why: then Podman knows no more.
-        self.assertIn(seen["jar why"], ("container jar: was killed for want of memory: give it more, "
-                                        "or see podman logs jar",
-                                        "container jar: was ended by signal 9"))
+        self.assertIn(seen["jar reason"],
+                      ("container jar: was killed for want of memory: give it more, or see podman "
+                       "logs jar", "container jar: was ended by signal 9"))
+        self.assertEqual(seen["tin reason"], "container tin: has exited with status 5 (something in "
+                                             "it was killed for want of memory): Killed")
+        self.assertRegex(seen["tin why"], r"(?m)^  runs as  container tin of image \S*busybox\S*: "
+                                          r"has exited with status 5, out of memory at 20")
