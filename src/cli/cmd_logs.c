@@ -98,7 +98,7 @@ static int show_own(struct logs *l)
 static int show_both(struct logs *l, cJSON *why)
 {
     if (l->follow) {
-        int code = odp_container_logs_show(why, true, l->n_lines);
+        int code = odp_container_logs_follow(why, l->n_lines);
         return code == ODP_EXIT_DONE ? show_own(l) : code;
     }
     pid_t pid = fork();
@@ -109,7 +109,7 @@ static int show_both(struct logs *l, cJSON *why)
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    int code = odp_container_logs_show(why, false, l->n_lines);
+    int code = odp_container_logs_show(why, l->n_lines);
     return status == 0 ? code : ODP_EXIT_FAILED;
 }
 

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "odp/base/time.h"
 #include "odp/cli/cli.h"
 #include "odp/cli/containers.h"
 #include "odp/cli/journal.h"
@@ -42,21 +44,36 @@ static void add_engine(struct odp_words *w, const cJSON *container,
     }
 }
 
+static void add_since(struct odp_words *w, uint64_t since_usec)
+{
+    time_t sec = (time_t)(since_usec / ODP_USEC_PER_SEC);
+    char text[32];
+    struct tm tm;
+
+    if (since_usec > 0 && gmtime_r(&sec, &tm) && strftime(text, sizeof(text), "%FT%T", &tm) > 0)
+        odp_words_add(w, "--since=%s.%06uZ", text, (unsigned)(since_usec % ODP_USEC_PER_SEC));
+}
+
 static void add_words(struct odp_words *w, const cJSON *container,
-                      const struct odp_engine_place *place, bool follows, size_t n_lines)
+                      const struct odp_engine_place *place, const struct odp_container_lines *lines)
 {
     add_engine(w, container, place);
     odp_words_add(w, "logs");
     odp_words_add(w, "--timestamps");
-    if (follows)
+    if (lines->follows)
         odp_words_add(w, "--follow");
-    if (n_lines != ODP_JOURNAL_ALL_LINES)
-        odp_words_add(w, "--tail=%zu", n_lines);
+    if (lines->n_lines != ODP_JOURNAL_ALL_LINES)
+        odp_words_add(w, "--tail=%zu", lines->n_lines);
+    add_since(w, lines->since_usec);
     odp_words_add(w, "%s", name_of(container));
 }
 
 static _Noreturn void become(char *const argv[], pid_t parent)
 {
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() == parent)
         execvp(argv[0], argv);
@@ -77,39 +94,46 @@ static int await(pid_t pid)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ODP_EXIT_DONE : ODP_EXIT_FAILED;
 }
 
-// The program's own words on this are long, and name no way out.
-static bool may_ask(const cJSON *container, const struct odp_engine_place *place)
+bool odp_container_logs_may_ask(const cJSON *container)
 {
-    bool is_podman = strcmp(place->engine, "podman") == 0;
+    struct odp_engine_place place;
 
-    if (is_podman || access(place->socket, R_OK | W_OK) == 0 || errno != EACCES)
+    odp_containers_place(container, &place);
+    bool is_podman = strcmp(place.engine, "podman") == 0;
+    if (is_podman || access(place.socket, R_OK | W_OK) == 0 || errno != EACCES)
         return true;
     odp_complain("the lines of container %s cannot be read: try as root or as a member of group %s",
-                 name_of(container), place->engine);
+                 name_of(container), place.engine);
     return false;
 }
 
-static int show_one(const cJSON *container, bool follows, size_t n_lines)
+pid_t odp_container_logs_begin(const cJSON *container, const struct odp_container_lines *lines)
 {
     struct odp_engine_place place;
     struct odp_words words = {0};
     pid_t parent = getpid(), pid = -1;
 
     odp_containers_place(container, &place);
-    if (!may_ask(container, &place))
-        return ODP_EXIT_FAILED;
-    add_words(&words, container, &place, follows, n_lines);
+    add_words(&words, container, &place, lines);
     fflush(stdout);
     if (!words.failed)
         pid = fork();
     if (pid == 0)
         become(words.items, parent);
     odp_words_deinit(&words);
-    if (pid < 0) {
+    if (pid < 0)
         odp_complain("%s cannot be run: %s", place.engine, strerror(errno));
+    return pid;
+}
+
+static int show_one(const cJSON *container, size_t n_lines)
+{
+    const struct odp_container_lines lines = {.n_lines = n_lines};
+
+    if (!odp_container_logs_may_ask(container))
         return ODP_EXIT_FAILED;
-    }
-    return follows ? ODP_EXIT_DONE : await(pid);
+    pid_t pid = odp_container_logs_begin(container, &lines);
+    return pid < 0 ? ODP_EXIT_FAILED : await(pid);
 }
 
 // Of a project may not even be known which containers it has.
@@ -124,7 +148,7 @@ static int complain_unknown(const cJSON *why)
     return ODP_EXIT_FAILED;
 }
 
-int odp_container_logs_show(cJSON *why, bool follows, size_t n_lines)
+int odp_container_logs_show(cJSON *why, size_t n_lines)
 {
     const cJSON *c;
 
@@ -135,11 +159,9 @@ int odp_container_logs_show(cJSON *why, bool follows, size_t n_lines)
     cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(why, "containers"))
     {
         struct odp_buf b = {0};
-        if (!follows) {
-            odp_buf_printf(&b, "-- container %s\n", name_of(c));
-            (void)odp_print(&b);
-        }
-        int r = show_one(c, follows, n_lines);
+        odp_buf_printf(&b, "-- container %s\n", name_of(c));
+        (void)odp_print(&b);
+        int r = show_one(c, n_lines);
         code = r != ODP_EXIT_DONE ? r : code;
     }
     return code;

@@ -12,10 +12,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "odp/base/time.h"
 #include "odp/cli/compose_list.h"
 #include "odp/cli/engine_get.h"
 #include "odp/cli/text.h"
 #include "odp/core/engine_log.h"
+#include "odp/core/engine_time.h"
 
 #define PATH_BYTES_MAX 512 // of a request
 #define LINE_BYTES_MAX 256
@@ -73,14 +75,11 @@ static void set_text(cJSON *o, const char *key, const char *s)
     set(o, key, s && *s ? cJSON_CreateString(s) : NULL);
 }
 
-// Of an engine's moment; "0001-..." is never.
-static void set_moment(cJSON *o, const char *key, const char *s)
+static void set_moment(cJSON *o, const char *key, uint64_t usec)
 {
-    struct tm tm = {0};
-    const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-    bool is_known = rest && tm.tm_year > 0 && rest[strspn(rest, ".0123456789")] == 'Z';
+    uint64_t ms = usec / ODP_USEC_PER_MS;
 
-    set(o, key, is_known ? cJSON_CreateNumber((double)timegm(&tm)) : NULL);
+    set(o, key, ms > 0 ? cJSON_CreateNumber((double)ms / 1e3) : NULL);
 }
 
 static void set_error(cJSON *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -136,15 +135,21 @@ static void describe(cJSON *o, const cJSON *inspect, const struct odp_engine_pla
     const cJSON *container_state = member(inspect, "State"), *config = member(inspect, "Config");
     const cJSON *code = member(container_state, "ExitCode");
     bool runs = cJSON_IsTrue(member(container_state, "Running"));
-    bool has_run = strncmp(text(container_state, "StartedAt"), "0001", 4) != 0;
+    uint64_t started_usec = odp_engine_time_read(text(container_state, "StartedAt"));
+    uint64_t ended_usec = odp_engine_time_read(text(container_state, "FinishedAt"));
+    bool has_run = started_usec > 0;
+
+    // Docker writes down the start of one that ends at once after its end.
+    if (!runs && ended_usec > 0 && ended_usec < started_usec)
+        started_usec = ended_usec;
 
     set_text(o, "image", text(config, "Image"));
     set_text(o, "status", status_of(container_state));
     set(o, "exit_code",
         !runs && has_run && cJSON_IsNumber(code) ? cJSON_CreateNumber(code->valuedouble) : NULL);
     set(o, "oom_killed", cJSON_CreateBool(cJSON_IsTrue(member(container_state, "OOMKilled"))));
-    set_moment(o, "started_at", text(container_state, "StartedAt"));
-    set_moment(o, "ended_at", runs ? "" : text(container_state, "FinishedAt"));
+    set_moment(o, "started_at", started_usec);
+    set_moment(o, "ended_at", runs ? 0 : ended_usec);
     if (runs)
         set_health(o, member(container_state, "Health"));
     set_last_line(o, place, cJSON_IsTrue(member(config, "Tty")));

@@ -14,20 +14,12 @@
 #include "odp/base/fd.h"
 #include "odp/base/time.h"
 #include "odp/cli/client.h"
-#include "odp/core/http_body.h"
-#include "odp/core/http_head.h"
 
 #define ANSWER_BYTES_MAX (4u << 20)
 #define REQUEST_MAX      1024
 #define PATIENCE_USEC    (10 * ODP_USEC_PER_SEC)
 
-struct answer {
-    struct odp_http_head head;
-    struct odp_http_body body;
-    struct odp_buf text;
-};
-
-static int ask(int fd, const char *path)
+int odp_engine_ask(int fd, const char *path)
 {
     char request[REQUEST_MAX];
     int n = snprintf(request, sizeof(request),
@@ -40,7 +32,7 @@ static int ask(int fd, const char *path)
     return send(fd, request, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EIO;
 }
 
-static void take_body(struct answer *a, const char *bytes, size_t n_bytes)
+static void take_body(struct odp_engine_answer *a, const char *bytes, size_t n_bytes)
 {
     while (n_bytes > 0 && a->body.state == ODP_HTTP_BODY_MORE) {
         const char *data;
@@ -52,7 +44,7 @@ static void take_body(struct answer *a, const char *bytes, size_t n_bytes)
     }
 }
 
-static void take(struct answer *a, const char *bytes, size_t n_bytes)
+static void take(struct odp_engine_answer *a, const char *bytes, size_t n_bytes)
 {
     if (a->head.state == ODP_HTTP_HEAD_MORE) {
         uint32_t before = a->head.n_bytes;
@@ -66,23 +58,37 @@ static void take(struct answer *a, const char *bytes, size_t n_bytes)
     take_body(a, bytes, n_bytes);
 }
 
-static bool is_whole(const struct answer *a)
+static bool is_whole(const struct odp_engine_answer *a)
 {
     return a->head.state == ODP_HTTP_HEAD_WHOLE && a->body.state == ODP_HTTP_BODY_WHOLE;
 }
 
-static bool is_sound(const struct answer *a)
+static bool is_sound(const struct odp_engine_answer *a)
 {
     return a->head.state == ODP_HTTP_HEAD_MORE ||
            (a->head.state == ODP_HTTP_HEAD_WHOLE && a->body.state != ODP_HTTP_BODY_BAD);
 }
 
+int odp_engine_answer_read(struct odp_engine_answer *a, int fd)
+{
+    char chunk[16384];
+    ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
+
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    if (n == 0 && a->head.state == ODP_HTTP_HEAD_WHOLE)
+        (void)odp_http_body_end(&a->body);
+    else if (n == 0)
+        return -ECONNRESET;
+    take(a, chunk, (size_t)n);
+    return is_sound(a) && a->text.n_bytes <= ANSWER_BYTES_MAX ? 0 : -EBADMSG;
+}
+
 // Returns 0 or a negative errno; -EBADMSG: it makes no sense.
-static int receive(int fd, struct answer *a)
+static int receive(int fd, struct odp_engine_answer *a)
 {
     uint64_t deadline_usec = odp_now_usec() + PATIENCE_USEC;
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    char chunk[16384];
 
     while (!is_whole(a)) {
         uint64_t now_usec = odp_now_usec();
@@ -90,16 +96,9 @@ static int receive(int fd, struct answer *a)
         if (now_usec >= deadline_usec ||
             poll(&poll_fd, 1, (int)((deadline_usec - now_usec) / ODP_USEC_PER_MS) + 1) == 0)
             return -ETIMEDOUT;
-        ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
-        if (n < 0)
-            return -errno;
-        if (n == 0 && a->head.state == ODP_HTTP_HEAD_WHOLE)
-            (void)odp_http_body_end(&a->body);
-        else if (n == 0)
-            return -ECONNRESET;
-        take(a, chunk, (size_t)n);
-        if (!is_sound(a) || a->text.n_bytes > ANSWER_BYTES_MAX)
-            return -EBADMSG;
+        int r = odp_engine_answer_read(a, fd);
+        if (r < 0)
+            return r;
     }
     return a->text.failed ? -ENOMEM : 0;
 }
@@ -107,14 +106,14 @@ static int receive(int fd, struct answer *a)
 int odp_engine_get_text(const char *socket, const char *path, unsigned *ret_status,
                         struct odp_buf *ret)
 {
-    struct answer answer = {0};
+    struct odp_engine_answer answer = {0};
     struct odp_client client;
     int r = odp_client_connect(socket, &client);
 
     *ret_status = 0;
     if (r < 0)
         return r;
-    r = ask(client.fd, path);
+    r = odp_engine_ask(client.fd, path);
     if (r == 0)
         r = receive(client.fd, &answer);
     odp_client_deinit(&client);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "odp/base/time.h"
 #include "odp/core/engine_log.h"
+#include "odp/core/engine_time.h"
 #include "odp/launcher/reason.h"
 
 // The version of the API that odp speaks; an engine that has left it behind is asked by its oldest.
@@ -121,23 +121,6 @@ static void read_health(const cJSON *json, struct odp_container_facts *ret)
         ret->health = ODP_CONTAINER_UNHEALTHY;
 }
 
-// RFC 3339; the year 1 is `never`.
-static uint64_t read_time(const char *s)
-{
-    struct tm tm = {0};
-    const char *at = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-    time_t sec = at ? timegm(&tm) : 0;
-    uint64_t usec = 0, unit = 100000;
-    int hours, minutes;
-
-    if (at && *at == '.')
-        for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
-            usec += unit * (uint64_t)(*at - '0');
-    if (at && sscanf(at, "%3d:%2d", &hours, &minutes) == 2)
-        sec -= (hours * 60 + (hours < 0 || *at == '-' ? -minutes : minutes)) * 60;
-    return sec > 0 ? (uint64_t)sec * ODP_USEC_PER_SEC + usec : 0;
-}
-
 // A restart policy keeps a container running, or tries again until it ends well.
 static bool is_job(const cJSON *json, enum odp_container_health health)
 {
@@ -162,8 +145,8 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
         ret->had_oom = is_true(container_state, "OOMKilled");
         ret->has_tty = is_true(member(json, "Config"), "Tty");
         ret->n_restarts = (unsigned)number(json, "RestartCount");
-        ret->started_usec = read_time(text(container_state, "StartedAt"));
-        ret->ended_usec = read_time(text(container_state, "FinishedAt"));
+        ret->started_usec = odp_engine_time_read(text(container_state, "StartedAt"));
+        ret->ended_usec = odp_engine_time_read(text(container_state, "FinishedAt"));
         read_health(json, ret);
         ret->is_job = is_job(json, ret->health);
     }

@@ -251,13 +251,16 @@ class TestLabels(ComposeCase):
         e.command("kill", "wiki-app-2")
         d.await_state("wiki", "stopped")
         self.wake()
-        # Made anew under its name, as `docker compose up --no-start` does.
+        # Made anew under its name, as `docker compose up --no-start` does. Logs are followed there.
+        lines = self.follow(d)
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         e.remove("wiki-app-2", "wiki-side-2", "wiki-side-1")
         labels = {PROJECT: "wiki", "com.docker.compose.service": "side", DEPENDS: ""}
         self.api("POST", "/containers/create?name=wiki-side-1",
-                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", SLEEP], "Labels": labels})
+                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", "echo anew; " + SLEEP],
+                  "Labels": labels})
         self.wake()
+        self.assertIn("anew", lines)
         self.assertEqual(self.state(e, "side"), "running")
         # What `docker compose run` has made is not the service's.
         labels["com.docker.compose.oneoff"] = "True"

@@ -36,6 +36,16 @@ class ContainerCase(engines.EngineCase):
         return self.machine.run("/odp/build/odp", "--runtime", f"{d.inside}/run", *args, user=user,
                                 check=False)
 
+    def follow(self, d, name="wiki"):
+        """What containers print on their outputs, line by line, by `odp logs -f`."""
+        follow = self.machine.spawn("/odp/build/odp", "--runtime", f"{d.inside}/run", "logs", "-f",
+                                    name)
+        self.addCleanup(follow.communicate)
+        self.addCleanup(follow.kill)
+        # odp's own lines, in between, are of several words.
+        return (words[1] for line in iter(follow.stdout.readline, "")
+                if len(words := line.split()) == 2)
+
     def echo(self, s, words=b"first words\n"):
         s.sendall(words)
         self.assertEqual(read_exactly(s, len(words)), words)

@@ -58,12 +58,15 @@ class TestDocker(ContainerCase):
         self.assertIn(" second\n", done.stdout)
         last = self.odp(d, "logs", "wiki", "-n", "1")
         self.assertNotIn(" first\n", last.stdout)
-        follow = self.machine.spawn("/odp/build/odp", "--runtime", f"{d.inside}/run", "logs", "-f",
-                                    "wiki")
-        self.addCleanup(follow.wait)
-        self.addCleanup(follow.kill)
-        lines = iter(follow.stdout.readline, "")
-        self.assertTrue(any(line.endswith(" first\n") for line in lines))
+        # Followed into its next runs, without a line twice or left out, past its engine's end, too.
+        lines = self.follow(d)
+        self.assertEqual([next(lines) for _ in range(2)], ["first", "second"])
+        for again in (False, True):
+            if again:
+                self.machine.systemctl("restart", f"{self.engine_name}.service")
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+            self.wake("wiki")
+            self.assertEqual([next(lines) for _ in range(2)], ["first", "second"])
 
 
 class TestPodman(TestDocker):
