@@ -26,6 +26,7 @@
 #include "odp/cli/journal.h"
 #include "odp/core/compose.h"
 #include "odp/core/engine_time.h"
+#include "odp/core/json.h"
 
 #define PATH_BYTES_MAX 512
 #define PAUSE_MIN_MS   100
@@ -52,18 +53,6 @@ struct follow {
     int pause_ms;
 };
 
-static const cJSON *member(const cJSON *json, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(json, name);
-}
-
-static const char *text(const cJSON *json, const char *name)
-{
-    const char *s = cJSON_GetStringValue(member(json, name));
-
-    return s ? s : "";
-}
-
 // ---- one container -----------------------------------------------------------------------------
 
 static void begin(struct follower *x, size_t n_lines, uint64_t since_usec)
@@ -83,12 +72,12 @@ static uint64_t find_run(const struct follow *f, const struct follower *x, uint6
     cJSON *inspect = NULL;
     unsigned status = 0;
 
-    snprintf(path, sizeof(path), "/containers/%s/json", text(x->container, "name"));
+    snprintf(path, sizeof(path), "/containers/%s/json", odp_json_text(x->container, "name"));
     int r = odp_engine_get(f->place.socket, path, &status, &inspect);
-    const cJSON *run = member(inspect, "State");
-    *ret_ended_usec = odp_engine_time_read(text(run, "FinishedAt"));
-    if (r == 0 && status == 200 && cJSON_IsTrue(member(run, "Running")))
-        started_usec = odp_engine_time_read(text(run, "StartedAt"));
+    const cJSON *run = odp_json_member(inspect, "State");
+    *ret_ended_usec = odp_engine_time_read(odp_json_text(run, "FinishedAt"));
+    if (r == 0 && status == 200 && cJSON_IsTrue(odp_json_member(run, "Running")))
+        started_usec = odp_engine_time_read(odp_json_text(run, "StartedAt"));
     cJSON_Delete(inspect);
     return started_usec;
 }
@@ -117,7 +106,7 @@ static void look(const struct follow *f, struct follower *x)
 static struct follower *find(const struct follow *f, const char *name, const char *id)
 {
     for (size_t i = 0; i < f->n; i++) {
-        const char *own = text(f->items[i].container, "name");
+        const char *own = odp_json_text(f->items[i].container, "name");
         if (strcmp(own, name) == 0 || (strlen(own) >= ID_MIN && strncmp(id, own, strlen(own)) == 0))
             return &f->items[i];
     }
@@ -144,10 +133,10 @@ static void look_all(struct follow *f, size_t n_lines)
     odp_containers_find(f->why);
     for (size_t i = 0; i < f->n; i++)
         look(f, &f->items[i]);
-    cJSON_ArrayForEach(c, member(f->why, "containers"))
+    cJSON_ArrayForEach(c, odp_json_member(f->why, "containers"))
     {
         uint64_t ended_usec;
-        struct follower *x = find(f, text(c, "name"), "") ? NULL : add(f, c);
+        struct follower *x = find(f, odp_json_text(c, "name"), "") ? NULL : add(f, c);
         if (!x)
             continue;
         x->started_usec = find_run(f, x, &ended_usec);
@@ -178,13 +167,13 @@ static void reap(struct follow *f)
 static void on_line(struct follow *f, const char *line, size_t n_bytes)
 {
     cJSON *json = cJSON_ParseWithLength(line, n_bytes);
-    const cJSON *actor = member(json, "Actor");
-    const char *name = text(member(actor, "Attributes"), "name");
-    struct follower *x = find(f, name, text(actor, "ID"));
+    const cJSON *actor = odp_json_member(json, "Actor");
+    const char *name = odp_json_text(odp_json_member(actor, "Attributes"), "name");
+    struct follower *x = find(f, name, odp_json_text(actor, "ID"));
 
     if (x)
         look(f, x);
-    else if (cJSON_IsObject(member(f->why, "project")) && *name)
+    else if (cJSON_IsObject(odp_json_member(f->why, "project")) && *name)
         look_all(f, ODP_JOURNAL_ALL_LINES); // it has been made meanwhile
     cJSON_Delete(json);
 }
@@ -213,12 +202,12 @@ static void close_stream(struct follow *f)
 // An engine begins its answer before it listens: events are told from that second on.
 static void open_stream(struct follow *f)
 {
-    const cJSON *project = member(f->why, "project");
+    const cJSON *project = odp_json_member(f->why, "project");
     char path[PATH_BYTES_MAX], label[PATH_BYTES_MAX / 2] = "";
 
     if (cJSON_IsObject(project))
         snprintf(label, sizeof(label), ",%%22label%%22:[%%22" ODP_COMPOSE_PROJECT "=%s%%22]",
-                 text(project, "name"));
+                 odp_json_text(project, "name"));
     snprintf(path, sizeof(path),
              "/events?since=%lld&filters={%%22type%%22:[%%22container%%22],"
              "%%22event%%22:[%%22start%%22]%s}",
@@ -271,9 +260,10 @@ static _Noreturn void run(struct follow *f)
 int odp_container_logs_follow(cJSON *why, size_t n_lines)
 {
     struct follow f = {.why = why, .n_lines = n_lines, .stream.fd = -1, .pause_ms = PAUSE_MIN_MS};
-    const cJSON *project = member(why, "project");
-    const cJSON *first =
-        cJSON_IsObject(project) ? project : cJSON_GetArrayItem(member(why, "containers"), 0);
+    const cJSON *project = odp_json_member(why, "project");
+    const cJSON *first = cJSON_IsObject(project)
+                             ? project
+                             : cJSON_GetArrayItem(odp_json_member(why, "containers"), 0);
     pid_t parent = getpid();
     sigset_t child;
 

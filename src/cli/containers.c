@@ -18,21 +18,10 @@
 #include "odp/cli/text.h"
 #include "odp/core/engine_log.h"
 #include "odp/core/engine_time.h"
+#include "odp/core/json.h"
 
 #define PATH_BYTES_MAX 512 // of a request
 #define LINE_BYTES_MAX 256
-
-static const cJSON *member(const cJSON *json, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(json, name);
-}
-
-static const char *text(const cJSON *json, const char *name)
-{
-    const char *s = cJSON_GetStringValue(member(json, name));
-
-    return s ? s : "";
-}
 
 // ---- where it is -------------------------------------------------------------------------------
 
@@ -45,7 +34,8 @@ static bool is_socket(const char *path)
 
 void odp_containers_place(const cJSON *container, struct odp_engine_place *ret)
 {
-    const char *engine = text(container, "engine"), *path = text(container, "socket");
+    const char *engine = odp_json_text(container, "engine"),
+               *path = odp_json_text(container, "socket");
     char socket[sizeof(ret->socket)];
     struct odp_config_service settings = {
         .engine = strcmp(engine, "podman") == 0   ? ODP_ENGINE_PODMAN
@@ -57,7 +47,7 @@ void odp_containers_place(const cJSON *container, struct odp_engine_place *ret)
         snprintf(socket, sizeof(socket), "%s", path);
         settings.engine_socket = socket;
     }
-    odp_engine_place_find(&settings, cJSON_IsTrue(member(container, "user")),
+    odp_engine_place_find(&settings, cJSON_IsTrue(odp_json_member(container, "user")),
                           getenv("XDG_RUNTIME_DIR"), is_socket, ret);
 }
 
@@ -101,7 +91,8 @@ static void set_last_line(cJSON *o, const struct odp_engine_place *place, bool h
     struct odp_buf body = {0};
     unsigned status;
 
-    snprintf(path, sizeof(path), "/containers/%s/logs?stdout=1&stderr=1&tail=1", text(o, "name"));
+    snprintf(path, sizeof(path), "/containers/%s/logs?stdout=1&stderr=1&tail=1",
+             odp_json_text(o, "name"));
     // Some drivers keep no log that can be read.
     if (odp_engine_get_text(place->socket, path, &status, &body) == 0 && status == 200 && body.s)
         odp_engine_log_last(body.s, body.n_bytes, has_tty, line, sizeof(line));
@@ -112,47 +103,51 @@ static void set_last_line(cJSON *o, const struct odp_engine_place *place, bool h
 
 static void set_health(cJSON *o, const cJSON *health)
 {
-    const cJSON *log = member(health, "Log");
-    const char *output = text(cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1), "Output");
-    bool is_known = strcmp(text(health, "Status"), "none") != 0 && *text(health, "Status");
+    const cJSON *log = odp_json_member(health, "Log");
+    const char *output =
+        odp_json_text(cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1), "Output");
+    bool is_known =
+        strcmp(odp_json_text(health, "Status"), "none") != 0 && *odp_json_text(health, "Status");
     char line[LINE_BYTES_MAX];
 
     odp_engine_log_last(output, strlen(output), true, line, sizeof(line));
-    set_text(o, "health", is_known ? text(health, "Status") : NULL);
+    set_text(o, "health", is_known ? odp_json_text(health, "Status") : NULL);
     set_text(o, "health_said", is_known ? line : NULL);
 }
 
 // Podman's compatible API lets its own word through: that an end has not been tidied up yet.
 static const char *status_of(const cJSON *container_state)
 {
-    const char *status = text(container_state, "Status");
+    const char *status = odp_json_text(container_state, "Status");
 
     return strcmp(status, "stopped") == 0 ? "exited" : status;
 }
 
 static void describe(cJSON *o, const cJSON *inspect, const struct odp_engine_place *place)
 {
-    const cJSON *container_state = member(inspect, "State"), *config = member(inspect, "Config");
-    const cJSON *code = member(container_state, "ExitCode");
-    bool runs = cJSON_IsTrue(member(container_state, "Running"));
-    uint64_t started_usec = odp_engine_time_read(text(container_state, "StartedAt"));
-    uint64_t ended_usec = odp_engine_time_read(text(container_state, "FinishedAt"));
+    const cJSON *container_state = odp_json_member(inspect, "State"),
+                *config = odp_json_member(inspect, "Config");
+    const cJSON *code = odp_json_member(container_state, "ExitCode");
+    bool runs = cJSON_IsTrue(odp_json_member(container_state, "Running"));
+    uint64_t started_usec = odp_engine_time_read(odp_json_text(container_state, "StartedAt"));
+    uint64_t ended_usec = odp_engine_time_read(odp_json_text(container_state, "FinishedAt"));
     bool has_run = started_usec > 0;
 
     // Docker writes down the start of one that ends at once after its end.
     if (!runs && ended_usec > 0 && ended_usec < started_usec)
         started_usec = ended_usec;
 
-    set_text(o, "image", text(config, "Image"));
+    set_text(o, "image", odp_json_text(config, "Image"));
     set_text(o, "status", status_of(container_state));
     set(o, "exit_code",
         !runs && has_run && cJSON_IsNumber(code) ? cJSON_CreateNumber(code->valuedouble) : NULL);
-    set(o, "oom_killed", cJSON_CreateBool(cJSON_IsTrue(member(container_state, "OOMKilled"))));
+    set(o, "oom_killed",
+        cJSON_CreateBool(cJSON_IsTrue(odp_json_member(container_state, "OOMKilled"))));
     set_moment(o, "started_at", started_usec);
     set_moment(o, "ended_at", runs ? 0 : ended_usec);
     if (runs)
-        set_health(o, member(container_state, "Health"));
-    set_last_line(o, place, cJSON_IsTrue(member(config, "Tty")));
+        set_health(o, odp_json_member(container_state, "Health"));
+    set_last_line(o, place, cJSON_IsTrue(odp_json_member(config, "Tty")));
 }
 
 static void set_place(cJSON *o, struct odp_engine_place *ret)
@@ -188,7 +183,7 @@ static void ask(cJSON *o)
     unsigned status = 0;
 
     set_place(o, &place);
-    snprintf(path, sizeof(path), "/containers/%s/json", text(o, "name"));
+    snprintf(path, sizeof(path), "/containers/%s/json", odp_json_text(o, "name"));
     int r = odp_engine_get(place.socket, path, &status, &inspect);
     if (take_answer(o, &place, r, status))
         describe(o, inspect, &place);
@@ -200,17 +195,17 @@ static void add_member(cJSON *containers, const cJSON *project, const char *name
     cJSON *o = cJSON_CreateObject();
 
     set_text(o, "name", name);
-    set_text(o, "engine", text(project, "engine"));
-    set_text(o, "socket", text(project, "socket"));
-    set(o, "user", cJSON_CreateBool(cJSON_IsTrue(member(project, "user"))));
+    set_text(o, "engine", odp_json_text(project, "engine"));
+    set_text(o, "socket", odp_json_text(project, "socket"));
+    set(o, "user", cJSON_CreateBool(cJSON_IsTrue(odp_json_member(project, "user"))));
     if (!cJSON_AddItemToArray(containers, o))
         cJSON_Delete(o);
 }
 
 bool odp_containers_are_known(const cJSON *why)
 {
-    return cJSON_IsObject(member(why, "project")) ||
-           cJSON_GetArraySize(member(why, "containers")) > 0;
+    return cJSON_IsObject(odp_json_member(why, "project")) ||
+           cJSON_GetArraySize(odp_json_member(why, "containers")) > 0;
 }
 
 void odp_containers_find(cJSON *why)
@@ -224,7 +219,7 @@ void odp_containers_find(cJSON *why)
         return;
     set_place(project, &place);
     set(project, "error", NULL);
-    int r = odp_compose_list(place.socket, text(project, "name"), &status, &names);
+    int r = odp_compose_list(place.socket, odp_json_text(project, "name"), &status, &names);
     if (take_answer(project, &place, r, status)) {
         containers = cJSON_CreateArray();
         for (size_t i = 0; i < names.n; i++)
@@ -242,7 +237,7 @@ void odp_containers_ask(cJSON *why)
     cJSON *o;
 
     odp_containers_find(why);
-    cJSON_ArrayForEach(o, member(why, "containers"))
+    cJSON_ArrayForEach(o, odp_json_member(why, "containers"))
     {
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
             set(o, keys[i], NULL);
@@ -264,14 +259,15 @@ static void add_moment(struct odp_buf *b, const cJSON *seconds)
 
 static void add_health(struct odp_buf *b, const cJSON *o)
 {
-    const char *said = text(o, "health_said");
+    const char *said = odp_json_text(o, "health_said");
 
-    if (!*text(o, "health"))
+    if (!*odp_json_text(o, "health"))
         return;
     odp_buf_printf(b, ", ");
-    odp_text_add(b, strcmp(text(o, "health"), "starting") == 0 ? "not healthy yet"
-                                                               : text(o, "health"));
-    if (!*said || strcmp(text(o, "health"), "healthy") == 0)
+    odp_text_add(b, strcmp(odp_json_text(o, "health"), "starting") == 0
+                        ? "not healthy yet"
+                        : odp_json_text(o, "health"));
+    if (!*said || strcmp(odp_json_text(o, "health"), "healthy") == 0)
         return;
     odp_buf_printf(b, ": ");
     odp_text_add(b, said);
@@ -280,51 +276,52 @@ static void add_health(struct odp_buf *b, const cJSON *o)
 static void add_end(struct odp_buf *b, const cJSON *o, const cJSON *code)
 {
     odp_buf_printf(b, "has exited with status %d", code->valueint);
-    if (cJSON_IsTrue(member(o, "oom_killed")) && code->valueint != 0)
+    if (cJSON_IsTrue(odp_json_member(o, "oom_killed")) && code->valueint != 0)
         odp_buf_printf(b, ", out of memory");
-    if (cJSON_IsNumber(member(o, "ended_at"))) {
+    if (cJSON_IsNumber(odp_json_member(o, "ended_at"))) {
         odp_buf_printf(b, " at ");
-        add_moment(b, member(o, "ended_at"));
+        add_moment(b, odp_json_member(o, "ended_at"));
     }
-    if (code->valueint == 0 || !*text(o, "last_line"))
+    if (code->valueint == 0 || !*odp_json_text(o, "last_line"))
         return;
     odp_buf_printf(b, ": ");
-    odp_text_add(b, text(o, "last_line"));
+    odp_text_add(b, odp_json_text(o, "last_line"));
 }
 
 void odp_containers_add(struct odp_buf *b, const cJSON *container)
 {
-    const cJSON *code = member(container, "exit_code");
+    const cJSON *code = odp_json_member(container, "exit_code");
 
     odp_buf_printf(b, "container ");
-    odp_text_add(b, text(container, "name"));
-    if (*text(container, "image")) {
+    odp_text_add(b, odp_json_text(container, "name"));
+    if (*odp_json_text(container, "image")) {
         odp_buf_printf(b, " of image ");
-        odp_text_add(b, text(container, "image"));
+        odp_text_add(b, odp_json_text(container, "image"));
     }
     odp_buf_printf(b, ": ");
-    if (*text(container, "error"))
-        odp_text_add(b, text(container, "error"));
+    if (*odp_json_text(container, "error"))
+        odp_text_add(b, odp_json_text(container, "error"));
     else if (cJSON_IsNumber(code))
         add_end(b, container, code);
     else
-        odp_text_add(b, text(container, "status"));
+        odp_text_add(b, odp_json_text(container, "status"));
     add_health(b, container);
 }
 
 bool odp_containers_add_project(struct odp_buf *b, const cJSON *why)
 {
-    const cJSON *project = member(why, "project");
-    const char *error = text(project, "error");
+    const cJSON *project = odp_json_member(why, "project");
+    const char *error = odp_json_text(project, "error");
 
-    if (!cJSON_IsObject(project) || (!*error && cJSON_GetArraySize(member(why, "containers")) > 0))
+    if (!cJSON_IsObject(project) ||
+        (!*error && cJSON_GetArraySize(odp_json_member(why, "containers")) > 0))
         return false;
     odp_buf_printf(b, "project ");
-    odp_text_add(b, text(project, "name"));
+    odp_text_add(b, odp_json_text(project, "name"));
     odp_buf_printf(b, ": ");
     if (*error)
         odp_text_add(b, error);
     else
-        odp_buf_printf(b, "%s has no container of it", text(project, "engine"));
+        odp_buf_printf(b, "%s has no container of it", odp_json_text(project, "engine"));
     return true;
 }

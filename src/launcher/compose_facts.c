@@ -4,24 +4,17 @@
 
 #include "odp/launcher/compose_facts.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "odp/core/compose.h"
+#include "odp/core/json.h"
 #include "odp/launcher/reason.h"
 
 #define ID_MIN 12 // hexadecimal digits
 
 // ---- members -----------------------------------------------------------------------------------
-
-static const char *text(const cJSON *json, const char *name)
-{
-    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
-
-    return s ? s : "";
-}
 
 // Names begin with a slash; a link's has another one behind.
 static const char *name_of(const cJSON *container)
@@ -34,7 +27,7 @@ static const char *name_of(const cJSON *container)
         if (s && !strchr(s + 1, '/'))
             return s[0] == '/' ? s + 1 : s;
     }
-    return text(container, "Id");
+    return odp_json_text(container, "Id");
 }
 
 static int take_member(struct odp_compose_project *p, const cJSON *container)
@@ -42,18 +35,18 @@ static int take_member(struct odp_compose_project *p, const cJSON *container)
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(container, "Labels");
     struct odp_compose_member *m = &p->members[p->n_members];
 
-    const char *id = text(container, "Id");
+    const char *id = odp_json_text(container, "Id");
     size_t n_id = strspn(id, "0123456789abcdef"); // it stands in paths of requests
 
     if (n_id < ID_MIN || id[n_id] != '\0')
         return -EBADMSG;
-    if (strcasecmp(text(labels, ODP_COMPOSE_ONEOFF), "true") == 0)
+    if (strcasecmp(odp_json_text(labels, ODP_COMPOSE_ONEOFF), "true") == 0)
         return 0;
-    *m = (struct odp_compose_member){.id = strdup(id),
-                                     .name = strdup(name_of(container)),
-                                     .service = strdup(text(labels, ODP_COMPOSE_SERVICE)),
-                                     .waits_for =
-                                         strdup(text(labels, ODP_COMPOSE_LABEL("depends_on")))};
+    *m = (struct odp_compose_member){
+        .id = strdup(id),
+        .name = strdup(name_of(container)),
+        .service = strdup(odp_json_text(labels, ODP_COMPOSE_SERVICE)),
+        .waits_for = strdup(odp_json_text(labels, ODP_COMPOSE_LABEL("depends_on")))};
     p->n_members++;
     return m->id && m->name && m->service && m->waits_for ? 0 : -ENOMEM;
 }

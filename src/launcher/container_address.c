@@ -7,27 +7,15 @@
 #include "odp/launcher/container_address.h"
 
 #include <arpa/inet.h>
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "odp/core/container_way.h"
+#include "odp/core/json.h"
 #include "odp/launcher/reason.h"
 
 #define INTERNAL "internal" // in the place of a driver
-
-static const cJSON *member(const cJSON *json, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(json, name);
-}
-
-static const char *text(const cJSON *json, const char *name)
-{
-    const char *s = cJSON_GetStringValue(member(json, name));
-
-    return s ? s : "";
-}
 
 // As it may stand in the path of a request.
 static bool is_plain(const char *name)
@@ -99,12 +87,12 @@ static int add(struct odp_container_networks *networks, const char *name, const 
 // Podman gives the bridge of an internal network no address of its own, and says so in this word.
 static bool has_no_way_in(const cJSON *json)
 {
-    const cJSON *configs = member(member(json, "IPAM"), "Config"), *config;
-    bool is_internal = cJSON_IsTrue(member(json, "Internal"));
+    const cJSON *configs = odp_json_member(odp_json_member(json, "IPAM"), "Config"), *config;
+    bool is_internal = cJSON_IsTrue(odp_json_member(json, "Internal"));
 
     cJSON_ArrayForEach(config, configs)
     {
-        if (strcmp(text(config, "Gateway"), "<nil>") != 0)
+        if (strcmp(odp_json_text(config, "Gateway"), "<nil>") != 0)
             return false;
     }
     return is_internal && cJSON_GetArraySize(configs) > 0;
@@ -114,8 +102,8 @@ int odp_container_networks_read(struct odp_container_networks *networks, const c
                                 const char *body, size_t n_bytes)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
-    const char *driver = has_no_way_in(json) ? INTERNAL : text(json, "Driver");
-    bool is_gone = !member(json, "Driver") && member(json, "message");
+    const char *driver = has_no_way_in(json) ? INTERNAL : odp_json_text(json, "Driver");
+    bool is_gone = !odp_json_member(json, "Driver") && odp_json_member(json, "message");
     int r = driver[0] || is_gone ? add(networks, name, driver) : -EBADMSG;
 
     cJSON_Delete(json);
@@ -142,7 +130,7 @@ static bool exposes(const cJSON *json, uint16_t port)
     char name[sizeof("65535/tcp")];
 
     odp_reason_format(name, sizeof(name), "%u/tcp", (unsigned)port);
-    return member(member(member(json, "Config"), "ExposedPorts"), name);
+    return odp_json_member(odp_json_member(odp_json_member(json, "Config"), "ExposedPorts"), name);
 }
 
 static bool is_ip(int family, const char *s)
@@ -193,8 +181,8 @@ static void add_choice(struct choices *c, const struct choice *new)
 
 static void consider(const cJSON *network, struct choices *c)
 {
-    const struct choice ip4 = {network->string, text(network, "IPAddress"), false};
-    const struct choice ip6 = {network->string, text(network, "GlobalIPv6Address"), true};
+    const struct choice ip4 = {network->string, odp_json_text(network, "IPAddress"), false};
+    const struct choice ip6 = {network->string, odp_json_text(network, "GlobalIPv6Address"), true};
 
     if (is_ip(AF_INET, ip4.ip))
         add_choice(c, &ip4);
@@ -226,7 +214,7 @@ static void read_networks(const struct odp_container_question *q, const cJSON *l
     cJSON_ArrayForEach(network, list)
     {
         const struct odp_container_network *n =
-            find_same(known, network->string, text(network, "NetworkID"));
+            find_same(known, network->string, odp_json_text(network, "NetworkID"));
         if (!n && is_plain(network->string)) {
             say(ret, ODP_PLACE_ASK, "%s", network->string);
             return;
@@ -262,7 +250,7 @@ static void say_publish(const struct odp_container_question *q, const char *netw
 static void read_mode(const struct odp_container_question *q, const cJSON *json,
                       struct odp_container_networks *known, struct odp_container_address *ret)
 {
-    const char *mode = text(member(json, "HostConfig"), "NetworkMode");
+    const char *mode = odp_json_text(odp_json_member(json, "HostConfig"), "NetworkMode");
     const char *host = odp_container_way_guest(mode);
 
     switch (odp_container_way(mode, q->engine, q->is_rootless)) {
@@ -283,7 +271,8 @@ static void read_mode(const struct odp_container_question *q, const cJSON *json,
         say_publish(q, q->is_rootless ? "of a rootless engine" : mode, ret);
         break;
     case ODP_WAY_NETWORKS:
-        read_networks(q, member(member(json, "NetworkSettings"), "Networks"), known, ret);
+        read_networks(q, odp_json_member(odp_json_member(json, "NetworkSettings"), "Networks"),
+                      known, ret);
         break;
     }
 }
@@ -293,7 +282,7 @@ bool odp_container_address_read(const struct odp_container_question *q, const ch
                                 struct odp_container_address *ret)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
-    const cJSON *running = member(member(json, "State"), "Running");
+    const cJSON *running = odp_json_member(odp_json_member(json, "State"), "Running");
     bool is_sound = cJSON_IsBool(running);
 
     *ret = (struct odp_container_address){.is = ODP_PLACE_NOT_YET};

@@ -4,13 +4,13 @@
 
 #include "odp/launcher/container_facts.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "odp/core/engine_log.h"
 #include "odp/core/engine_time.h"
+#include "odp/core/json.h"
 #include "odp/launcher/reason.h"
 
 // The version of the API that odp speaks; an engine that has left it behind is asked by its oldest.
@@ -36,26 +36,14 @@ static const char *const event_words[] = {
     [ODP_ENGINE_EVENTS_READY] = READY,
 };
 
-static const cJSON *member(const cJSON *json, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(json, name);
-}
-
-static const char *text(const cJSON *json, const char *name)
-{
-    const char *s = cJSON_GetStringValue(member(json, name));
-
-    return s ? s : "";
-}
-
 static bool is_true(const cJSON *json, const char *name)
 {
-    return cJSON_IsTrue(member(json, name));
+    return cJSON_IsTrue(odp_json_member(json, name));
 }
 
 static int number(const cJSON *json, const char *name)
 {
-    const cJSON *n = member(json, name);
+    const cJSON *n = odp_json_member(json, name);
 
     return cJSON_IsNumber(n) ? n->valueint : 0;
 }
@@ -65,7 +53,7 @@ static int number(const cJSON *json, const char *name)
 // Podman has more words: "configured", "initialized", "stopped", "stopping".
 static enum odp_container_status status_of(const cJSON *container_state)
 {
-    const char *word = text(container_state, "Status");
+    const char *word = odp_json_text(container_state, "Status");
 
     if (is_true(container_state, "Restarting") || strcmp(word, "restarting") == 0)
         return ODP_CONTAINER_RESTARTING;
@@ -87,8 +75,8 @@ static enum odp_container_status status_of(const cJSON *container_state)
 // back the image's check.
 static bool has_check(const cJSON *json)
 {
-    const cJSON *check = member(member(json, "Config"), "Healthcheck");
-    const char *kind = cJSON_GetStringValue(cJSON_GetArrayItem(member(check, "Test"), 0));
+    const cJSON *check = odp_json_member(odp_json_member(json, "Config"), "Healthcheck");
+    const char *kind = cJSON_GetStringValue(cJSON_GetArrayItem(odp_json_member(check, "Test"), 0));
 
     return kind && kind[0] != '\0' && strcmp(kind, "NONE") != 0;
 }
@@ -96,9 +84,9 @@ static bool has_check(const cJSON *json)
 // The last words that are not blank of the latest check.
 static void read_health_said(const cJSON *health, char ret[ODP_CONTAINER_LINE_MAX])
 {
-    const cJSON *log = member(health, "Log");
+    const cJSON *log = odp_json_member(health, "Log");
     const cJSON *last = cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1);
-    const char *output = text(last, "Output");
+    const char *output = odp_json_text(last, "Output");
 
     odp_container_log_read(output, strlen(output), true, ret, ODP_CONTAINER_LINE_MAX);
 }
@@ -106,8 +94,8 @@ static void read_health_said(const cJSON *health, char ret[ODP_CONTAINER_LINE_MA
 // What is said of one that does not run is out of date.
 static void read_health(const cJSON *json, struct odp_container_facts *ret)
 {
-    const cJSON *health = member(member(json, "State"), "Health");
-    const char *word = text(health, "Status");
+    const cJSON *health = odp_json_member(odp_json_member(json, "State"), "Health");
+    const char *word = odp_json_text(health, "Status");
 
     if (!has_check(json))
         return;
@@ -124,10 +112,10 @@ static void read_health(const cJSON *json, struct odp_container_facts *ret)
 // A restart policy keeps a container running, or tries again until it ends well.
 static bool is_job(const cJSON *json, enum odp_container_health health)
 {
-    const cJSON *host = member(json, "HostConfig");
-    const char *policy = text(member(host, "RestartPolicy"), "Name");
+    const cJSON *host = odp_json_member(json, "HostConfig");
+    const char *policy = odp_json_text(odp_json_member(host, "RestartPolicy"), "Name");
 
-    return cJSON_GetArraySize(member(host, "PortBindings")) == 0 &&
+    return cJSON_GetArraySize(odp_json_member(host, "PortBindings")) == 0 &&
            health == ODP_CONTAINER_UNCHECKED && strcmp(policy, "always") != 0 &&
            strcmp(policy, "unless-stopped") != 0;
 }
@@ -135,18 +123,18 @@ static bool is_job(const cJSON *json, enum odp_container_health health)
 bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_container_facts *ret)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
-    const cJSON *container_state = member(json, "State");
-    bool is_sound = cJSON_IsBool(member(container_state, "Running"));
+    const cJSON *container_state = odp_json_member(json, "State");
+    bool is_sound = cJSON_IsBool(odp_json_member(container_state, "Running"));
 
     *ret = (struct odp_container_facts){.status = ODP_CONTAINER_MISSING};
     if (is_sound) {
         ret->status = status_of(container_state);
         ret->exit_code = number(container_state, "ExitCode");
         ret->had_oom = is_true(container_state, "OOMKilled");
-        ret->has_tty = is_true(member(json, "Config"), "Tty");
+        ret->has_tty = is_true(odp_json_member(json, "Config"), "Tty");
         ret->n_restarts = (unsigned)number(json, "RestartCount");
-        ret->started_usec = odp_engine_time_read(text(container_state, "StartedAt"));
-        ret->ended_usec = odp_engine_time_read(text(container_state, "FinishedAt"));
+        ret->started_usec = odp_engine_time_read(odp_json_text(container_state, "StartedAt"));
+        ret->ended_usec = odp_engine_time_read(odp_json_text(container_state, "FinishedAt"));
         read_health(json, ret);
         ret->is_job = is_job(json, ret->health);
     }
@@ -201,9 +189,9 @@ bool odp_engine_version_read(const char *body, size_t n_bytes, char ret[ODP_ENGI
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
     int newest = 0, oldest = 0;
-    bool is_sound = read_version(text(json, "ApiVersion"), &newest) && newest >= API_MINOR;
+    bool is_sound = read_version(odp_json_text(json, "ApiVersion"), &newest) && newest >= API_MINOR;
 
-    (void)read_version(text(json, "MinAPIVersion"), &oldest);
+    (void)read_version(odp_json_text(json, "MinAPIVersion"), &oldest);
     cJSON_Delete(json);
     format_prefix(oldest > API_MINOR ? oldest : API_MINOR, ret);
     return is_sound;
@@ -226,19 +214,20 @@ void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
 
-    odp_reason_format(ret, size, "%s", text(json, "message"));
+    odp_reason_format(ret, size, "%s", odp_json_text(json, "message"));
     cJSON_Delete(json);
 }
 
 bool odp_engine_event_read(const char *line, size_t n_bytes, struct odp_engine_event *ret)
 {
     cJSON *json = cJSON_ParseWithLength(line, n_bytes);
-    const cJSON *actor = member(json, "Actor"), *attributes = member(actor, "Attributes");
+    const cJSON *actor = odp_json_member(json, "Actor"),
+                *attributes = odp_json_member(actor, "Attributes");
 
-    snprintf(ret->action, sizeof(ret->action), "%s", text(json, "Action"));
-    snprintf(ret->id, sizeof(ret->id), "%s", text(actor, "ID"));
-    snprintf(ret->name, sizeof(ret->name), "%s", text(attributes, "name"));
-    snprintf(ret->old_name, sizeof(ret->old_name), "%s", text(attributes, "oldName"));
+    snprintf(ret->action, sizeof(ret->action), "%s", odp_json_text(json, "Action"));
+    snprintf(ret->id, sizeof(ret->id), "%s", odp_json_text(actor, "ID"));
+    snprintf(ret->name, sizeof(ret->name), "%s", odp_json_text(attributes, "name"));
+    snprintf(ret->old_name, sizeof(ret->old_name), "%s", odp_json_text(attributes, "oldName"));
     cJSON_Delete(json);
     return ret->id[0];
 }
