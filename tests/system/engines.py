@@ -11,12 +11,14 @@
 # An engine is started when it is first asked for and stays for the other tests of the process;
 # containers end with their test.
 
+import json
 import os
+import re
 import shutil
 
 import machine
 import units
-from harness import read_file, until
+from harness import read_all, read_file, until
 
 IMAGE = "busybox"
 PAGE = "a page from a container\n"
@@ -31,6 +33,7 @@ PROGRAMS = {"docker": ("dockerd", "containerd", "runc", "iptables"), "podman": (
 # Docker's own unit may be started three times a minute, which is for people, not for tests.
 UNLIMITED = "[Unit]\nStartLimitIntervalSec=0\n"
 SOCKETS = {"docker": "/run/docker.sock", "podman": "/run/podman/podman.sock"}
+FIELD = r"\{\{\.([\w.]+)\}\}"  # the simplest template of --format
 
 IMAGE_ROOT = "/tmp/image"
 
@@ -47,6 +50,16 @@ def why_not(name):
     if b"/ld-linux" in read_file(programs["busybox"], "rb"):
         return "busybox is not static"
     return None
+
+
+def fill_in(template, found):
+    """As the command does, for templates of FIELDs alone."""
+    def value(match):
+        at = found
+        for name in match[1].split("."):
+            at = at[name]
+        return json.dumps(at) if isinstance(at, bool) else str(at)
+    return re.sub(FIELD, value, template)
 
 
 class Engine:
@@ -90,8 +103,25 @@ class Engine:
         """Starts a container that stays; returns its id."""
         return self.command("run", "--detach", "--name", name, *options, IMAGE, *command)
 
+    def ask(self, path):
+        """GETs from Docker's socket, in a fiftieth of the time that its command takes to start. None
+        for what is not there."""
+        with self.machine.connect(self.machine.path(self.socket)) as s:
+            s.sendall(f"GET /v1.40{path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+            head, _, body = read_all(s).partition(b"\r\n\r\n")
+        status = int(head.split()[1])
+        if status not in (200, 404):
+            raise AssertionError(f"{path}: {status} {body}")
+        return json.loads(body) if status == 200 else None
+
     def inspect(self, name, what):
         """`what` as in --format; '' where there is no such container."""
+        if self.name == "docker" and not re.sub(FIELD, "", what).strip():
+            try:
+                found = self.ask(f"/containers/{name}/json")
+                return fill_in(what, found) if found else ""
+            except (OSError, KeyError):
+                pass  # the command has its own way with this
         return self.command("inspect", "--format", what, name, check=False)
 
     def is_running(self, name):
@@ -101,7 +131,10 @@ class Engine:
         self.command("rm", "--force", *names, check=False)
 
     def remove_all(self):
-        names = self.command("ps", "--all", "--quiet").split()
+        if self.name == "docker":
+            names = [c["Id"] for c in self.ask("/containers/json?all=true")]
+        else:
+            names = self.command("ps", "--all", "--quiet").split()
         if names:
             self.remove(*names)
 
