@@ -381,19 +381,29 @@ class Odpd(harness.Odpd):
 
     def signal(self, name):
         self.hang_up()
-        self.machine.systemctl("kill", f"--signal={name}", "--kill-whom=main", self.unit,
-                               user=self.user)
+        if self.user:
+            self.machine.systemctl("kill", f"--signal={name}", "--kill-whom=main", self.unit,
+                                   user=self.user)
+        else:
+            self.machine.bus.manager("KillUnit", self.unit, "main",
+                                     signal.Signals[f"SIG{name}"].value)
         until(lambda: not self.is_active(), "odpd has ended")
+
+    def forget(self):
+        if self.user:
+            self.machine.systemctl("reset-failed", self.unit, user=self.user, check=False)
+        else:
+            self.machine.bus.attempt("ResetFailedUnit", self.unit)
 
     def kill(self):
         self.signal("KILL")
-        self.machine.systemctl("reset-failed", self.unit, user=self.user, check=False)
+        self.forget()
 
     def terminate(self):
         """Ends it in order; returns '' or how it failed."""
         self.signal("TERM")
         result = self.machine.show(self.unit, "Result", self.user)
-        self.machine.systemctl("reset-failed", self.unit, user=self.user, check=False)
+        self.forget()
         return "" if result == "success" else result
 
     def leftovers(self):
