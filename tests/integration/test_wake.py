@@ -37,7 +37,6 @@ class WakeTest(Case):
         begin = time.monotonic()
         pid = self.echoes(backend.listen, data)
         self.assertGreater(time.monotonic() - begin, 0.95)
-        closed = time.monotonic()
         self.assertEqual(backend.starts(), [pid])
         self.assertEqual(len(group_of(pid)), 2)
 
@@ -52,7 +51,8 @@ class WakeTest(Case):
         self.assertTrue(0 < status["sleeps_in_seconds"] <= 2, status)
 
         until(lambda: d.state("web") != "ready", "the window ends")
-        self.assertGreater(time.monotonic() - closed, 1.9)
+        # From its begin on: when the client sees the end, the window may have lasted a while.
+        self.assertGreater(time.monotonic() - begin, 0.95 + 2)
         status = d.await_state("web", "stopped")
         self.assertEqual(status["reason"], "quiet for 2s")
         self.assertEqual(group_of(pid), [])
