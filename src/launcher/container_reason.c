@@ -108,6 +108,14 @@ static bool is_port_allocated(const char *message)
     return strstr(message, "already allocated");
 }
 
+// containerd has it from a dockerd that was killed while it started it, and the next one does not
+// know, nor does a restart help: mkdir /run/containerd/ID: file exists.
+static bool is_left_behind(const char *message)
+{
+    return strstr(message, "id already in use") ||
+           (strstr(message, "/containerd/") && strstr(message, "file exists"));
+}
+
 static bool is_port_clash(const char *message)
 {
     return strstr(message, "address already in use");
@@ -149,6 +157,11 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
                           "container %s: a port that it publishes is taken: give it another, or "
                           "end what has it (%s ps); where nothing has: systemctl restart %s (%s)",
                           id->name, id->engine, id->engine, cause_of(message));
+    else if (is_left_behind(message))
+        odp_reason_format(ret, size,
+                          "container %s: %s was killed while it started this, and containerd still "
+                          "has it: create it anew, or restart the machine",
+                          id->name, id->engine);
     else if (is_port_clash(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "

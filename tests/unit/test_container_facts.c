@@ -274,6 +274,11 @@ static void test_refusals(void **state)
                    "what has it (docker ps); where nothing has: systemctl restart docker (Bind for "
                    "127.0.0.1:7777 failed: port is already allocated)");
     expect_refusal(500,
+                   "{\"message\":\"failed to start shim: mkdir /run/containerd/"
+                   "io.containerd.runtime.v2.task/moby/5270972048a2: file exists: unknown\"}",
+                   "container wiki: docker was killed while it started this, and containerd still "
+                   "has it: create it anew, or restart the machine");
+    expect_refusal(500,
                    "{\"message\":\"driver failed: Error starting userland proxy: listen tcp4 "
                    "127.0.0.1:7777: bind: address already in use\"}",
                    "container wiki: a port that it publishes is taken: give it another, or end "
