@@ -128,10 +128,10 @@ class Grammar:
             self.used.add(name)
 
 
-class ControlDocTest(Case):
-    def setUp(self):
+class DocCase(Case):
+    def begin(self, **services):
         self.d = self.odpd({"r": plain_file(free_port(), f"{HOST}:{free_port()}"), "bad": "x",
-                            "wiki": PROJECT.format(listen=free_port(), target=free_port())})
+                            **services})
         reply = self.ask("org.varlink.service.GetInterfaceDescription", interface="io.odp.Control")
         self.text = reply["description"]
         self.described = described(self.text)
@@ -148,6 +148,11 @@ class ControlDocTest(Case):
             while not reply.endswith(b"\0"):
                 reply += s.recv(65536)
         return json.loads(reply[:-1])["parameters"]
+
+
+class ControlDocTest(DocCase):
+    def setUp(self):
+        self.begin()
 
     def test_document_says_what_the_description_says(self):
         self.maxDiff = None
@@ -177,7 +182,10 @@ class ControlDocTest(Case):
                               timeout=DEADLINE, check=True)
         self.assertIn("'name': 'r'", done.stdout)
 
+
+class RepliesTest(DocCase):
     def test_replies_hold_what_the_description_says(self):
+        self.begin(wiki=PROJECT.format(listen=free_port(), target=free_port()))
         status = self.d.status("r")
         self.assertEqual(set(status), self.described["Service"][0])
         why = self.d.call("Why", name="r")["parameters"]
