@@ -74,6 +74,7 @@ static void add(const struct context *x, const struct odp_container *c, const ch
 static void tell_private(const struct context *x, const struct odp_container *c)
 {
     char change[ODP_PATH_MAX + 128];
+    unsigned port = x->s->target.port;
     struct odp_published p;
 
     add(x, c, "is in a network of its engine's user, which this machine has no way into", "");
@@ -89,7 +90,7 @@ static void tell_private(const struct context *x, const struct odp_container *c)
     }
     snprintf(change, sizeof(change),
              "with the port 127.0.0.1:1%04u:%u, and write target = 127.0.0.1:1%04u in %s",
-             x->s->target.port % 10000, x->s->target.port, x->s->target.port % 10000, x->s->file);
+             port % 10000, port, port % 10000, x->s->file);
     doctor_command_recreate(x->f, x->e, c, change);
 }
 
