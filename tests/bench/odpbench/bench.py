@@ -27,7 +27,7 @@ class Bench:
         self.box, self.load, self.proxies, self.measures = box, load, proxies, chosen
         self.n_rounds, self.n_slow_rounds, self.slow_msec = (5, 2, 700) if quick else (30, 6, 2000)
         self.crowds = [1000] if quick else [1000, 10000]
-        self.started, self.limit_sec = time.monotonic(), 50 if quick else 900
+        self.started, self.limit_sec = time.monotonic(), 50 if quick else 480
         self.n_done = 0
         self.n_crowd = self.crowds[-1]  # of the larger one, as many as there were with odp
         self.errors, self.faults = [], {}
