@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What no proxy of this kind can be below: the least that can be done for each of its measures, in
-// one loop, and nothing else. A round trip is epoll_wait, recv and send each way, what comes in
-// bulk is spliced through a pipe of 1 MiB. It waits for whoever does not read, has no limits and
-// gives up at the first error: nobody should use it.
+// What no proxy of this kind can be below in ping-pong: epoll_wait, recv and send each way, and
+// nothing else. What comes in bulk is spliced through a pipe of 1 MiB. It takes one event at a
+// time, waits for whoever does not read, has no limits and gives up at the first error: nobody
+// should use it.
 //
 //     odp-bench-floor LISTEN TARGET      ports of 127.0.0.1
 

@@ -186,7 +186,7 @@ class Socat(Proxy):
 
 
 class Floor(Proxy):
-    """What no proxy can be below: see floor.c."""
+    """What no proxy can be below in ping-pong: see floor.c."""
 
     name, simple = FLOOR, True
 
@@ -199,7 +199,7 @@ class Floor(Proxy):
         self.program = shutil.copy(self.program, folder / "floor")
 
     def version(self):
-        return "floor (the least that a proxy can do: tests/bench/floor.c)"
+        return "floor (the least for a round trip: tests/bench/floor.c)"
 
     def command(self, _folder, listen, target):
         return [self.program, str(listen), str(target)]
