@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import DEADLINE, HOST, Case, free_port, plain_file
+from harness import DEADLINE, HOST, Case, free_port, plain_file, until
 
 PROJECT = """
 [service]
@@ -191,7 +191,8 @@ class RepliesTest(DocCase):
         why = self.d.call("Why", name="r")["parameters"]
         self.assertEqual(set(why), self.described["Why"][1])
         with self.connect(int(self.d.status("r")["listen"][0])):
-            clients = self.d.call("Why", name="r")["parameters"]["clients"]
+            clients = until(lambda: self.d.call("Why", name="r")["parameters"]["clients"],
+                            "it is accepted")
         self.assertEqual(set(clients[0]), self.described["Client"][0])
         self.assertIsNone(why["project"])
         why = self.d.call("Why", name="wiki")["parameters"]

@@ -163,10 +163,16 @@ def prepare():
     await_true(lambda: (s := status("all")) and s["state"] == "stopped", "odpd listens")
 
 
-def talk(port, question):
+def talk(port, question, answer=None):
+    """Returns what is said until the end, or until `answer` is among it."""
+    said = b""
     with socket.create_connection(("127.0.0.1", port)) as s:
         s.sendall(question)
-        return s.recv(4096)
+        while part := s.recv(4096):
+            said += part
+            if answer and answer in said:
+                break
+    return said
 
 
 def memory_of(name, at_least):
@@ -179,7 +185,7 @@ def see():
     seen = {"controllers": open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii").read()}
     prepare()
     seen["image"] = make_image()
-    seen["echo"] = talk(7000, b"x").decode()
+    seen["echo"] = talk(7000, b"x", b"x").decode()
     seen["all"] = memory_of("all", BALLAST)
     seen["table"] = odp("status", "all").stdout
     seen["why"] = odp("why", "all").stdout
