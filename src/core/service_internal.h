@@ -32,7 +32,8 @@ uint64_t step_in(const struct step *x, uint64_t span_usec);
 // Rules of the quiet window, for READY alone.
 void step_watch_idle(struct step *x);
 
-// The cells' actions; what they are for is said beside the table.
+// The cells' actions: what wakes a service (service_wake.c), and what puts it to sleep
+// (service_sleep.c). Each is described where it stands.
 void act_look(struct step *x);
 void act_start(struct step *x);
 void act_met(struct step *x);
