@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
@@ -89,41 +88,6 @@ void odp_visit_end(struct odp_visit *v)
     odp_managed_client_gone(m);
 }
 
-// Sends what the client has sent so far and this try has not had; the client's socket keeps it.
-static void copy_early(struct odp_visit *v)
-{
-    struct odp_io *from = &v->relay.ends[ODP_RELAY_CLIENT];
-    struct odp_io *to = &v->relay.ends[ODP_RELAY_UPSTREAM];
-    char *buffer = odp_relays_buffer(v->service->manager->relays);
-
-    if (v->is_probe || !(from->ready & EPOLLIN) || v->n_copied == ODP_RELAY_BUFFER_BYTES)
-        return;
-    ssize_t n = recv(from->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_PEEK | MSG_DONTWAIT);
-    if (n <= (ssize_t)v->n_copied)
-        return;
-    ssize_t sent =
-        send(to->fd, buffer + v->n_copied, (size_t)n - v->n_copied, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent > 0) // an error shows as an event of the upstream socket
-        v->n_copied += (uint32_t)sent;
-}
-
-// The service has the copied bytes: out of the client's socket they go.
-static void consume_copied(struct odp_visit *v)
-{
-    char *buffer = odp_relays_buffer(v->service->manager->relays);
-
-    while (v->n_copied > 0) {
-        ssize_t n = recv(v->relay.ends[ODP_RELAY_CLIENT].fd, buffer, v->n_copied, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) // a reset threw them away; the relay will find out
-            break;
-        v->n_copied -= (uint32_t)n;
-        v->relay.flows[ODP_RELAY_CLIENT].n_bytes += (uint64_t)n;
-    }
-    v->n_copied = 0;
-}
-
 static void on_relay_end(struct odp_relay *relay)
 {
     odp_visit_event(ODP_CONTAINER_OF(relay, struct odp_visit, relay), ODP_CONN_EV_DONE);
@@ -141,27 +105,6 @@ void visit_start_relay(struct odp_visit *v)
     (void)odp_relay_start(&v->relay);
 }
 
-// An early try has something to say: its first byte, or that it ended.
-static void on_early_event(struct odp_visit *v)
-{
-    struct odp_io *up = &v->relay.ends[ODP_RELAY_UPSTREAM];
-    char byte;
-
-    if (up->ready & EPOLLIN) {
-        ssize_t n = recv(up->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
-            up->ready &= ~(uint32_t)EPOLLIN;
-        else {
-            odp_visit_event(v, n > 0 ? ODP_CONN_EV_FIRST_BYTE : ODP_CONN_EV_BROKEN);
-            return;
-        }
-    }
-    if (up->ready & (EPOLLERR | EPOLLHUP))
-        odp_visit_event(v, ODP_CONN_EV_BROKEN);
-    else
-        copy_early(v);
-}
-
 void visit_on_upstream_event(struct odp_io *io, uint32_t events)
 {
     struct odp_visit *v = ODP_CONTAINER_OF(io, struct odp_visit, relay.ends[ODP_RELAY_UPSTREAM]);
@@ -177,7 +120,7 @@ void visit_on_upstream_event(struct odp_io *io, uint32_t events)
             return;
     }
     if (v->state == ODP_CONN_EARLY)
-        on_early_event(v);
+        visit_on_early_event(v);
 }
 
 // Begins the upstream connection. Returns 0 or a negative errno when it failed at once.
@@ -223,36 +166,6 @@ static void connect_upstream(struct odp_visit *v)
     odp_visit_event(v, ODP_CONN_EV_REFUSED);
 }
 
-// The try or the connection came to nothing; the client is held again.
-static void tell_refused(struct odp_visit *v, enum odp_conn_state from)
-{
-    struct odp_managed *m = v->service;
-
-    if (!m->active) { // it was on its way when the service was given up
-        odp_visit_event(v, ODP_CONN_EV_DENY);
-        return;
-    }
-    if (v->starved) { // not the service's fault: when descriptors are free it is tried again
-        v->starved = false;
-        if (m->machine.state == ODP_SERVICE_READY)
-            odp_visits_queue(m);
-        return;
-    }
-    // It has answered somebody since this try began: what ended was the try alone. Its place is
-    // free, and so it is released again.
-    if (from == ODP_CONN_EARLY && m->machine.state == ODP_SERVICE_READY)
-        return;
-    bool was_ready = m->machine.state == ODP_SERVICE_READY;
-    odp_tries_failed(&m->tries, from == ODP_CONN_EARLY);
-    odp_target_failed(m);
-    odp_managed_event(m, ODP_EVENT_REFUSED, NULL);
-    if (was_ready)
-        odp_target_doubt(m);
-    // The service may have ended while this connection was on its way, and counted as no waiter.
-    if (v->state == ODP_CONN_HELD && !v->is_probe && !odp_service_is_trying(&m->machine))
-        odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
-}
-
 // True: it leaves by itself.
 static bool answer(struct odp_visit *v, enum odp_conn_event event)
 {
@@ -284,12 +197,12 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
     if (fx & ODP_CONN_FX_COPY) {
         v->early_usec = odp_now_usec();
         odp_tries_connected(&m->tries);
-        copy_early(v);
+        visit_copy_early(v);
         if (!m->tries.early_end) // a forwarder is not to be tried as fast as it resets
             odp_visits_try(m);
     }
     if (fx & ODP_CONN_FX_CONSUME)
-        consume_copied(v);
+        visit_consume_copied(v);
     if (fx & ODP_CONN_FX_RELAY)
         visit_start_relay(v);
     if ((fx & ODP_CONN_FX_ANSWER) && !v->is_probe && answer(v, event))
@@ -299,7 +212,7 @@ static void carry_out(struct odp_visit *v, enum odp_conn_state from, enum odp_co
     if (fx & ODP_CONN_FX_ANSWERS)
         odp_managed_event(m, ODP_EVENT_ANSWERS, NULL);
     if (fx & ODP_CONN_FX_REFUSED) {
-        tell_refused(v, from);
+        visit_tell_refused(v, from);
         if (v->is_probe) // nobody waits with it: the next try is a new one
             odp_visit_event(v, ODP_CONN_EV_CUT);
         odp_answer_page(v); // its first bytes may have come during the try
@@ -346,7 +259,7 @@ void visit_on_client_event(struct odp_io *io, uint32_t events)
     }
     odp_answer_page(v);
     if (v->state == ODP_CONN_EARLY)
-        copy_early(v);
+        visit_copy_early(v);
     else if (v->state == ODP_CONN_HELD && v->service->tries.connects)
         odp_visits_try(v->service); // beside a silent one, one that has something to say
 }
@@ -414,15 +327,4 @@ void odp_visit_turn_away(struct odp_listener *l, int fd)
     }
     odp_log(ODP_LOG_WARNING, NULL, "a connection on a passed socket of no sound service: closed");
     odp_close(fd);
-}
-
-void odp_visit_probe(struct odp_managed *m)
-{
-    struct odp_visit *v = visit_new(m);
-
-    if (!v)
-        return;
-    v->is_probe = true;
-    m->probe = v;
-    odp_visit_event(v, ODP_CONN_EV_TRY);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Between visit.c (a connection's life) and visit_resume.c (one that began in another odpd).
+// Between visit.c (a connection's life), visit_try.c (what is particular to tries) and
+// visit_resume.c (a connection that began in another odpd).
 
 #pragma once
 
@@ -18,6 +19,22 @@ void visit_on_upstream_event(struct odp_io *io, uint32_t events);
 
 // From here on its two ends are relayed.
 void visit_start_relay(struct odp_visit *v);
+
+// ---- visit_try.c -------------------------------------------------------------------------------
+
+// Sends what the client has sent so far and this try has not had; the client's socket keeps it.
+void visit_copy_early(struct odp_visit *v);
+
+// The service has the copied bytes: out of the client's socket they go.
+void visit_consume_copied(struct odp_visit *v);
+
+// An early try has something to say: its first byte, or that it ended.
+void visit_on_early_event(struct odp_visit *v);
+
+// The try or the connection came to nothing; the client is held again.
+void visit_tell_refused(struct odp_visit *v, enum odp_conn_state from);
+
+// ---- visit_resume.c ----------------------------------------------------------------------------
 
 // What another odpd has left of a visit. Descriptors are owned, -1 where there is none.
 struct visit_left {
