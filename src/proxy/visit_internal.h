@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Between visit.c (a connection's life), visit_try.c (what is particular to tries) and
-// visit_resume.c (a connection that began in another odpd).
+// visit_resume.c (a connection that began in another odpd); and between visits.c (all of a service)
+// and visits_due.c (their deadlines).
 
 #pragma once
 
@@ -47,3 +48,24 @@ struct visit_left {
 // Goes on with it; all descriptors are taken over. False: not all of it was there, or it is
 // nobody's (NULL), and it is closed.
 bool visit_resume(struct odp_managed *m, const struct visit_left *left);
+
+// ---- visits.c ----------------------------------------------------------------------------------
+
+static inline struct odp_visit *visit_of(struct odp_list *node)
+{
+    return ODP_CONTAINER_OF(node, struct odp_visit, node);
+}
+
+// All tries under way but the bare probe.
+static inline unsigned visits_n_client_tries(const struct odp_managed *m)
+{
+    bool has_probe =
+        m->probe && (m->probe->state == ODP_CONN_TRYING || m->probe->state == ODP_CONN_EARLY);
+
+    return m->n_tries - (has_probe ? 1 : 0);
+}
+
+// An event of one visit may end any other, so nothing of a list is kept across one: it is begun
+// anew each time. What the event does to its own visit must take it out of the next search.
+struct odp_visit *visits_first_of(const struct odp_list *list, uint64_t now_usec,
+                                  bool (*is_wanted)(const struct odp_visit *v, uint64_t now_usec));
