@@ -85,6 +85,14 @@ static void end_soon(struct odp_compose_up *u)
     uv_timer_start(&u->timer, on_timer, 0, 0);
 }
 
+// Docker was killed while it started one of the containers, and containerd has that one still: no
+// start of it will ever do.
+static bool is_left_behind(const char *words)
+{
+    return strstr(words, "id already in use") ||
+           (strstr(words, "/containerd/") && strstr(words, "file exists"));
+}
+
 static void describe(struct odp_compose_up *u, const struct odp_process_end *e)
 {
     const char *name = strrchr(u->program, '/');
@@ -97,6 +105,11 @@ static void describe(struct odp_compose_up *u, const struct odp_process_end *e)
                           "%s up did not end within %s ([backend] start_timeout)%s%s", name,
                           odp_span_format(u->limit_usec, span, sizeof(span)),
                           e->last_words[0] ? ", last words: " : "", e->last_words);
+    else if (u->file && is_left_behind(e->last_words))
+        odp_reason_format(u->why, sizeof(u->why),
+                          "containerd still has a container that docker was killed with: %s -p %s "
+                          "-f %s up -d --force-recreate",
+                          name, u->project, u->file);
     else
         odp_reason_format(u->why, sizeof(u->why), "%s up %s", name, what);
 }

@@ -40,6 +40,7 @@ struct odp_container_project {
     struct odp_compose_up *up;         // owned; its compose program runs
     bool has_upped;                    // and has done so for the present action
     bool is_half_made;                 // it has failed, and may have made some
+    bool was_left;                     // by the engine, while it ran
     struct odp_compose_project known;  // owned; with a file: those of all services seen since
 };
 
@@ -111,7 +112,8 @@ bool odp_container_project_is_listing(const struct odp_container_service *s);
 void odp_container_project_forget(struct odp_container_service *s);
 void odp_container_project_event(struct odp_container_service *s, const struct odp_engine_event *e);
 
-// The engine is lost: what runs may be sent a signal, and nobody would tell.
+// The engine is lost: what runs may be sent a signal, and nobody would tell; what makes containers
+// fails.
 void odp_container_project_lost(struct odp_container_service *s);
 
 // All have been looked at: which of them have run to their end?

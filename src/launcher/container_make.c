@@ -21,6 +21,18 @@ static void tell_none(const struct odp_container_service *s, char *ret, size_t s
                       s->project->name);
 }
 
+// What fails for want of the engine is begun anew with it, as all else that was under way; who
+// waits is answered where that takes too long.
+static void take_failure(struct odp_container_service *s, const char *why)
+{
+    if (s->action != ODP_CONTAINER_START)
+        return;
+    if (s->project->was_left)
+        s->project->has_upped = false;
+    else
+        odp_container_action_fail(s, why);
+}
+
 static void on_up(void *userdata, const char *why)
 {
     struct odp_container_service *s = userdata;
@@ -30,8 +42,8 @@ static void on_up(void *userdata, const char *why)
     s->project->is_half_made = why;
     if (!why)
         odp_compose_deinit(&s->project->known);
-    if (why && s->action == ODP_CONTAINER_START)
-        odp_container_action_fail(s, why);
+    else
+        take_failure(s, why);
     if (odp_engine_watch_hears(s->watch, &s->client))
         odp_container_project_list(s);
 }
@@ -75,6 +87,7 @@ static enum odp_container_readiness make_containers(struct odp_container_service
     int r;
 
     p->has_upped = true;
+    p->was_left = false;
     r = odp_compose_up_begin(s->base.host, s->base.settings, &s->place, p->name, p->file, on_up, s,
                              &p->up, why, why_size);
     return r < 0 ? ODP_CONTAINER_NEVER : ODP_CONTAINER_NOT_YET;

@@ -186,6 +186,8 @@ void odp_container_project_forget(struct odp_container_service *s)
 
 void odp_container_project_lost(struct odp_container_service *s)
 {
+    if (s->project)
+        s->project->was_left = s->project->up;
     for (size_t i = 0; i < s->n_containers && s->project; i++)
         s->containers[i]->was_signalled |= !odp_container_is_down(&s->containers[i]->facts);
 }

@@ -198,6 +198,7 @@ static void open_stream(struct odp_engine_watch *w, enum watch_state next)
     struct odp_buf names = {0};
 
     disconnect(w);
+    w->heard = watch_look_at_socket(w);
     FOREACH_CLIENT(w, c)
     watch_add_names(&names, c);
     w->is_narrow = false;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Calls to an engine that is followed. They may take long; an engine that hangs is found out
-// meanwhile.
+// meanwhile, and so is one that is called where another one is heard.
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "engine_watch_internal.h"
 
@@ -36,6 +37,24 @@ static void on_late(void *userdata)
         (void)odp_engine_http_begin(w->host->loop, &request, &w->http); // or the next time
 }
 
+struct watch_socket watch_look_at_socket(const struct odp_engine_watch *w)
+{
+    struct stat st;
+
+    return stat(w->place.socket, &st) < 0
+               ? (struct watch_socket){0}
+               : (struct watch_socket){.device = st.st_dev, .inode = st.st_ino};
+}
+
+// The one that was there may run on, and its events with it: of this one's nothing would be heard.
+static void doubt_if_replaced(struct odp_engine_watch *w)
+{
+    struct watch_socket now = watch_look_at_socket(w);
+
+    if (now.inode != 0 && (now.inode != w->heard.inode || now.device != w->heard.device))
+        odp_engine_watch_doubt(w, "another socket has taken its place");
+}
+
 int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const char *path,
                           odp_engine_reply_fn *on_reply, void *userdata,
                           struct odp_engine_http **ret)
@@ -50,6 +69,7 @@ int odp_engine_watch_call(struct odp_engine_watch *w, const char *method, const 
                                          .late_userdata = w};
     int r = -ENOMEM;
 
+    doubt_if_replaced(w);
     odp_buf_printf(&whole, "%s%s", w->prefix, path);
     request.path = whole.s;
     if (!whole.failed)

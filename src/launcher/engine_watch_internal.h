@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include "odp/base/buf.h"
 #include "odp/launcher/container_facts.h"
 #include "odp/launcher/engine_stream.h"
@@ -18,6 +20,12 @@ enum watch_state {
     WATCH_CONNECTED, // and perhaps opening another stream
 };
 
+// What stands at the engine's path; all 0: nothing.
+struct watch_socket {
+    dev_t device;
+    ino_t inode;
+};
+
 struct odp_engine_watch {
     struct odp_engine_watch *next; // of the host's
     struct odp_backend_host *host; // borrowed
@@ -27,6 +35,7 @@ struct odp_engine_watch {
     enum watch_state state;
     struct odp_engine_http *http;     // owned; what it is asked for the watch itself
     struct odp_engine_stream *stream; // owned
+    struct watch_socket heard;        // behind which the stream is
     char prefix[ODP_ENGINE_PREFIX_MAX];
     bool is_in_doubt;  // the next turn of the loop loses it
     bool is_narrow;    // the stream is not about all clients' containers
@@ -45,6 +54,10 @@ int watch_open_events(struct odp_engine_watch *w, enum odp_engine_events events,
                       struct odp_engine_stream **ret);
 
 void watch_add_names(struct odp_buf *b, const struct odp_engine_client *c);
+
+// ---- engine_watch_call.c -----------------------------------------------------------------------
+
+struct watch_socket watch_look_at_socket(const struct odp_engine_watch *w);
 
 // ---- engine_watch_health.c ---------------------------------------------------------------------
 

@@ -231,6 +231,23 @@ class TestContainers(LauncherTest):
                          ("INACTIVE", "container a: has ended together with docker, which was "
                                       "restarted"))
 
+    def test_another_takes_its_place(self):
+        """The one that was there runs on, with nobody at its socket's path."""
+        engine = self.engine("a")
+        self.expect(START, "a", "RUNNING")
+        os.unlink(engine.path)
+        other = Engine(engine.path, "a")
+        self.addCleanup(other.end)
+        self.expect(STOP, "a", "INACTIVE")
+        self.expect(START, "a", "RUNNING")
+        self.assertEqual(other.up, {"a": True})
+        # It is heard, and no one else.
+        other.up["a"] = False
+        other.say(event("a", "die"))
+        self.assertEqual(self.report(0).state, "INACTIVE")
+        self.assertEqual([e.n("GET events") for e in (engine, other)], [1, 1])
+        self.assertEqual(self.log().count("is lost: another socket has taken its place"), 1)
+
     def test_out_of_memory(self):
         """In the order in which Docker tells it."""
         engine = self.engine("a")

@@ -336,6 +336,29 @@ class TestKilled(ComposeCase, test_containers_faults.FaultCase):
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual([self.state(e, c) for c in ("db", "app", "side")], ["exited"] * 3)
 
+    @unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
+    def test_f9_while_its_compose_program_works(self):
+        self.gated()
+        self.write()
+        d = self.serve(backend=f"file = {self.directory}/compose.yaml")
+        self.addCleanup(self.compose, "down", check=False)
+        clients = self.hold(5)
+        until(lambda: "Creating wiki" in d.log(), "docker-compose is at work")
+        before, began = self.cpu(d), time.monotonic()
+        self.signal_engine()
+        # It has failed, and is begun anew with the next one.
+        told = []
+        for s in clients:
+            with contextlib.suppress(ConnectionResetError):
+                told.append(s.recv(100))
+        self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began) + 0.2)
+        cure = f"docker-compose -p wiki -f {self.directory}/compose.yaml up -d --force-recreate"
+        if cure in self.why(d):  # as Docker is after that, now and then
+            self.machine.run("sh", "-c", cure)
+        else:
+            self.assertEqual(told, [b"first words\n"] * 5)
+            self.assertNotIn("-> failed", d.log())
+
 
 @unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
 class TestDockerCompose(ComposeCase):

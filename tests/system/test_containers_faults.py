@@ -11,13 +11,14 @@ import time
 
 import engines
 import test_containers
-from harness import read_file, until
+from harness import Background, read_file, until
 
 REQUEST = b"GET / HTTP/1.0\r\nHost: x\r\n\r\n"
 # Answers once it is let; does not end while it is kept.
 GATED = ("/bin/sh", "-c", "trap 'while test -e /gate/keep; do sleep 0.1; done; exit 0' TERM;"
                           "until test -e /gate/open; do sleep 0.1; done; httpd -f -p 80 -h /www & "
                           "wait")
+LINK = "/tmp/engine.sock"
 
 
 def cpu_seconds(pid):
@@ -68,6 +69,11 @@ class FaultCase(test_containers.ContainerCase):
         """Sent to all of its processes, docker-proxy with it; what stops it, to the engine alone."""
         whom = "all" if name == "KILL" else "main"
         self.machine.systemctl("kill", f"--signal={name}", f"--kill-whom={whom}", self.engine_unit)
+
+    def lead(self, engine):
+        """What stands at LINK is this engine's socket from now on."""
+        self.machine.run("sh", "-ec", f"ln -sf {engines.SOCKETS[engine]} {LINK}.new; "
+                                      f"mv -T {LINK}.new {LINK}")
 
     def hold(self, name, n):
         """That many who have asked and wait for their page."""
@@ -204,6 +210,59 @@ class TestDocker(FaultCase):
         self.assertEqual(e.inspect("wiki", "{{.State.StartedAt}}"), began)
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertFalse(e.is_running("wiki"))
+
+    def test_f9_restarted(self):
+        """In order, as an upgrade does it: while some are held, and during a stop."""
+        e, d = self.begin()
+        clients = self.hold("wiki", 5)
+        self.await_probing(d)
+        before, began = self.cpu(d), time.monotonic()
+        self.machine.systemctl("restart", self.engine_unit)
+        for s in clients:
+            self.assertRegex(read_answer(s), r"(?s)^HTTP/1\.[01] (200|503 .*has ended together with "
+                                             r"docker, which was restarted)")
+        self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began))
+        self.let("open")
+        self.wake("wiki")
+        self.let("keep")
+        self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+        d.await_state("wiki", "stopping")
+        restart = Background(self.machine.systemctl, "restart", self.engine_unit)
+        until(lambda: self.machine.show(self.engine_unit, "ActiveState") == "deactivating",
+              "it goes, and waits for the container")
+        held = self.hold("wiki", 1)[0]
+        self.machine.run("rm", "/tmp/gate/keep")
+        restart.join()
+        with held:
+            self.assertIn(engines.PAGE, read_answer(held))
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertFalse(e.is_running("wiki"))
+
+    def test_f9_another_engine_at_its_socket(self):
+        """As where docker is removed, and podman-docker put in its place."""
+        self.engine("podman")
+        e = self.gated()
+        self.create(e, "wiki")
+        self.lead("docker")
+        d = self.odpd({"wiki": self.file("wiki", backend=f"type = docker\nsocket = {LINK}")})
+        self.wake("wiki")
+        self.machine.systemctl("stop", *self.engine_units)
+        self.lead("podman")
+        d.await_state("wiki", "stopped")
+        launcher, began = d.launcher(), time.monotonic()
+        wakes = n_wakes(launcher)
+        until(lambda: time.monotonic() - began > 1, "some time has passed")
+        self.assertLess(n_wakes(launcher) - wakes, 10)
+        status, text = self.get(self.port("wiki"))
+        self.assertEqual(status, 503)
+        self.assertIn("docker has no container wiki: create it", text)
+        # Podman runs on, and is not to be heard any more.
+        self.machine.systemctl("start", *self.engine_units)
+        self.lead("docker")
+        until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+        e.command("kill", "wiki")
+        d.await_state("wiki", "stopped")
+        self.wake("wiki")
 
     def test_twenty_at_once(self):
         names = [f"wiki{i}" for i in range(20)]

@@ -103,6 +103,20 @@ class TestDocker(HealthCase):
 
 
 class TestDockerAlone(HealthCase):
+    def test_made_anew_with_a_check_and_without(self):
+        """Each start goes by the container that there is, where no `probe` line says how."""
+        e, d = self.begin([])
+        for options in (check(), [], check()):
+            e.remove("wiki")
+            self.create(e, "wiki", CHECKED, options)
+            client = Background(self.wake, "wiki")
+            if options:
+                self.await_health(e, "unhealthy")
+                self.assertEqual(d.state("wiki"), "starting")
+                self.heal(e)
+            client.join()
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+
     def test_the_daemon_goes_meanwhile(self):
         e, d = self.begin(check())
         client = Background(self.wake, "wiki")
