@@ -3,7 +3,8 @@
 // One service at work: steps its machine and carries the effects out. The only place that calls
 // odp_service_step().
 
-#include <stdio.h>
+#include "managed_internal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +186,7 @@ static void say_direct(struct odp_managed *m, unsigned n)
                 odp_address_format(odp_managed_target(m), text, sizeof(text)));
 }
 
-static void step(struct odp_managed *m, struct odp_service_event *event)
+void managed_step(struct odp_managed *m, struct odp_service_event *event)
 {
     struct odp_service_effects fx;
 
@@ -212,72 +213,7 @@ void odp_managed_event(struct odp_managed *m, enum odp_service_event_kind kind, 
     if (kind == ODP_EVENT_ANSWERS && !odp_managed_target(m))
         m->found.has_answered = true;
     else
-        step(m, &event);
-}
-
-// Before its start had ended, perhaps: some answer while their start command still runs.
-static bool has_answered(const struct odp_service *s)
-{
-    return s->state == ODP_SERVICE_READY || s->state == ODP_SERVICE_DRAINING ||
-           s->state == ODP_SERVICE_DISMISSED;
-}
-
-void odp_managed_report(struct odp_managed *m, const struct odp_proto_message *report)
-{
-    struct odp_service_event event = {.id = report->id, .reason = report->reason};
-
-    if (report->id & ODP_PROTO_PROBE_ID) {
-        odp_probe_report(m, report);
-        return;
-    }
-    if (report->id & ODP_PROTO_LOCATE_ID) {
-        odp_memory_report(m, report);
-        return;
-    }
-    switch (report->state) {
-    case ODP_PROTO_RUNNING:
-        event.kind = odp_requires_counts_as_asleep(m) ? ODP_EVENT_INACTIVE : ODP_EVENT_RUNNING;
-        if (odp_target_fault(m)) {
-            event.kind = ODP_EVENT_FAILED;
-            event.reason = odp_target_fault(m);
-        }
-        break;
-    case ODP_PROTO_INACTIVE: event.kind = ODP_EVENT_INACTIVE; break;
-    case ODP_PROTO_STARTING:
-        if (has_answered(&m->machine))
-            return;
-        event.kind = ODP_EVENT_INACTIVE;
-        break;
-    case ODP_PROTO_FROZEN: event.kind = ODP_EVENT_FROZEN; break;
-    case ODP_PROTO_STALE:
-        // Nothing was done and nothing is known: a start has failed by it, and who has nothing to
-        // go by does not wait for better. What was known before stands.
-        if (m->machine.state != ODP_SERVICE_STARTING && m->machine.state != ODP_SERVICE_UNKNOWN) {
-            odp_log(ODP_LOG_WARNING, m->config->name, "%s", report->reason);
-            return;
-        }
-        event.kind = ODP_EVENT_FAILED;
-        break;
-    case ODP_PROTO_FAILED: event.kind = ODP_EVENT_FAILED; break;
-    case ODP_PROTO_ADDRESS:
-    case ODP_PROTO_NO_ADDRESS:
-    case ODP_PROTO_UNREACHABLE: odp_target_report(m, report); return;
-    case ODP_PROTO_ANSWERS:
-    case ODP_PROTO_SILENT:
-    case ODP_PROTO_DONE:
-    case ODP_PROTO_LOCATED:
-    case ODP_PROTO_NOWHERE:
-    case ODP_PROTO_PENDING:
-    case ODP_PROTO_UNCHECKED:
-    case ODP_PROTO_NO_STATE: return;
-    }
-    // What it would have answered late it answers no more.
-    if (m->machine.state == ODP_SERVICE_FAILED && event.kind != ODP_EVENT_RUNNING)
-        odp_probe_end(m);
-    bool was_ready = m->machine.state == ODP_SERVICE_READY;
-    step(m, &event);
-    if (was_ready && event.kind == ODP_EVENT_RUNNING)
-        odp_memory_on_running(m);
+        managed_step(m, &event);
 }
 
 static uint64_t next_deadline(const struct odp_managed *m)
