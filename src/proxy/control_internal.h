@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Between control.c (the socket and its clients) and control_calls.c (what the methods do).
+// Between control.c (the socket), control_client.c (a connection) and control_calls.c (what the
+// methods do).
 
 #pragma once
 
@@ -46,6 +47,29 @@ struct control_client {
     struct odp_managed *waits_for;
 };
 
+// ---- control_client.c --------------------------------------------------------------------------
+
+// Accepts the next one. False: out of memory, it still waits.
+bool control_client_accept(struct odp_control *c);
+
+// Answers the calls that are whole, as far as it takes the replies.
+void control_client_serve(struct control_client *client);
+
+void control_client_close(struct control_client *client);
+
+// Before the first reply of all, and before each one that is not made within a call.
+void control_replies_init(void);
+void control_replies_begin(void);
+
+// Replies; `parameters` is taken over and may be NULL.
+void control_reply(struct control_client *client, cJSON *parameters);
+void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
+
+// Appends the item, which is taken over; without memory it is gone. Both may be NULL.
+void control_append(cJSON *array, cJSON *item);
+
+// ---- the calls ---------------------------------------------------------------------------------
+
 // One whole call; `call` is the caller's.
 void control_dispatch(struct control_client *client, const cJSON *call);
 
@@ -54,13 +78,6 @@ void control_check_wait(struct control_client *client);
 
 // Answers it all the same: the service is not served any more.
 void control_end_wait(struct control_client *client);
-
-// Replies; `parameters` is taken over and may be NULL.
-void control_reply(struct control_client *client, cJSON *parameters);
-void control_reply_error(struct control_client *client, const char *error, cJSON *parameters);
-
-// Appends the item, which is taken over; without memory it is gone. Both may be NULL.
-void control_append(cJSON *array, cJSON *item);
 
 // True where the peer is root or odpd's own user.
 bool control_is_owner(const struct control_client *client);
