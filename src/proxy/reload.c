@@ -20,50 +20,6 @@
 #include "odp/proxy/vigil.h"
 #include "odp/proxy/visit.h"
 
-// ---- report ------------------------------------------------------------------------------------
-
-void reload_add_row(struct reloading *r, enum odp_reload_kind kind, const char *name,
-                    const char *was)
-{
-    struct odp_reload_row *rows =
-        reallocarray(r->report->rows, r->report->n_rows + 1, sizeof(*rows));
-
-    odp_log(ODP_LOG_NOTICE, name, "reload: %s%s%s", odp_reload_kind_to_string(kind),
-            was ? ", before: " : "", was ? was : "");
-    if (!rows)
-        return; // it is in the log
-    r->report->rows = rows;
-    struct odp_reload_row *row = &rows[r->report->n_rows++];
-    *row = (struct odp_reload_row){.kind = kind};
-    snprintf(row->name, sizeof(row->name), "%s", name);
-    snprintf(row->was, sizeof(row->was), "%s", was ? was : "");
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-    const struct odp_reload_row *ra = a, *rb = b;
-
-    return ra->kind != rb->kind ? (ra->kind > rb->kind) - (ra->kind < rb->kind)
-                                : strcmp(ra->name, rb->name);
-}
-
-const char *odp_reload_kind_to_string(enum odp_reload_kind kind)
-{
-    switch (kind) {
-    case ODP_RELOAD_ADDED: return "added";
-    case ODP_RELOAD_CHANGED: return "changed";
-    case ODP_RELOAD_RENAMED: return "renamed";
-    case ODP_RELOAD_REMOVED: return "removed";
-    }
-    return "unknown";
-}
-
-void odp_reload_deinit(struct odp_reload *r)
-{
-    free(r->rows);
-    *r = (struct odp_reload){0};
-}
-
 // ---- the plan ----------------------------------------------------------------------------------
 
 // All services, the departed ones behind the others: a file may bring one of them back.
@@ -333,13 +289,7 @@ int odp_manager_reload(struct odp_manager *mgr, struct odp_reload *ret, char *wh
         snprintf(why, why_size,
                  "cannot read %s/" ODP_CONFIG_SERVICES_DIR ": %s: nothing is changed",
                  mgr->paths.config, strerror(-result));
-    else if (ret->n_rows > 0)
-        qsort(ret->rows, ret->n_rows, sizeof(*ret->rows), compare_rows);
-    odp_log(result < 0 ? ODP_LOG_ERR : ODP_LOG_NOTICE, NULL, "reload: %s",
-            result < 0                 ? why
-            : mgr->files.n_invalid > 0 ? "done, but for the faulty files"
-            : ret->n_rows > 0          ? "done"
-                                       : "nothing has changed");
+    reload_report_end(&r, result < 0 ? why : NULL);
     odp_plan_deinit(&r.plan);
     odp_config_deinit(&config);
     free(r.all);

@@ -16,8 +16,16 @@ struct reloading {
     struct odp_reload *report;
 };
 
+// ---- reload_report.c ---------------------------------------------------------------------------
+
+// Something was done to a service; `was` is its name before, or NULL.
 void reload_add_row(struct reloading *r, enum odp_reload_kind kind, const char *name,
                     const char *was);
 
-// reload_names.c: whatever bears the name of a renamed service, but for the service itself.
+// That was all. why_not: nothing has changed; else NULL.
+void reload_report_end(struct reloading *r, const char *why_not);
+
+// ---- reload_names.c ----------------------------------------------------------------------------
+
+// Whatever bears the name of a renamed service, but for the service itself.
 void reload_rename(struct reloading *r);
