@@ -47,14 +47,19 @@ static void command_start(const struct odp_engine_facts *e, struct odp_findings 
 }
 
 // Whether it may be asked, by who starts the containers: the user, where this is a user's odpd.
+static const char *use_of(const struct odp_engine_facts *e)
+{
+    return e->is_beside ? "which odp asks about the containers of units"
+                        : "by which odp starts containers";
+}
+
 static void check_denied(const struct odp_doctor *d, const struct odp_engine_facts *e,
                          struct odp_findings *f)
 {
     if (!d->is_user)
         return;
-    odp_finding_add(f, "engine-denied", ODP_DOCTOR_ALL,
-                    "%s may not use %s, by which odp is to start containers", d->user_name,
-                    e->place.socket);
+    odp_finding_add(f, "engine-denied", ODP_DOCTOR_ALL, "%s may not use %s, %s", d->user_name,
+                    e->place.socket, use_of(e));
     // A group counts from the next start of the user's service manager on.
     if (is_docker(e))
         odp_finding_command(f,
@@ -65,20 +70,33 @@ static void check_denied(const struct odp_doctor *d, const struct odp_engine_fac
                                "out of the file)");
 }
 
+// While all that units would run is asleep, their engine may be so as well. Where nothing is said
+// of it, and none is there, it may be the other one.
+static bool is_needed(const struct odp_doctor *d, const struct odp_engine_facts *e)
+{
+    for (size_t i = 0; i < d->config.n_services && e->is_beside; i++) {
+        const struct odp_config_service *s = d->config.services[i];
+
+        if (odp_doctor_engine(d, s) == e && strcmp(odp_doctor_state(d, s->name), "ready") == 0 &&
+            !(s->engine == ODP_ENGINE_DEFAULT && e->error == -ENOENT))
+            return true;
+    }
+    return !e->is_beside;
+}
+
 void doctor_check_engines(const struct odp_doctor *d, struct odp_findings *f)
 {
     for (size_t i = 0; i < d->n_engines; i++) {
         const struct odp_engine_facts *e = &d->engines[i];
 
-        if (e->error == 0)
+        if (e->error == 0 || !is_needed(d, e))
             continue;
         if (e->error == -EACCES || e->error == -EPERM) {
             check_denied(d, e, f);
             continue;
         }
-        odp_finding_add(f, "engine-down", ODP_DOCTOR_ALL,
-                        "%s does not answer at %s, by which odp starts containers: %s",
-                        e->place.engine, e->place.socket, strerror(-e->error));
+        odp_finding_add(f, "engine-down", ODP_DOCTOR_ALL, "%s does not answer at %s, %s: %s",
+                        e->place.engine, e->place.socket, use_of(e), strerror(-e->error));
         command_start(e, f);
     }
 }
@@ -140,7 +158,7 @@ static void check_removed(const struct context *x, const struct odp_container *c
     odp_finding_add(x->f, "container-removed", x->s->name,
                     "%s was made with --rm, by which %s removes it once odp stops it", c->name,
                     x->e->place.engine);
-    doctor_command_recreate(x->f, x->e, c, "without --rm");
+    doctor_command_recreate(x->f, x->e, x->s, c, "without --rm");
 }
 
 static void check_image(const struct context *x, const struct odp_container *c)
@@ -169,8 +187,32 @@ static void check_network(const struct context *x, const struct odp_container *c
     odp_finding_command(x->f, "%s network create %s", odp_engine_program(x->e), QUOTED(network));
 }
 
+// Of a unit's, which makes it anew each time, perhaps, and removes it: what shows only while it is
+// there is told then, and what the unit's command says is told already.
+static void check_beside(const struct context *x, const struct odp_container *c)
+{
+    bool runs = strcmp(odp_doctor_state(x->d, x->s->name), "ready") == 0;
+
+    if (c->is_missing && runs) {
+        odp_finding_add(x->f, "container-missing", x->s->name,
+                        "its units run, but %s has no container %s: its memory is not known",
+                        x->e->place.engine, c->name);
+        odp_finding_command(x->f, "%s ps --all (and mend container = or engine = in %s)",
+                            odp_engine_program(x->e), QUOTED(x->s->file));
+    }
+    if (!c->inspect)
+        return;
+    if (!odp_container_runs(c) && !odp_findings_has_of(x->f, "container-restarts", x->s->name))
+        check_restart(x, c);
+    check_loop(x, c);
+}
+
 static void check_one(const struct context *x, const struct odp_container *c)
 {
+    if (doctor_is_beside(x->s)) {
+        check_beside(x, c);
+        return;
+    }
     if (c->is_missing)
         check_missing(x, c);
     if (!c->inspect)

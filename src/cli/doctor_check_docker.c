@@ -138,24 +138,21 @@ static void read_options(struct client *c, const char *rest)
             read_short(c, word, &rest);
 }
 
-// Of a command line, or of a script that has one: the first `docker ... run`.
-static bool read_command(const char *rest, struct client *ret)
+// Of a command line, or of a script that has one: the engine of the first `docker ... VERB`, behind
+// which *rest is then. NULL: there is none.
+static const char *find_verb(const char **rest, const char *verb)
 {
     char word[WORD_MAX];
     const char *engine = NULL;
 
-    while (next_word(&rest, word, sizeof(word)) && strcmp(word, ";") != 0)
-        if (engine && strcmp(word, "run") == 0) {
-            *ret = (struct client){0};
-            snprintf(ret->engine, sizeof(ret->engine), "%s", engine);
-            read_options(ret, rest);
-            return true;
-        } else if (engine_of(word)) {
+    while (next_word(rest, word, sizeof(word)) && strcmp(word, ";") != 0)
+        if (engine && strcmp(word, verb) == 0)
+            return engine;
+        else if (engine_of(word))
             engine = engine_of(word);
-        } else if (engine && word[0] != '-' && strcmp(word, "container") != 0) {
+        else if (engine && word[0] != '-' && strcmp(word, "container") != 0)
             engine = NULL; // another command of it
-        }
-    return false;
+    return NULL;
 }
 
 static const char *script_of(const struct odp_doctor *d, const char *unit)
@@ -167,15 +164,42 @@ static const char *script_of(const struct odp_doctor *d, const char *unit)
 }
 
 // "{ path=/usr/bin/docker ; argv[]=/usr/bin/docker run --name wiki ... ; ignore_errors=no ; ..."
-static bool read_client(const struct odp_doctor *d, const char *unit, const char *block,
-                        struct client *ret)
+static const char *command_of(const struct odp_doctor *d, const struct odp_config_service *s,
+                              const char *unit)
 {
-    const char *script = script_of(d, unit);
+    const char *block = odp_show_find(&odp_doctor_manager(d, s)->units, unit);
     const char *command = strstr(odp_show_value(block, "ExecStart"), "argv[]=");
+    const char *script = script_of(d, unit);
 
     if (script)
-        return read_command(script, ret);
-    return command && read_command(command + strlen("argv[]="), ret);
+        return script;
+    return command ? command + strlen("argv[]=") : "";
+}
+
+static bool read_client(const char *command, struct client *ret)
+{
+    const char *engine = find_verb(&command, "run");
+
+    *ret = (struct client){0};
+    if (engine)
+        snprintf(ret->engine, sizeof(ret->engine), "%s", engine);
+    if (engine)
+        read_options(ret, command);
+    return engine;
+}
+
+bool doctor_keeps_containers(const struct odp_doctor *d, const struct odp_config_service *s)
+{
+    bool starts = false;
+
+    for (size_t i = 0; i < s->n_units; i++) {
+        const char *run = command_of(d, s, s->units[i].text), *create = run, *start = run;
+
+        if (find_verb(&run, "run") || find_verb(&create, "create"))
+            return false;
+        starts |= find_verb(&start, "start") != NULL;
+    }
+    return starts;
 }
 
 // The host's port of [ADDRESS:]HOST:CONTAINER[/tcp], 0 where the engine chooses one.
@@ -245,7 +269,7 @@ static void check_client(const struct odp_doctor *d, const struct odp_config_ser
     const char *block = odp_show_find(&odp_doctor_manager(d, s)->units, unit);
     struct client c;
 
-    if (!read_client(d, unit, block, &c))
+    if (!read_client(command_of(d, s, unit), &c))
         return;
     check_named(s, unit, &c, f);
     check_published(s, unit, &c, f);

@@ -140,7 +140,7 @@ static void check_one(const struct context *x, const struct odp_container *c)
     else
         snprintf(change, sizeof(change), "%s, or write probe = http below [ready] in %s",
                  option(x, c), x->s->file);
-    doctor_command_recreate(x->f, x->e, c, change);
+    doctor_command_recreate(x->f, x->e, x->s, c, change);
 }
 
 void doctor_check_health(const struct odp_doctor *d, const struct odp_config_service *s,

@@ -28,15 +28,21 @@ static const char *compose_program(const struct odp_engine_facts *e, const struc
 }
 
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
-                             const struct odp_container *c, const char *change)
+                             const struct odp_config_service *s, const struct odp_container *c,
+                             const char *change)
 {
     const char *files = odp_container_label(c, ODP_COMPOSE_LABEL("project.config_files"));
     const char *project = odp_container_label(c, ODP_COMPOSE_PROJECT);
     char first[ODP_PATH_MAX];
 
     if (!files || !project) {
-        odp_finding_command(f, "%s inspect %s (and create it anew %s)", odp_engine_program(e),
-                            c->name, change);
+        if (doctor_is_beside(s))
+            odp_finding_command(f, "%s inspect %s; systemctl %scat %s (and make it anew %s)",
+                                odp_engine_program(e), c->name, odp_doctor_option(e->is_user),
+                                QUOTED(s->units[0].text), change);
+        else
+            odp_finding_command(f, "%s inspect %s (and create it anew %s)", odp_engine_program(e),
+                                c->name, change);
         return;
     }
     snprintf(first, sizeof(first), "%.*s", (int)strcspn(files, ","), files);
@@ -67,7 +73,7 @@ static void check_clash(const struct context *x, const struct odp_container *c,
             snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
         else
             snprintf(change, sizeof(change), "without that port");
-        doctor_command_recreate(x->f, x->e, c, change);
+        doctor_command_recreate(x->f, x->e, x->s, c, change);
     }
 }
 
@@ -85,7 +91,7 @@ static void check_open(const struct context *x, const struct odp_container *c,
                     "past odp",
                     c->name, p->address.port);
     snprintf(change, sizeof(change), "with the port %s:%u", x->s->target_text, p->inside);
-    doctor_command_recreate(x->f, x->e, c, change);
+    doctor_command_recreate(x->f, x->e, x->s, c, change);
 }
 
 bool doctor_is_orphan(const struct odp_doctor *d, const struct odp_holder *h, unsigned port)
@@ -160,7 +166,9 @@ static void check_target(const struct context *x)
     const struct odp_container *first = odp_doctor_container(x->d, x->s, 0);
     struct odp_buf ports = {0};
 
-    if (!first || !odp_address_is_loopback(&x->s->target) || has_target(x))
+    // Units may run more than the containers that are named.
+    if (!first || doctor_is_beside(x->s) || !odp_address_is_loopback(&x->s->target) ||
+        has_target(x))
         return;
     list_published(x, &ports);
     odp_finding_add(x->f, "target-unpublished", x->s->name,

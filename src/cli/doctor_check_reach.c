@@ -91,7 +91,7 @@ static void tell_private(const struct context *x, const struct odp_container *c)
     snprintf(change, sizeof(change),
              "with the port 127.0.0.1:1%04u:%u, and write target = 127.0.0.1:1%04u in %s",
              port % 10000, port, port % 10000, x->s->file);
-    doctor_command_recreate(x->f, x->e, c, change);
+    doctor_command_recreate(x->f, x->e, x->s, c, change);
 }
 
 static void tell_none(const struct context *x, const struct odp_container *c)
@@ -100,7 +100,7 @@ static void tell_none(const struct context *x, const struct odp_container *c)
 
     add(x, c, "is in no network", "");
     snprintf(change, sizeof(change), "with --network %s", odp_network_bridge(x->e->place.engine));
-    doctor_command_recreate(x->f, x->e, c, change);
+    doctor_command_recreate(x->f, x->e, x->s, c, change);
 }
 
 static void tell_beside(const struct context *x, const struct odp_container *c)

@@ -28,10 +28,16 @@ bool doctor_is_of_engine(const struct odp_config_service *s)
     return s->backend == ODP_BACKEND_CONTAINER || s->backend == ODP_BACKEND_COMPOSE;
 }
 
+bool doctor_is_beside(const struct odp_config_service *s)
+{
+    return s->backend == ODP_BACKEND_SYSTEMD && s->n_containers > 0;
+}
+
 static bool is_wanted(const struct odp_doctor *d, const struct odp_config_service *s)
 {
     // A user's engine is that of the user's odpd alone; the checks tell who expects otherwise.
-    return s->enabled && doctor_is_of_engine(s) && (d->is_user || !odp_doctor_is_user_scope(d, s));
+    return s->enabled && (doctor_is_of_engine(s) || doctor_is_beside(s)) &&
+           (d->is_user || !odp_doctor_is_user_scope(d, s));
 }
 
 static void find_place(const struct odp_doctor *d, const struct odp_config_service *s,
@@ -165,17 +171,21 @@ static int ask_version(struct odp_engine_facts *e)
 
 static int add_engine(struct odp_doctor *d, const struct odp_config_service *s)
 {
+    size_t known = find_engine(d, s);
     struct odp_engine_facts *engines;
     unsigned status;
 
-    if (!is_wanted(d, s) || odp_doctor_engine(d, s))
+    if (known < d->n_engines)
+        d->engines[known].is_beside &= doctor_is_beside(s);
+    if (!is_wanted(d, s) || known < d->n_engines)
         return 0;
     engines = reallocarray(d->engines, d->n_engines + 1, sizeof(*engines));
     if (!engines)
         return -ENOMEM;
     d->engines = engines;
     struct odp_engine_facts *e = &engines[d->n_engines++];
-    *e = (struct odp_engine_facts){.is_user = odp_doctor_is_user_scope(d, s)};
+    *e = (struct odp_engine_facts){.is_user = odp_doctor_is_user_scope(d, s),
+                                   .is_beside = doctor_is_beside(s)};
     find_place(d, s, &e->place);
     e->is_rootless = is_of_user(e->place.socket);
     find_program(d, s, e);

@@ -33,16 +33,23 @@ void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *uni
                            const char *section, const char *key, const char *value,
                            const char *then);
 
-// Gives the last finding the command that makes a container anew, changed so: what it is made of
-// cannot be altered.
+// Gives the last finding the command that makes a container of the service anew, changed so: what
+// it is made of cannot be altered.
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
-                             const struct odp_container *c, const char *change);
+                             const struct odp_config_service *s, const struct odp_container *c,
+                             const char *change);
 
 // True for all addresses of the machine.
 bool doctor_is_wildcard(const struct odp_address *a);
 
 // Whether it is containers that the service starts itself, by an engine.
 bool doctor_is_of_engine(const struct odp_config_service *s);
+
+// Whether it is units that run its containers, which may not be there while it sleeps.
+bool doctor_is_beside(const struct odp_config_service *s);
+
+// Whether these units start containers that are there, and make none: what is removed is missed.
+bool doctor_keeps_containers(const struct odp_doctor *d, const struct odp_config_service *s);
 
 // Whether it is known that none of the service's containers runs.
 bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config_service *s);

@@ -3,6 +3,7 @@
 // odp doctor on what a container engine has said, made up here: ports, policies, prunes. No engine
 // is asked.
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,10 @@
 #define FILE_OF_WEB                                                                                \
     "[service]\nlisten = 8080\ntarget = 127.0.0.1:18080\n"                                         \
     "[backend]\ntype = docker\nsocket = /run/x.sock\ncontainer = web\n"
+// Docker's usual socket, since a unit's file may not name another.
+#define FILE_OF_UNIT                                                                               \
+    "[service]\nlisten = 8080\ntarget = 127.0.0.1:18080\n"                                         \
+    "[backend]\nunit = web.service\ncontainer = web\nengine = docker\n"
 #define NOW 1795945816 // 2026-11-29T09:50:16Z
 
 // What docker inspect says, as far as it matters: the container's own part.
@@ -31,11 +36,11 @@
     "\"PortBindings\":{\"" inside "\":[{\"HostIp\":\"" ip "\",\"HostPort\":\"" host "\"}]}"
 #define SOUND PORT("127.0.0.1", "18080", "80/tcp")
 
-static struct odp_doctor *facts_new(const char *inspect)
+static struct odp_doctor *facts_of(const char *file, const char *inspect)
 {
     struct odp_doctor *d = calloc(1, sizeof(*d));
     char path[] = "/etc/odp/services/web.ini", stem[] = "web";
-    char *text = strdup(FILE_OF_WEB);
+    char *text = strdup(file);
     struct odp_file item = {.path = path, .stem = stem, .text = text, .n_bytes = strlen(text)};
     struct odp_files files = {.items = &item, .n = 1};
 
@@ -55,6 +60,11 @@ static struct odp_doctor *facts_new(const char *inspect)
     d->engines[0].containers[0].inspect = cJSON_Parse(inspect);
     assert_non_null(d->engines[0].containers[0].inspect);
     return d;
+}
+
+static struct odp_doctor *facts_new(const char *inspect)
+{
+    return facts_of(FILE_OF_WEB, inspect);
 }
 
 static void facts_free(struct odp_doctor *d)
@@ -340,6 +350,125 @@ static void test_prunes(void **state)
     facts_free(d);
 }
 
+// ---- containers that units run ------------------------------------------------------------------
+
+static struct odp_doctor *unit_new(const char *inspect, const char *command)
+{
+    struct odp_doctor *d = facts_of(FILE_OF_UNIT, inspect);
+    char units[512];
+
+    snprintf(units, sizeof(units),
+             "Names=web.service\nLoadState=loaded\nActiveState=inactive\n"
+             "ExecStart={ path=/usr/bin/docker ; argv[]=/usr/bin/docker %s web ; }\n",
+             command);
+    d->managers[0].present = d->managers[0].bus = true;
+    assert_int_equal(odp_show_parse(units, &d->managers[0].units), 0);
+    strcpy(d->engines[0].place.socket, "/run/docker.sock");
+    d->engines[0].is_beside = true;
+    return d;
+}
+
+static void set_state(struct odp_doctor *d, const char *state)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "{\"services\":[{\"name\":\"web\",\"state\":\"%s\"}]}", state);
+    cJSON_Delete(d->odpd.status.json);
+    d->odpd.status.parameters = d->odpd.status.json = cJSON_Parse(text);
+    d->odpd.error = 0;
+}
+
+static void assert_unit(const char *inspect, const char *command, const char *kinds)
+{
+    struct odp_doctor *d = unit_new(inspect, command);
+
+    assert_kinds(d, kinds);
+    facts_free(d);
+}
+
+static void test_of_units(void **state)
+{
+    static const char run[] = "run --rm --name", start[] = "start --attach";
+
+    (void)state;
+    assert_unit(INSPECT(ASLEEP, SOUND, ""), start, "");
+    assert_unit(INSPECT(AWAKE, SOUND ",\"AutoRemove\":true", ""), run, "");
+    // What is there while it sleeps is the engine's to start, whose command is not to be seen.
+    assert_unit(INSPECT(ASLEEP, SOUND ",\"RestartPolicy\":{\"Name\":\"always\"}", ""), start,
+                "container-restarts");
+    assert_unit(INSPECT(AWAKE, SOUND ",\"RestartPolicy\":{\"Name\":\"always\"}", ""), start, "");
+    assert_unit(INSPECT(ASLEEP, SOUND ",\"RestartPolicy\":{\"Name\":\"always\"}", ""),
+                "run --restart=always --name", "container-restarts"); // once
+    assert_unit(INSPECT(ASLEEP, PORT("", "8080", "80/tcp"), ""), start, "port-published");
+    assert_unit(INSPECT(ASLEEP, PORT("", "8080", "80/tcp"), ""), "run -p 8080:80 --name",
+                "port-published");                                                    // once
+    assert_unit(INSPECT(ASLEEP, PORT("127.0.0.1", "9090", "80/tcp"), ""), start, ""); // a sidecar's
+    assert_unit(INSPECT(AWAKE, PORT("", "18080", "80/tcp"), ""), run, "target-open");
+    assert_unit(INSPECT(AWAKE, SOUND, CHECK("")), run, "health-slow");
+}
+
+static void test_of_units_that_remove_them(void **state)
+{
+    struct odp_doctor *d = unit_new("{}", "run --rm --name");
+    struct odp_container *c = &d->engines[0].containers[0];
+
+    (void)state;
+    cJSON_Delete(c->inspect);
+    *c = (struct odp_container){.name = c->name, .is_missing = true};
+    assert_kinds(d, ""); // odpd says nothing
+    set_state(d, "stopped");
+    assert_kinds(d, "");
+    set_state(d, "starting"); // its image is pulled, perhaps
+    assert_kinds(d, "");
+    set_state(d, "ready");
+    assert_kinds(d, "container-missing");
+    facts_free(d);
+}
+
+static void test_prunes_of_units(void **state)
+{
+    static const char *const commands[] = {"run --name", "start --attach"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct odp_doctor *d = unit_new(INSPECT(ASLEEP, SOUND, ""), commands[i]);
+        d->prunes = calloc(1, sizeof(*d->prunes));
+        d->n_prunes = 1;
+        d->prunes->place = strdup("/etc/crontab");
+        assert_int_equal(is_endangered(d, "docker container prune -f"), i == 1);
+        facts_free(d);
+    }
+}
+
+static bool is_told_as_down(struct odp_doctor *d)
+{
+    struct odp_findings f = {0};
+
+    odp_doctor_check(d, &f);
+    bool ret = odp_findings_has(&f, "engine-down");
+    odp_findings_deinit(&f);
+    return ret;
+}
+
+static void test_engine_of_units(void **state)
+{
+    struct odp_doctor *d = unit_new(INSPECT(ASLEEP, SOUND, ""), "run --name");
+
+    (void)state;
+    d->engines[0].error = -ECONNREFUSED;
+    assert_false(is_told_as_down(d));
+    set_state(d, "stopped"); // the engine may be as well
+    assert_false(is_told_as_down(d));
+    set_state(d, "ready");
+    assert_true(is_told_as_down(d));
+    d->engines[0].error = -ENOENT;
+    d->config.services[0]->engine = ODP_ENGINE_DEFAULT; // perhaps it is podman that has none
+    assert_false(is_told_as_down(d));
+    d->engines[0].is_beside = false;
+    assert_true(is_told_as_down(d));
+    facts_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +482,10 @@ int main(void)
         cmocka_unit_test(test_health_while_it_starts),
         cmocka_unit_test(test_health_of_podman),
         cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_of_units),
+        cmocka_unit_test(test_of_units_that_remove_them),
+        cmocka_unit_test(test_prunes_of_units),
+        cmocka_unit_test(test_engine_of_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

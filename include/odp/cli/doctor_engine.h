@@ -29,6 +29,7 @@ struct odp_engine_facts {
     bool is_rootless;   // it runs as a user
     unsigned api_minor; // of its API, 1.41 and so on; 0: not known, or Podman's
     bool is_user;       // asked for services of scope user
+    bool is_beside;     // asked only for containers that units run
     int error;          // negative errno of asking it, 0: it answers
     struct odp_container *containers; // owned; those of the services
     size_t n_containers;
