@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# docs/MIGRATING.md, word for word: the old files are put where it says and work, the new one replaces
-# them by the commands that stand there, back again, and once more; then what can be deleted is.
+# docs/MIGRATING.md, word for word: the old files are put where it says and work, the new one
+# replaces them by the commands that stand there, back again, and once more; then what can be
+# deleted is. And docs/SYSTEMD.md, from the installation to the end of it.
 
 import os
 import re
@@ -9,19 +10,24 @@ import unittest
 
 from installed import InstalledCase
 from harness import read_file, until
+from machine import USER
 
-DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "MIGRATING.md")
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs")
+DOC = os.path.join(DOCS, "MIGRATING.md")
+MANIFEST = "/odp/build/install_manifest.txt"
 PATHS = "PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin"
 PAGE = "the page of the wiki\n"
 
 
-def sections():
-    """Of each `##` with its `###`: titles to blocks, which are lists of lines."""
+def sections(doc=DOC):
+    """Of each `##` with its `###` ("" for what stands before these): titles to blocks, which are
+    lists of lines."""
     found, section, part = {}, None, None
-    for line in read_file(DOC).splitlines():
+    for line in read_file(doc).splitlines():
         if title := re.match(r"(###?) (.*)", line):
             if title[1] == "##":
-                section, part = found.setdefault(title[2], {}), None
+                section = found.setdefault(title[2], {})
+                part = section.setdefault("", [[]])
             else:
                 part = section.setdefault(title[2], [[]])
         elif part is not None:
@@ -143,3 +149,120 @@ class TestMigrating(InstalledCase):
             row.split("|")[2] for row in table.splitlines() if row.startswith("| ")))
         self.assertGreater(len(named), 15)
         self.assertEqual([key for key in named if key not in keys and key != "start"], [])
+
+
+class TestSystemd(InstalledCase):
+    """docs/SYSTEMD.md. What it says is done at a keyboard, but for the build."""
+
+    def setUp(self):
+        super().setUp()
+        self.sections = {title: [block for block in section[""] if block] for title, section in
+                         sections(os.path.join(DOCS, "SYSTEMD.md")).items()}
+        self.machine.write("/srv/wiki/index.html", PAGE)
+        self.unit("wiki.service", """
+            [Service]
+            ExecStart=/usr/bin/busybox httpd -f -p 127.0.0.1:18080 -h /srv/wiki
+            [Install]
+            WantedBy=multi-user.target
+            """)
+        self.machine.systemctl("enable", "--now", "wiki.service")
+
+    def run_block(self, block, user=None):
+        """Each line as it stands there, without what is said beside it; what they print."""
+        said = ""
+        for line in block:
+            line = re.sub(r"^sudo ", "", re.split(r" {2,}", line)[0]).replace("NAME", "wiki")
+            done = self.machine.run("env", PATHS, f"USER={USER}", "sh", "-ec", line, user=user,
+                                    check=False)
+            self.assertEqual(done.returncode, 0, f"{line}: {done.stdout}{done.stderr}")
+            said += done.stdout
+        return said
+
+    def first_service(self):
+        blocks = self.sections["The first service in five minutes"]
+        ini = "\n\n".join("\n".join(block) for block in blocks if block[0].startswith("["))
+        self.run_block(blocks[0])
+        self.machine.write("/etc/odp/services/wiki.ini", ini + "\n")
+        said = self.run_block(blocks[-1])
+        self.assertIn(PAGE, said)
+        self.assertRegex(said, r"(?m)^wiki +ready +8080 ")
+
+    def test_what_it_says(self):
+        self.machine.enable_user(USER)
+        self.addCleanup(self.machine.run, "gpasswd", "--delete", USER, "odp", check=False)
+        for block in self.sections["Install"][1:]:
+            self.run_block(block)
+        self.first_service()
+        # Group odp may do this, and see what is there.
+        self.assertIn("wiki: ready", self.run_block(["odp start wiki", "odp reload"], user=USER))
+        said = self.run_block(self.sections["Add, change, remove"][0])
+        self.assertRegex(said, "(?s)wiki: enabled.*wiki: disabled.*1 file, no faults")
+        self.run_block(["sudo odp enable wiki"])
+        self.check_drop_ins()
+        said = self.run_block(self.sections["Logs"][0])
+        self.assertIn("woken by a connection", said)
+        off, on, for_good = self.sections["Off and on"][0]
+        for line, is_on in ((off, False), (on, True), (for_good, False)):
+            self.run_block([line])
+            self.assertEqual(self.is_up("odp-wiki.socket"), is_on, line)
+        self.assertTrue(self.is_active("wiki"))
+
+    def check_drop_ins(self):
+        """As the editor leaves them."""
+        odpd, socket = (["\n".join(b) + "\n"] for b in self.sections["Changes to the units"])
+        odpd, socket = odpd[0], socket[0].replace("eth0", "lo")
+        self.addCleanup(self.machine.run, "sh", "-c", "rm -r /etc/systemd/system/odp*.d")
+        self.machine.write("/etc/systemd/system/odpd.service.d/override.conf", odpd)
+        self.machine.write("/etc/systemd/system/odp-wiki.socket.d/override.conf", socket)
+        self.run_block(["systemctl daemon-reload", "sudo systemctl restart odpd"])
+        self.assertEqual(self.machine.systemctl("show", "-P", "LimitNOFILE", "odpd"), "200000")
+        text = read_file(os.path.join(DOCS, "SYSTEMD.md"))
+        line = re.search(r"port was given back: `(.*)`", text)[1]
+        self.run_block(line.split(" && "))
+        self.assertIn("%lo:8080", self.machine.run("ss", "-ltn").stdout)
+        self.assertIn(PAGE, self.run_block(["curl -sS http://localhost:8080/"]))
+
+    def test_a_users_own(self):
+        home = f"/home/{USER}"
+        self.machine.enable_user(USER)
+        self.unit("memo.service", """
+            [Service]
+            ExecStart=/usr/bin/busybox httpd -f -p 127.0.0.1:18081 -h /srv/wiki
+            """, user=USER)
+        self.addCleanup(self.machine.run, "rm", "-rf", f"{home}/.config/odp",
+                        f"{home}/.local/state/odp")
+        self.machine.write(f"{home}/.config/odp/services/memo.ini",
+                           "[service]\nlisten = 8081\ntarget = 127.0.0.1:18081\n"
+                           "[backend]\nunit = memo.service\n")
+        self.machine.run("chown", "-R", USER, f"{home}/.config")
+        self.run_block(self.sections["As a user"][0], user=USER)
+        said = self.run_block(["odp enable memo", "curl -sS http://localhost:8081/", "odp status"],
+                              user=USER)
+        self.assertRegex(said, rf"(?s){PAGE}.*\nmemo +ready")
+        self.run_block(["systemctl --user disable --now odp.target"], user=USER)
+
+    def reinstall(self):
+        """What `cmake --install` has put there; another test may do it elsewhere, from the same
+        build."""
+        self.machine.installed = False
+        self.machine.install()
+        paths = self.machine.read(MANIFEST).split()
+        return paths and all(p.startswith("/usr/local/") for p in paths) and paths
+
+    def test_uninstall(self):
+        self.run_block(self.sections["Install"][1])
+        self.first_service()
+        paths = until(self.reinstall, "it is installed")
+        self.machine.write("/tmp/manifest", "\n".join(paths) + "\n")
+        self.machine.enable_user(USER)
+        self.run_block(self.sections["Install"][2])
+        self.machine.installed = False  # the next test does it again
+        self.run_block([line.replace("build/release/install_manifest.txt", "/tmp/manifest")
+                        .replace("/usr/share", "/usr/local/share")
+                        for line in self.sections["Uninstall"][0]])
+        left = self.machine.run("sh", "-c", "find /usr/local /etc /var/lib /run -name 'odp*' "
+                                "-not -name odp-test.conf -not -path '/run/user/*'; "
+                                "grep ^odp: /etc/passwd /etc/group; "
+                                "systemctl list-unit-files --no-legend 'odp*'", check=False).stdout
+        self.assertEqual(left, "")
+        self.assertTrue(self.is_active("wiki"))

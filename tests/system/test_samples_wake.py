@@ -2,31 +2,32 @@
 #
 # The worked files of configs/containers for what takes several containers, with a real dockerd and
 # docker-compose. The images are stand-ins of the same names: busybox that serves what the probes
-# ask for, on the same port. Only the windows are shorter.
+# ask for, on the same port. Only the windows are shorter. And what docs/CONTAINERS.md
+# says to type.
 
 import json
 import os
 import re
 
 import engines
+import installed
 from harness import read_file, until
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs",
                        "containers")
 TREE, TAR = "/tmp/stand-in", "/tmp/stand-in.tar"
-PORTS = {"mealie": 9000, "immich-server": 2283, "tubearchivist": 8000, "paperless-ngx": 8000}
+DOC = os.path.join(SAMPLES, "..", "..", "docs", "CONTAINERS.md")
+PORTS = {"wiki": 80, "mealie": 9000, "immich-server": 2283, "tubearchivist": 8000,
+         "paperless-ngx": 8000}
 TO_JSON = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
 ENV = "".join(f"{key}=x\n" for key in ("DB_PASSWORD", "SECRET_KEY", "TA_PASSWORD",
                                        "ELASTIC_PASSWORD"))
 
 
-class TestSamples(engines.EngineCase):
+class ImageCase(engines.EngineCase):
     def setUp(self):
         super().setUp()
         self.docker = self.engine("docker")
-        if not os.path.exists(self.machine.path("/usr/bin/docker-compose")):
-            self.skipTest("docker-compose is not installed")
-        self.addCleanup(self.docker.command, "network", "prune", "--force")
 
     # What stands in for what comes from registries
 
@@ -48,6 +49,14 @@ class TestSamples(engines.EngineCase):
         command = json.dumps(["/bin/sh", "-c", f"trap 'exit 0' TERM; {serves} & wait"])
         exposes = ["--change", f"EXPOSE {port}"] if port else []
         self.docker.command("import", "--change", f"CMD {command}", *exposes, TAR, name)
+
+
+class TestSamples(ImageCase):
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists(self.machine.path("/usr/bin/docker-compose")):
+            self.skipTest("docker-compose is not installed")
+        self.addCleanup(self.docker.command, "network", "prune", "--force")
 
     def begin(self, name):
         """odpd with the sample, its project's file in place, and nothing of the project made."""
@@ -166,3 +175,24 @@ class TestSamples(engines.EngineCase):
 
     def test_tubearchivist(self):
         self.check_by_labels("tubearchivist")
+
+
+class TestDocument(installed.InstalledCase, ImageCase):
+    def test_what_it_says(self):
+        """Its first container, and what a prune leaves."""
+        text = read_file(DOC)
+        make, file = re.search(r"(?m)^    (docker create .*)\n\n    # /etc/odp/services/wiki.ini\n"
+                               r"((?:    .*\n|\n)+)", text).groups()
+        keep, prune = re.search(r"(?m)^    (docker create --label .*)\n    (docker system prune .*)",
+                                text).groups()
+        self.make_image("example/wiki")
+        self.machine.systemctl("start", "odp.target")
+        self.machine.run("sh", "-ec", make)
+        self.put("wiki", file)
+        self.odp("enable", "wiki")
+        self.assertEqual(self.get(8080), (200, engines.PAGE))
+        self.odp("stop", "wiki")
+        self.machine.run("sh", "-ec", keep.replace("...", "--name memo example/wiki"))
+        self.machine.run("sh", "-ec", f"yes | {prune}")
+        self.assertEqual([self.docker.inspect(c, "{{.Name}}") for c in ("wiki", "memo")],
+                         ["", "/memo"])
