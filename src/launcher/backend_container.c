@@ -188,14 +188,14 @@ static void container_locate(struct odp_backend *base, uint32_t id)
 static int container_containers(struct odp_backend *base, const char ***ret, size_t *ret_n)
 {
     const struct odp_container_service *s = of_base(base);
-    const char **ids = calloc(s->n_containers + 1, sizeof(*ids));
+    const char **names = calloc(s->n_containers + 1, sizeof(*names));
 
     *ret_n = 0;
-    *ret = ids;
-    for (size_t i = 0; i < s->n_containers && ids; i++)
+    *ret = names;
+    for (size_t i = 0; i < s->n_containers && names; i++)
         if (!s->containers[i]->has_completed)
-            ids[(*ret_n)++] = s->containers[i]->id;
-    return ids ? 0 : -ENOMEM;
+            names[(*ret_n)++] = s->containers[i]->name;
+    return names ? 0 : -ENOMEM;
 }
 
 // ---- its life ----------------------------------------------------------------------------------

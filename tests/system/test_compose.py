@@ -377,6 +377,7 @@ class TestDockerCompose(ComposeCase):
         self.wake()
         # All at once, but for what has run to its end.
         self.assertEqual(sorted(self.events(since, "start")), ["app", "db", "side"])
+        self.assertIn("wiki: probe: container wiki_db_1: ", d.log())
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual(self.state(e, "", name="wiki_app_1"), "exited")
         # In the order that the file gives, and stopped in reverse.

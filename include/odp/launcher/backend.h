@@ -44,9 +44,9 @@ struct odp_backend_vtable {
     // group of its own.
     void (*locate)(struct odp_backend *b, uint32_t id);
 
-    // The containers whose health checks tell whether it is ready, as the engine is asked for them:
-    // *ret is the caller's, what it points to is good until the backend's next call. Returns 0 or
-    // -ENOMEM. NULL: those in its settings.
+    // The containers whose health checks tell whether it is ready, by their names: *ret is the
+    // caller's, what it points to is good until the backend's next call. Returns 0 or -ENOMEM.
+    // NULL: those in its settings.
     int (*containers)(struct odp_backend *b, const char ***ret, size_t *ret_n);
 
     // True where nothing runs and no request is unanswered: the object may be replaced, by one for
