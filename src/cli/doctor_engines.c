@@ -71,8 +71,7 @@ static void find_program(const struct odp_doctor *d, const struct odp_config_ser
     if (is_podman && strcmp(e->place.socket, place.socket) != 0)
         snprintf(e->program, sizeof(e->program), "podman --remote --url=unix://%s",
                  e->place.socket);
-    else if (!is_podman && strcmp(e->place.socket, "/run/docker.sock") != 0 &&
-             strcmp(e->place.socket, "/var/run/docker.sock") != 0)
+    else if (!is_podman && !odp_engine_place_is_usual_docker(&e->place))
         snprintf(e->program, sizeof(e->program), "docker --host=unix://%s", e->place.socket);
 }
 

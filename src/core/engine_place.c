@@ -5,6 +5,7 @@
 #include "odp/core/engine_place.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define DOCKER "docker.sock"
 #define PODMAN "podman/podman.sock"
@@ -40,4 +41,10 @@ void odp_engine_place_find(const struct odp_config_service *settings, bool is_us
     set(ret, "podman", own, PODMAN);
     if (engine == ODP_ENGINE_DEFAULT && !is_socket(ret->socket))
         set(ret, "docker", "/run", DOCKER); // to name it in what is said
+}
+
+bool odp_engine_place_is_usual_docker(const struct odp_engine_place *p)
+{
+    return strcmp(p->engine, "docker") == 0 &&
+           (strcmp(p->socket, "/run/" DOCKER) == 0 || strcmp(p->socket, "/var/run/" DOCKER) == 0);
 }

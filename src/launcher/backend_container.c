@@ -94,7 +94,7 @@ static void on_lost(struct odp_engine_client *c)
     s->was_lost = true;
     odp_container_project_lost(s);
     odp_container_forget_looks(s);
-    odp_container_action_restart(s);
+    odp_container_action_lost(s);
 }
 
 // Nobody waits any longer. What cannot be asked counts as it was: nothing is called stopped only

@@ -13,16 +13,6 @@
 #include "odp/launcher/compose_up.h"
 #include "odp/launcher/reason.h"
 
-#define PATH_MAX_BYTES 512
-
-void odp_container_forget_calls(struct odp_container_service *s)
-{
-    for (size_t i = 0; i < s->n_containers; i++) {
-        odp_engine_http_free(s->containers[i]->call);
-        s->containers[i]->call = NULL;
-    }
-}
-
 void odp_container_action_drop(struct odp_container_service *s)
 {
     odp_container_forget_calls(s);
@@ -35,6 +25,8 @@ static void finish(struct odp_container_service *s, enum odp_proto_state state, 
 {
     struct odp_waiters *waiters = &s->waiters[s->action];
 
+    if (s->action == ODP_CONTAINER_START && state == ODP_PROTO_RUNNING)
+        s->was_cut = false;
     odp_container_action_drop(s);
     if (waiters == &s->waiters[ODP_CONTAINER_STOP])
         uv_timer_stop(&s->timer);
@@ -61,91 +53,18 @@ void odp_container_action_restart(struct odp_container_service *s)
     begin(s, s->action);
 }
 
-// What is told is what went wrong first.
-static void note(struct odp_container_service *s, const char *trouble)
+// What was being made by a compose program counts, too: it starts them as well.
+void odp_container_action_lost(struct odp_container_service *s)
+{
+    s->was_cut |= s->action == ODP_CONTAINER_START &&
+                  (odp_container_is_calling(s) || odp_container_project_is_made(s));
+    odp_container_action_restart(s);
+}
+
+void odp_container_note(struct odp_container_service *s, const char *trouble)
 {
     if (!s->trouble[0])
         snprintf(s->trouble, sizeof(s->trouble), "%s", trouble);
-}
-
-// ---- calling -----------------------------------------------------------------------------------
-
-// It may have been paused the moment before: then it is unpaused first.
-static bool try_again(struct odp_container *c)
-{
-    if (c->has_retried)
-        return false;
-    c->has_retried = true;
-    c->stage = ODP_CONTAINER_WAITS;
-    odp_container_look(c);
-    return true;
-}
-
-static void refused(struct odp_container *c, const struct odp_engine_reply *reply)
-{
-    struct odp_container_service *s = c->service;
-    const struct odp_container_id id = odp_container_id(s, c);
-    char message[1024], reason[ODP_REASON_MAX + 1];
-
-    if ((reply->status == 409 || reply->status == 500) && try_again(c))
-        return;
-    odp_engine_message_read(reply->body, reply->n_body, message, sizeof(message));
-    odp_container_why_refused(&id, reply->status, message, reason, sizeof(reason));
-    if (s->action == ODP_CONTAINER_START || reply->status != 404)
-        note(s, reason);
-    c->stage = ODP_CONTAINER_DONE;
-    odp_container_look(c);
-}
-
-static void on_called(void *userdata, const struct odp_engine_reply *reply)
-{
-    struct odp_container *c = userdata;
-    struct odp_engine_http *http = c->call;
-
-    if (reply->why) {
-        odp_engine_watch_doubt(c->service->watch, reply->why);
-        return;
-    }
-    c->call = NULL;
-    if (reply->status >= 400) {
-        refused(c, reply);
-    } else {
-        c->stage = c->has_unpaused ? ODP_CONTAINER_WAITS : ODP_CONTAINER_SETTLES;
-        c->has_unpaused = false;
-        odp_container_look(c);
-    }
-    odp_engine_http_free(http);
-    odp_container_step(c->service);
-}
-
-// The containers share the time that the service has.
-static unsigned stop_seconds(const struct odp_container_service *s)
-{
-    uint64_t now_usec = odp_now_usec();
-    uint64_t left_usec = s->stop_by_usec > now_usec ? s->stop_by_usec - now_usec : 0;
-
-    return (unsigned)((left_usec + ODP_USEC_PER_SEC / 2) / ODP_USEC_PER_SEC);
-}
-
-static void call(struct odp_container *c)
-{
-    struct odp_container_service *s = c->service;
-    char path[PATH_MAX_BYTES];
-
-    // Podman stops nothing that is paused, and a paused process does not end by itself.
-    if (c->facts.status == ODP_CONTAINER_PAUSED) {
-        c->has_unpaused = true;
-        snprintf(path, sizeof(path), "/containers/%s/unpause", c->id);
-    } else if (s->action == ODP_CONTAINER_START) {
-        c->was_signalled = false;
-        snprintf(path, sizeof(path), "/containers/%s/start", c->id);
-    } else {
-        c->was_signalled |= !odp_container_is_down(&c->facts);
-        snprintf(path, sizeof(path), "/containers/%s/stop?t=%u", c->id, stop_seconds(s));
-    }
-    c->stage = ODP_CONTAINER_CALLED;
-    if (odp_engine_watch_call(s->watch, "POST", path, on_called, c, &c->call) < 0)
-        finish(s, ODP_PROTO_FAILED, "the launcher is out of memory");
 }
 
 // ---- the order of containers -------------------------------------------------------------------
@@ -191,7 +110,7 @@ static void fail(struct odp_container *c)
     char reason[ODP_REASON_MAX + 1];
 
     odp_container_why_down(&id, &c->facts, reason, sizeof(reason));
-    note(c->service, reason);
+    odp_container_note(c->service, reason);
 }
 
 // odpd's start_timeout bounds a restart by the engine.
@@ -229,7 +148,7 @@ static void watch_over(struct odp_container *c)
                                     sizeof(reason));
     }
     if (reason[0])
-        note(c->service, reason);
+        odp_container_note(c->service, reason);
 }
 
 static void advance(struct odp_container *c)
@@ -243,7 +162,7 @@ static void advance(struct odp_container *c)
         if (is_start && odp_container_has_completed(c))
             pass_over(c);
         else if (is_its_turn(c))
-            call(c);
+            odp_container_call(c);
         break;
     case ODP_CONTAINER_CALLED: break;
     case ODP_CONTAINER_SETTLES:
@@ -280,7 +199,7 @@ static void settle_stop(struct odp_container_service *s)
     }
     odp_reason_format(reason, sizeof(reason), "container %s: somebody has started it again",
                       up->name);
-    note(s, reason);
+    odp_container_note(s, reason);
     finish(s, ODP_PROTO_RUNNING, s->trouble);
 }
 

@@ -128,6 +128,7 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
 
     *ret = (struct odp_container_facts){.status = ODP_CONTAINER_MISSING};
     if (is_sound) {
+        snprintf(ret->id, sizeof(ret->id), "%s", odp_json_text(json, "Id"));
         ret->status = status_of(container_state);
         ret->exit_code = number(container_state, "ExitCode");
         ret->had_oom = is_true(container_state, "OOMKilled");
@@ -208,6 +209,15 @@ char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, 
                  prefix, (long long)since_sec, event_words[events], filter) < 0)
         return NULL;
     return path;
+}
+
+bool odp_engine_is_empty(const char *body, size_t n_bytes)
+{
+    cJSON *json = cJSON_ParseWithLength(body, n_bytes);
+    bool is_empty = cJSON_IsArray(json) && cJSON_GetArraySize(json) == 0;
+
+    cJSON_Delete(json);
+    return is_empty;
 }
 
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size)

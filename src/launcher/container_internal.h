@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What backend_container.c, container_action.c, container_look.c and container_told.c share: one
-// service that is containers of an engine.
+// What backend_container.c, container_action.c, container_call.c, container_look.c and
+// container_told.c share: one service that is containers of an engine.
 
 #pragma once
 
@@ -29,6 +29,7 @@ enum odp_container_stage {
 
 struct odp_container_service;
 struct odp_compose_up;
+struct odp_engine_mend;
 
 // What makes a service's containers a Compose project's: they are looked for.
 struct odp_container_project {
@@ -79,6 +80,8 @@ struct odp_container_service {
     enum odp_container_action action;
     char trouble[ODP_REASON_MAX + 1]; // what went wrong first; "" for nothing
     uint64_t stop_by_usec;            // SIGKILL is due
+    bool was_cut;                     // the engine was lost during a start, and none has succeeded
+    struct odp_engine_mend *mend;     // owned; a start waits for it
     uv_timer_t timer;                 // the limit of a stop
 
     struct odp_engine_query *query; // owned; NULL: nobody asks for control groups
@@ -183,11 +186,21 @@ void odp_container_action_late(struct odp_container_service *s);
 // The present action is given up; its waiters are left.
 void odp_container_action_drop(struct odp_container_service *s);
 
-// Only its calls are let go of, and what they lead to goes on.
-void odp_container_forget_calls(struct odp_container_service *s);
-
 // The present action cannot be done.
 void odp_container_action_fail(struct odp_container_service *s, const char *why);
 
 // The engine was lost, or there are other containers: what was under way begins again.
+void odp_container_action_lost(struct odp_container_service *s);
 void odp_container_action_restart(struct odp_container_service *s);
+
+// What the present action is told to have gone wrong with: what did first.
+void odp_container_note(struct odp_container_service *s, const char *trouble);
+
+// ---- container_call.c --------------------------------------------------------------------------
+
+// Has the engine do with it what the present action is about.
+void odp_container_call(struct odp_container *c);
+bool odp_container_is_calling(const struct odp_container_service *s);
+
+// Only the calls are let go of, and what they lead to goes on.
+void odp_container_forget_calls(struct odp_container_service *s);

@@ -101,16 +101,14 @@ void odp_container_why_not_healthy(const struct odp_container_id *id,
                           id->name);
 }
 
-// By Docker's books. It may have kept what it gave to this very container, where it was killed
-// while it started that: nobody has the port then.
-static bool is_port_allocated(const char *message)
+bool odp_container_is_port_allocated(const char *message)
 {
     return strstr(message, "already allocated");
 }
 
 // containerd has it from a dockerd that was killed while it started it, and the next one does not
 // know, nor does a restart help: mkdir /run/containerd/ID: file exists.
-static bool is_left_behind(const char *message)
+bool odp_container_is_left_behind(const char *message)
 {
     return strstr(message, "id already in use") ||
            (strstr(message, "/containerd/") && strstr(message, "file exists"));
@@ -152,12 +150,12 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
     else if (status == 404 && strcasestr(message, "no such container"))
         odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
                           id->name, id->engine);
-    else if (is_port_allocated(message))
+    else if (odp_container_is_port_allocated(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "
                           "end what has it (%s ps); where nothing has: systemctl restart %s (%s)",
                           id->name, id->engine, id->engine, cause_of(message));
-    else if (is_left_behind(message))
+    else if (odp_container_is_left_behind(message))
         odp_reason_format(ret, size,
                           "container %s: %s was killed while it started this, and containerd still "
                           "has it: create it anew, or restart the machine",

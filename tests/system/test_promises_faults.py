@@ -9,7 +9,7 @@ import sys
 import time
 
 import engines
-from promises import PromiseCase
+from promises import REQUEST, PromiseCase
 import harness
 from harness import Background, cpu_seconds, is_alive, private_dirty, read_exactly, until
 
@@ -71,6 +71,36 @@ class TestEngines(FaultCase, engines.EngineCase):
         d.await_state("echo", "stopped")
         self.talk("echo")
         self.assertEqual(self.starts("echo"), 2)
+
+    def slow_runc(self):
+        """Until the test lets it go on it has made a container, and does not start it."""
+        runc = self.machine.run("sh", "-c", "command -v runc").stdout.strip()
+        self.addCleanup(self.machine.run, "mv", f"{runc}.real", runc)
+        self.machine.run("mv", runc, f"{runc}.real")
+        self.machine.write(runc, f"""#!/bin/sh
+case " $* " in
+*" start "*) touch /tmp/made; until [ -e /tmp/go ]; do sleep 0.05; done
+esac
+exec {runc}.real "$@"
+""", 0o755)
+        for name in "/tmp/made", "/tmp/go":
+            self.addCleanup(self.machine.run, "rm", "-f", name)
+
+    def test_f9_dockerd_killed_once_a_container_was_made(self):
+        """containerd goes on to start it, and the next dockerd knows nothing of it."""
+        e = self.engine("docker")
+        e.command("create", "--name=wiki", f"--publish=127.0.0.1:{self.target('wiki')}:80",
+                  engines.IMAGE, *engines.SERVE)
+        self.begin(wiki=self.file("wiki", units=["none"], backend="type = docker\ncontainer = wiki")
+                   .replace("unit = none", ""))
+        self.slow_runc()
+        with self.machine.connect(self.port("wiki")) as s:
+            s.sendall(REQUEST)
+            until(lambda: os.path.exists(self.machine.path("/tmp/made")), "it is made")
+            self.machine.systemctl("kill", "--signal=KILL", "docker.service")
+            self.machine.write("/tmp/go", "")
+            self.assertRegex(harness.read_all(s), b"^HTTP/1.[01] (200|503) ")
+        until(lambda: engines.PAGE in self.browse("wiki"), "it is woken")
 
 
 class TestFaults(FaultCase):

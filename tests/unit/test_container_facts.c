@@ -350,6 +350,15 @@ static void test_not_healthy(void **state)
     expect_not_healthy(f, "container wiki: its health check says unhealthy");
 }
 
+static void test_empty(void **state)
+{
+    (void)state;
+    assert_true(odp_engine_is_empty("[]\n", 3));
+    assert_false(odp_engine_is_empty("[{\"Id\":\"4\"}]", 12));
+    assert_false(odp_engine_is_empty("{}", 2));
+    assert_false(odp_engine_is_empty("", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_events),      cmocka_unit_test(test_logs),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_not_healthy), cmocka_unit_test(test_health),
-        cmocka_unit_test(test_events_path),
+        cmocka_unit_test(test_events_path), cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -76,11 +77,35 @@ static void test_places(void **state)
     assert_string_equal(find(ODP_ENGINE_PODMAN, true, NULL), own);
 }
 
+static bool is_usual(enum odp_engine engine, const char *socket)
+{
+    struct odp_config_service s = {.engine = engine};
+    struct odp_engine_place place;
+    char path[64];
+
+    if (socket) {
+        snprintf(path, sizeof(path), "%s", socket);
+        s.engine_socket = path;
+    }
+    odp_engine_place_find(&s, false, NULL, is_there, &place);
+    return odp_engine_place_is_usual_docker(&place);
+}
+
+static void test_usual(void **state)
+{
+    (void)state;
+    assert_true(is_usual(ODP_ENGINE_DOCKER, NULL));
+    assert_true(is_usual(ODP_ENGINE_DOCKER, "/var/run/docker.sock"));
+    assert_false(is_usual(ODP_ENGINE_DOCKER, "/run/user/1/docker.sock"));
+    assert_false(is_usual(ODP_ENGINE_PODMAN, "/run/docker.sock"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_of_groups),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_usual),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

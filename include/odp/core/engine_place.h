@@ -20,3 +20,6 @@ struct odp_engine_place {
 void odp_engine_place_find(const struct odp_config_service *settings, bool is_user,
                            const char *runtime, bool (*is_socket)(const char *path),
                            struct odp_engine_place *ret);
+
+// That of the system, where Docker's own units put it.
+bool odp_engine_place_is_usual_docker(const struct odp_engine_place *p);

@@ -35,6 +35,7 @@ enum odp_container_health {
 #define ODP_CONTAINER_LINE_MAX 128
 
 struct odp_container_facts {
+    char id[65]; // the whole
     enum odp_container_status status;
     enum odp_container_health health;
     int exit_code;         // of its last end
@@ -82,6 +83,9 @@ struct odp_engine_event {
 char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
                              const char *filter);
 
+// GET /containers/json: there is none. False where it makes no sense.
+bool odp_engine_is_empty(const char *body, size_t n_bytes);
+
 // The message of a refusal, made one line; "" for none.
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size);
 
@@ -119,6 +123,11 @@ void odp_container_why_never(const struct odp_container_id *id, const struct odp
 // Why it does not count as healthy.
 void odp_container_why_not_healthy(const struct odp_container_id *id,
                                    const struct odp_container_facts *f, char *ret, size_t size);
+
+// Refusals to start, by Docker's books: a port is another container's; or nobody's, see
+// engine_mend.h. Something of it is there already, and Docker knows nothing of that.
+bool odp_container_is_port_allocated(const char *message);
+bool odp_container_is_left_behind(const char *message);
 
 // What the engine's refusal means.
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
