@@ -19,12 +19,13 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 # pylint: disable=wrong-import-position
-from harness import (BUILD, DEADLINE, HOST, SHORT, Case, Odpd, connect, free_port, is_alive,
+from harness import (BUILD, DEADLINE, HOST, LONG, SHORT, Case, Odpd, connect, free_port, is_alive,
                      is_sanitized, read_all, read_file)
 
 LIBRARY = os.path.join(BUILD, "tests", "faults", "libodp-faults.so")
 SERVE = os.path.join(BUILD, "tests", "faults", "odp-faults-serve")
 NOTHING, COUNT, ENOMEM, KILL_BEFORE, KILL_AFTER = range(5)
+PATHS_MAX = 4096
 HANG = DEADLINE / 2  # seconds after which something counts as hanging
 WORKERS = 8  # on two cores: each waits most of the time
 
@@ -44,10 +45,11 @@ def with_wakes(ledger, name, n_wakes):
 
 class Fields(ctypes.Structure):
     _fields_ = [("program", ctypes.c_char * 32), ("mode", ctypes.c_uint64),
-                ("at", ctypes.c_uint64), ("n_allocations", ctypes.c_uint64),
+                ("at", ctypes.c_uint64), ("path", ctypes.c_uint64), ("n_by_path", ctypes.c_uint64),
+                ("n_allocations", ctypes.c_uint64),
                 ("n_steps", ctypes.c_uint64), ("is_done", ctypes.c_uint64),
                 ("realtime_nsec", ctypes.c_int64), ("boottime_nsec", ctypes.c_int64),
-                ("where", ctypes.c_char * 1024)]
+                ("where", ctypes.c_char * 1024), ("paths", ctypes.c_uint64 * PATHS_MAX)]
 
 
 class Page:
@@ -60,9 +62,18 @@ class Page:
             self.fields = Fields.from_buffer(mmap.mmap(f.fileno(), ctypes.sizeof(Fields)))
         self.fields.program = program.encode()
 
-    def arm(self, mode, at=0):
-        self.fields.at = at
+    def arm(self, mode, at=0, path=0):
+        self.fields.at, self.fields.path = at, path
         self.fields.mode = mode
+
+    def places(self):
+        """Where memory was asked for while it was counted: (how many times, by which path of calls). Of
+        each path the first and the last time, with ODP_TEST_LONG each one."""
+        if self.fields.n_allocations > PATHS_MAX:
+            raise Wrong(f"{self.fields.n_allocations} allocations")
+        counted = collections.Counter(self.fields.paths[:self.fields.n_allocations])
+        return [(at, path) for path, n in counted.items()
+                for at in (range(1, n + 1) if LONG else sorted({1, n}))]
 
     def is_done(self):
         return bool(self.fields.is_done)
@@ -135,8 +146,8 @@ class World(Odpd):
             with open(self.path("state/ledger"), "w", encoding="ascii") as f:
                 f.write(seed)
 
-    def begin(self, mode, at=0):
-        self.page.arm(mode, at)
+    def begin(self, mode, at=0, path=0):
+        self.page.arm(mode, at, path)
         self.start(ready=False, env=self.page.environment())
 
     def await_true(self, condition, what, seconds=HANG):
@@ -228,28 +239,42 @@ def run_one(scenario, number):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def run_all(scenario, numbers):
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
+        return list(pool.map(run_one, [scenario] * len(numbers), numbers))
+
+
 class Sweep(Case):
-    """One scenario with the fault at the first place, at the second, and so on to the last."""
+    """One scenario with the fault at one place after the other."""
+
+    step = 11 if SHORT else 1
 
     def sweep(self, title, n_counted, scenario):
-        """`n_counted` places were counted in a run without the fault. Another run may have a few
-        more or less: it goes on until none is reached. Returns how often each note came."""
-        self.assertGreater(n_counted, 0)
-        step = 11 if SHORT else 1
+        """The first place, the second, and so on to the last. `n_counted` were counted in a run without
+        the fault. Another run may have a few more or less: it goes on until none is reached. Returns
+        how often each note came."""
+        step = self.step
         numbers, outcomes = range(1, n_counted + 1, step), []
-        context = multiprocessing.get_context("fork")
-        with concurrent.futures.ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
-            while numbers:
-                batch = list(pool.map(run_one, [scenario] * len(numbers), numbers))
-                outcomes += batch
-                following = range(numbers[-1] + step, numbers[-1] + 1 + 5 * step, step)
-                numbers = following if any(o.reached for o in batch) else ()
+        while numbers:
+            batch = run_all(scenario, numbers)
+            outcomes += batch
+            following = range(numbers[-1] + step, numbers[-1] + 1 + 5 * step, step)
+            numbers = following if any(o.reached for o in batch) else ()
+        return self.judge(title, n_counted, outcomes)
+
+    def sweep_places(self, title, places, scenario):
+        """The same for the places that Page.places() has told."""
+        return self.judge(title, len(places), run_all(scenario, places[::self.step]))
+
+    def judge(self, title, n_counted, outcomes):
+        self.assertGreater(n_counted, 0)
         notes = collections.Counter(o.note for o in outcomes if o.reached)
         self.say(title, n_counted, outcomes, notes)
         wrong = [o for o in outcomes if o.wrong]
         if wrong:
             self.fail(f"{title}: {len(wrong)} runs went wrong\n" + "\n".join(map(str, wrong[:5])))
-        n_chosen = len(range(1, n_counted + 1, step))
+        n_chosen = len(range(0, n_counted, self.step))
         self.assertGreater(sum(notes.values()), 0.8 * n_chosen, "most places are reached")
         return notes
 

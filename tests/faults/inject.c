@@ -78,6 +78,31 @@ void inject_tell(struct inject_page *p, const char *what)
     __atomic_store_n(&p->is_done, 1, __ATOMIC_SEQ_CST);
 }
 
+// ---- paths -------------------------------------------------------------------------------------
+
+// Adds one caller, by its place in its object, for objects are elsewhere in each process. This
+// library's own are left out.
+static _Unwind_Reason_Code add_caller(struct _Unwind_Context *context, void *data)
+{
+    uint64_t *path = data;
+    uintptr_t at = _Unwind_GetIP(context);
+    struct dl_find_object own, found; // unlike dladdr(3) it takes no time
+
+    if (_dl_find_object((void *)at, &found) == 0 &&
+        _dl_find_object((void *)add_caller, &own) == 0 &&
+        found.dlfo_map_start != own.dlfo_map_start)
+        *path = (*path ^ (at - (uintptr_t)found.dlfo_map_start)) * 1099511628211ULL; // as FNV-1a
+    return _URC_NO_REASON;
+}
+
+static uint64_t path_to_here(void)
+{
+    uint64_t path = 14695981039346656037ULL;
+
+    (void)_Unwind_Backtrace(add_caller, &path);
+    return path;
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 static struct {
@@ -128,6 +153,17 @@ static bool is_loaded(void)
     return true;
 }
 
+// Whether the n-th allocation is the one that finds no memory.
+static bool is_chosen(struct inject_page *p, uint64_t n)
+{
+    if (p->mode != INJECT_ENOMEM || p->is_done)
+        return false;
+    if (p->path == 0)
+        return n == p->at;
+    return path_to_here() == p->path &&
+           __atomic_add_fetch(&p->n_by_path, 1, __ATOMIC_SEQ_CST) == p->at;
+}
+
 static bool runs_out(const char *what)
 {
     struct inject_page *p = inject_page_of_program();
@@ -135,7 +171,9 @@ static bool runs_out(const char *what)
     if (!p || p->mode == INJECT_NOTHING)
         return false;
     uint64_t n = __atomic_add_fetch(&p->n_allocations, 1, __ATOMIC_SEQ_CST);
-    if (p->mode != INJECT_ENOMEM || n != p->at || p->is_done)
+    if (p->mode == INJECT_COUNT && n <= INJECT_PATHS_MAX)
+        p->paths[n - 1] = path_to_here();
+    if (!is_chosen(p, n))
         return false;
     inject_tell(p, what);
     errno = ENOMEM;

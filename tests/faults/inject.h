@@ -11,11 +11,12 @@
 #define INJECT_VARIABLE  "ODP_FAULTS" // names the file with the page
 #define INJECT_NAME_MAX  31
 #define INJECT_WHERE_MAX 1023
+#define INJECT_PATHS_MAX 4096
 
 enum inject_mode {
     INJECT_NOTHING,
     INJECT_COUNT,       // goes wrong nowhere; allocations and steps are counted
-    INJECT_ENOMEM,      // the allocation with the number `at` finds no memory
+    INJECT_ENOMEM,      // the allocation with the number `at`, of those by `path`, finds no memory
     INJECT_KILL_BEFORE, // the program is killed before the step with the number `at`
     INJECT_KILL_AFTER,  // or after it
 };
@@ -24,12 +25,15 @@ struct inject_page {
     char program[INJECT_NAME_MAX + 1]; // whose steps and allocations; clocks are for all programs
     uint64_t mode;                     // enum inject_mode; may change while the program runs
     uint64_t at;
+    uint64_t path; // of calls that lead to an allocation; 0 for any
+    uint64_t n_by_path;
     uint64_t n_allocations; // since the program started, over all of its processes in turn
     uint64_t n_steps;
     uint64_t is_done;      // what was to go wrong has: once, whatever the numbers say later
     int64_t realtime_nsec; // added to CLOCK_REALTIME
     int64_t boottime_nsec; // added to CLOCK_BOOTTIME
     char where[INJECT_WHERE_MAX + 1]; // what went wrong, and from where it was called
+    uint64_t paths[INJECT_PATHS_MAX]; // of the allocations that were counted, in their order
 };
 
 // The page if this process is the program that it is about, else NULL. Children of the program do

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Out of memory at the n-th allocation, for every n that a whole scenario reaches. Within its start
-# odpd may end with an error; after it, at most the one client or call that met the fault is lost.
+# Out of memory wherever a whole scenario asks for some: on each path of calls that leads there, the
+# first time and the last (with ODP_TEST_LONG each time). Within its start odpd may end with an error;
+# after it, at most the one client or call that met the fault is lost.
 
 import collections
 import contextlib
@@ -238,11 +239,11 @@ def check_failed_start(world):
     world.check_nothing_left()
 
 
-def run_with_fault(make_world, wanted, directory, number):
+def run_with_fault(make_world, wanted, directory, place):
     world = make_world(directory, wanted)
-    outcome = Outcome(number)
+    outcome = Outcome(place)
     try:
-        world.begin(ENOMEM, number)
+        world.begin(ENOMEM, *place)
         world.await_true(world.is_up, "it is up")
         if world.has_ended():
             check_failed_start(world)
@@ -270,7 +271,7 @@ def run_with_fault(make_world, wanted, directory, number):
 
 class MemoryTest(Sweep):
     def wanted_of(self, make_world):
-        """A run without a fault: what it shows, and how many allocations it makes."""
+        """A run without a fault: what it shows, and where it allocates."""
         world = make_world(self.directory())
         try:
             world.begin(COUNT)
@@ -279,21 +280,21 @@ class MemoryTest(Sweep):
             world.check_end()
             self.assertEqual(world.lost, [])
             ledger = with_wakes(read_file(world.path("state/ledger")), "web", KEPT_WAKES)
-            return {**wanted, "ledger": ledger}, world.page.fields.n_allocations
+            return {**wanted, "ledger": ledger}, world.page.places()
         finally:
             world.clean_up()
 
     def test_odpd(self):
-        wanted, n = self.wanted_of(OdpdWorld)
-        notes = self.sweep("odpd out of memory", n,
-                           functools.partial(run_with_fault, OdpdWorld, wanted))
+        wanted, places = self.wanted_of(OdpdWorld)
+        notes = self.sweep_places("odpd out of memory", places,
+                                  functools.partial(run_with_fault, OdpdWorld, wanted))
         self.assertGreater(notes["ended in its start"], 0)
         self.assertGreater(notes["lost one step"], 0)
 
     def test_launcher(self):
-        wanted, n = self.wanted_of(LauncherWorld)
-        notes = self.sweep("odp-launcher out of memory", n,
-                           functools.partial(run_with_fault, LauncherWorld, wanted))
+        wanted, places = self.wanted_of(LauncherWorld)
+        notes = self.sweep_places("odp-launcher out of memory", places,
+                                  functools.partial(run_with_fault, LauncherWorld, wanted))
         self.assertGreater(notes["lost one step"], 0)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The command line out of memory at the n-th allocation, for every n: it does what it was asked for,
-# or says in one line that it could not.
+# The command line out of memory wherever it asks for some, as in test_memory.py: it does what it was
+# asked for, or says in one line that it could not.
 
 import functools
 import os
@@ -29,11 +29,11 @@ def run_odp(runtime, arguments, page):
                           text=True, timeout=HANG, check=False)
 
 
-def odp_run(runtime, arguments, wanted, directory, number):
+def odp_run(runtime, arguments, wanted, directory, place):
     page = Page(os.path.join(directory, "page"), "odp")
-    page.arm(ENOMEM, number)
+    page.arm(ENOMEM, *place)
     done = run_odp(runtime, arguments, page)
-    outcome = Outcome(number, page.is_done(), where=page.where())
+    outcome = Outcome(place, page.is_done(), where=page.where())
     if shape_of(done) == wanted:
         outcome.note = "done"
     elif (done.returncode in (1, wanted[0]) and len(done.stderr.splitlines()) == 1 and
@@ -51,6 +51,8 @@ class OdpTest(Sweep):
         web, plain = Service(directory), Service(directory)
         d = World(directory, {"web": web.process_file(),
                               "plain": plain_file(plain.listen, f"{HOST}:{plain.port}")}, "")
+        self.addCleanup(self.finish, d)
+        # Ended before that: to odpd it would be something left behind.
         target = subprocess.Popen(plain.command.split())
         self.addCleanup(target.wait)
         self.addCleanup(target.kill)
@@ -58,7 +60,6 @@ class OdpTest(Sweep):
         with open(faulty, "w", encoding="utf-8") as f:
             f.write("[service]\nlisten = x\nlistne = 1\n[backend]\n")
         d.start()
-        self.addCleanup(d.finish)
         d.await_state("plain", "ready")
         for command in COMMANDS:
             with self.subTest(command=command):
@@ -68,8 +69,8 @@ class OdpTest(Sweep):
         page = Page(d.path("page"), "odp")
         page.arm(COUNT)
         wanted = shape_of(run_odp(d.runtime, arguments, page))
-        self.sweep(f"odp {' '.join(arguments)} out of memory", page.fields.n_allocations,
-                   functools.partial(odp_run, d.runtime, arguments, wanted))
+        self.sweep_places(f"odp {' '.join(arguments)} out of memory", page.places(),
+                          functools.partial(odp_run, d.runtime, arguments, wanted))
 
 
 if __name__ == "__main__":

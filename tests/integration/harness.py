@@ -4,7 +4,7 @@
 # real servers behind it. Nothing here sleeps for a guessed time: whoever waits names a condition.
 #
 # ODP_BUILD names the directory with the programs (default: the working directory). ODP_TEST_SHORT
-# makes bulk tests smaller, ODP_TEST_LONG quiet ones longer, ODP_TEST_SANITIZED says that the
+# makes bulk tests smaller, ODP_TEST_LONG others longer, ODP_TEST_SANITIZED says that the
 # programs carry a sanitizer (it is also found out by itself).
 
 import atexit
