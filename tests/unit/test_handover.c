@@ -280,9 +280,10 @@ static void test_mutations(void **state)
     char *text = write_all(), said[128];
     size_t n = strlen(text);
     uint32_t random = 1;
+    int n_mutations = getenv("ODP_TEST_VALGRIND") ? N_MUTATIONS / 10 : N_MUTATIONS;
 
     (void)state;
-    for (int i = 0; i < N_MUTATIONS; i++) {
+    for (int i = 0; i < n_mutations; i++) {
         char *copy = copy_of(text, n);
         for (int k = 0; k <= i % 4; k++) {
             random = random * 1664525 + 1013904223;
