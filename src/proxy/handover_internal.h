@@ -24,6 +24,7 @@ struct odp_handover {
     const char *bytes;                  // in text, behind the records; NULL: they were cut
     struct left *left;                  // owned array, in the order of their records
     size_t n_left;
+    struct left **left_of; // owned array; by the manager's services, NULL: nothing was left of it
     unsigned n_visits;
     unsigned n_lost;
 };

@@ -194,6 +194,7 @@ void odp_handover_free(struct odp_handover *h)
         odp_config_service_free(h->left[i].config);
     odp_carried_deinit(&h->carried);
     free(h->left);
+    free(h->left_of);
     free(h->text);
     free(h);
 }

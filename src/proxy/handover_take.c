@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/base/index.h"
 #include "odp/base/log.h"
 #include "odp/core/plan.h"
 #include "odp/proxy/ledger_file.h"
@@ -36,18 +37,39 @@ static void pair(struct odp_handover *h, struct odp_config_service **before, siz
         struct left *left = &h->left[i];
         size_t file = left->service.name[0] ? pairs[n_before++] : SIZE_MAX;
         left->m = file == SIZE_MAX ? NULL : mgr->services[file];
+        if (left->m)
+            h->left_of[file] = left;
     }
 }
 
-// A departed one may bear the name of a service, which comes before it.
-static bool is_rename(const struct odp_handover *h, size_t i)
+// A departed one may bear the name of a service, which comes before it. `names` has those so far.
+static bool is_first(const struct odp_handover *h, struct odp_index *names, size_t i)
 {
     const char *name = h->left[i].service.name;
+    uint64_t key = odp_index_key_of_text(0, name);
 
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(h->left[k].service.name, name) == 0)
+    for (size_t e = odp_index_first(names, key); e != ODP_INDEX_END; e = odp_index_next(names, e))
+        if (strcmp(h->left[names->entries[e].value].service.name, name) == 0)
             return false;
-    return h->left[i].m && strcmp(h->left[i].m->config->name, name) != 0;
+    odp_index_add(names, key, i);
+    return true;
+}
+
+static size_t find_renames(const struct odp_handover *h, struct odp_index *names,
+                           struct odp_link_rename *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->n_left; i++) {
+        const struct left *left = &h->left[i];
+        if (!is_first(h, names, i) || !left->m ||
+            strcmp(left->m->config->name, left->service.name) == 0)
+            continue;
+        memcpy(ret[n].from, left->service.name, sizeof(ret[n].from));
+        memcpy(ret[n].to, left->m->config->name, sizeof(ret[n].to));
+        n++;
+    }
+    return n;
 }
 
 // The launcher finds out by itself.
@@ -55,15 +77,12 @@ static void follow_names(struct odp_handover *h)
 {
     struct odp_manager *mgr = h->manager;
     struct odp_link_rename *renames = calloc(h->n_left + 1, sizeof(*renames));
+    struct odp_index names;
     size_t n = 0;
 
-    for (size_t i = 0; i < h->n_left && renames; i++) {
-        if (!is_rename(h, i))
-            continue;
-        memcpy(renames[n].from, h->left[i].service.name, sizeof(renames[n].from));
-        memcpy(renames[n].to, h->left[i].m->config->name, sizeof(renames[n].to));
-        n++;
-    }
+    if (odp_index_init(&names, h->n_left) == 0 && renames)
+        n = find_renames(h, &names, renames);
+    odp_index_deinit(&names);
     if (n > 0) {
         odp_reload_move_logs(mgr, renames, n);
         odp_ledger_file_follow(mgr->ledger_file, renames, n);
@@ -80,7 +99,8 @@ void odp_handover_match(struct odp_handover *h)
     size_t n = h->n_left + h->manager->n_services + 1;
     struct odp_config_service **configs = calloc(n, sizeof(struct odp_config_service *));
     size_t *pairs = calloc(n, sizeof(*pairs));
-    if (configs && pairs)
+    h->left_of = calloc(n, sizeof(struct left *));
+    if (configs && pairs && h->left_of)
         pair(h, configs, pairs);
     free(configs);
     free(pairs);
@@ -108,23 +128,22 @@ static void resume_story(struct odp_story *story, const struct odp_handover_serv
     set_text(&story->failed_reason, left->failed_reason);
 }
 
-bool odp_handover_resume(struct odp_handover *h, struct odp_managed *m)
+bool odp_handover_resume(struct odp_handover *h, size_t i)
 {
-    for (size_t i = 0; h && i < h->n_left; i++) {
-        struct left *left = &h->left[i];
-        if (left->m != m || !left->service.active)
-            continue;
-        resume_story(&m->story, &left->service);
-        m->ledger.wake_since_usec = left->service.wake_since_usec;
-        // Without a target it is nothing that could be connected to.
-        bool is_whole = left->config->target.kind != ODP_ADDRESS_NONE;
-        odp_managed_resume(m, &left->service.machine, is_whole ? left->config : NULL);
-        odp_target_resume(m, left->service.address);
-        if (is_whole)
-            left->config = NULL;
-        return true;
-    }
-    return false;
+    struct left *left = h && h->left_of ? h->left_of[i] : NULL;
+
+    if (!left || !left->service.active)
+        return false;
+    struct odp_managed *m = left->m;
+    resume_story(&m->story, &left->service);
+    m->ledger.wake_since_usec = left->service.wake_since_usec;
+    // Without a target it is nothing that could be connected to.
+    bool is_whole = left->config->target.kind != ODP_ADDRESS_NONE;
+    odp_managed_resume(m, &left->service.machine, is_whole ? left->config : NULL);
+    odp_target_resume(m, left->service.address);
+    if (is_whole)
+        left->config = NULL;
+    return true;
 }
 
 // ---- those without a file ----------------------------------------------------------------------

@@ -216,7 +216,7 @@ void odp_managed_client_gone(struct odp_managed *m)
 
     if (!m->is_departed || mgr->is_reloading || !is_deserted(m))
         return;
-    for (size_t i = 0; i < mgr->n_departed; i++) {
+    for (size_t i = mgr->n_departed; i-- > 0;) { // who looks at all of them begins with the last
         if (mgr->departed[i] != m)
             continue;
         mgr->departed[i] = mgr->departed[--mgr->n_departed];

@@ -99,7 +99,7 @@ static int begin_services(struct odp_manager *mgr, struct odp_handover *handover
         return r;
     odp_handover_match(handover);
     for (size_t i = 0; i < mgr->n_services; i++)
-        if (mgr->services[i]->n_gates > 0 && !odp_handover_resume(handover, mgr->services[i]))
+        if (mgr->services[i]->n_gates > 0 && !odp_handover_resume(handover, i))
             odp_managed_begin(mgr->services[i]);
     odp_handover_take_clients(handover);
     odp_requires_refresh(mgr);

@@ -34,8 +34,9 @@ struct odp_handover *odp_handover_read(struct odp_manager *mgr, struct odp_passe
 // Finds the service of each one that was left, by name and addresses as a reload does.
 void odp_handover_match(struct odp_handover *h);
 
-// Goes on with a service where the odpd before ended. False: nothing was left of it, it begins.
-bool odp_handover_resume(struct odp_handover *h, struct odp_managed *m);
+// Goes on with the manager's service i where the odpd before ended. False: nothing was left of it,
+// it begins.
+bool odp_handover_resume(struct odp_handover *h, size_t i);
 
 // Takes the clients over. Those whose service is gone are told so if they wait, and relayed on if
 // they are.
