@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What process.c (how a process is watched and ends), process_start.c (how one comes about) and
-// process_unit.c (both, of a unit) share. Nobody else looks inside.
+// process_unit.c with process_unit_end.c (both, of a unit) share. Nobody else looks inside.
 
 #pragma once
 
@@ -54,6 +54,9 @@ void odp_process_finish(struct odp_process *p);
 int odp_process_unit_start(struct odp_process *p, const struct odp_process_home *home,
                            char *const *argv, const struct odp_config_service *settings, char *why,
                            size_t why_size);
+void odp_process_unit_free(struct odp_process_unit *u);
+
+// ---- process_unit_end.c ------------------------------------------------------------------------
+
 void odp_process_unit_terminate(struct odp_process *p);
 void odp_process_unit_kill(struct odp_process *p);
-void odp_process_unit_free(struct odp_process_unit *u);

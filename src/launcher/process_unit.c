@@ -1,190 +1,24 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A command in a unit that is made for it (transient.h), as process.h has it. The unit stays when
-// the command has ended, so its status is not lost with a launcher or a connection: how it was is
-// read, then it is released. A start command's unit that ended well is left to whoever stops the
-// service: it holds what the command has left behind.
+// A command in a unit that is made for it (transient.h), as process.h has it: how it is begun or
+// adopted, and what the connection's loss means to it. Its end is process_unit_end.c's.
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "odp/base/fd.h"
 #include "odp/base/list.h"
-#include "odp/base/log.h"
 #include "odp/core/command.h"
 #include "odp/core/paths.h"
 #include "odp/launcher/reason.h"
-#include "odp/launcher/systemd_unit.h"
 #include "odp/launcher/transient.h"
-#include "process_internal.h"
+#include "process_unit_internal.h"
 
-#define PATIENCE_USEC (5 * ODP_USEC_PER_SEC) // for SIGKILL to work
 // A probe that no launcher looks after any more.
 #define ORPHAN_USEC (15 * ODP_USEC_PER_SEC)
-
-struct odp_process_unit {
-    struct odp_process *process;
-    struct odp_systemd_client client;
-    struct odp_systemd_bus *bus;
-    struct odp_systemd_unit unit;
-    sd_bus_slot *call_slot;
-    bool is_accepted;   // systemd has it, as far as is known
-    bool is_in_doubt;   // the connection was lost before that was said
-    bool is_main_ended; // what it has left is being ended
-    bool is_done;       // to be told in the next turn of the loop
-    char *program, *directory, *user, *environment_file; // owned or NULL; for the reason
-};
-
-static void tell(const struct odp_process_unit *u, const char *method)
-{
-    odp_systemd_bus_tell(u->bus, method, u->unit.name);
-}
-
-// ---- its end -----------------------------------------------------------------------------------
-
-static void release(const struct odp_process_unit *u)
-{
-    bool is_started = u->process->role == ODP_ROLE_START && u->process->state != ODP_PROCESS_ENDING;
-
-    if (u->unit.facts.state == ODP_UNIT_FAILED)
-        tell(u, "ResetFailedUnit");
-    else if (u->unit.facts.state == ODP_UNIT_ACTIVE && !is_started)
-        tell(u, "StopUnit");
-}
-
-// How the main process has ended, by the facts.
-static void take_end(struct odp_process_unit *u)
-{
-    const struct odp_unit_facts *f = &u->unit.facts;
-    const struct odp_unit_made made = {.service = u->process->name,
-                                       .program = u->program,
-                                       .directory = u->directory,
-                                       .user = u->user,
-                                       .environment_file = u->environment_file};
-    struct odp_process_end *end = &u->process->end;
-
-    if (f->state == ODP_UNIT_INACTIVE) {
-        odp_reason_format(end->error, sizeof(end->error), "%s",
-                          u->is_in_doubt ? "D-Bus was lost before systemd had said whether it runs"
-                                         : "somebody has stopped its unit");
-        return;
-    }
-    if (strcmp(f->result, "timeout") == 0)
-        end->was_late = true;
-    else if (f->state == ODP_UNIT_FAILED && u->process->state != ODP_PROCESS_ENDING &&
-             !odp_unit_why_not_run(&made, f, end->error, sizeof(end->error)) &&
-             f->exec_main_code == 0)
-        odp_reason_format(end->error, sizeof(end->error), "systemd could not run it: %s",
-                          f->result);
-    end->status_is_known = f->exec_main_code != 0;
-    end->code = f->exec_main_code;
-    end->status = f->exec_main_status;
-}
-
-static void on_done(uv_timer_t *timer)
-{
-    odp_process_finish(timer->data);
-}
-
-// Not from within a callback of sd-bus or of the unit, which goes with the process.
-static void finish(struct odp_process_unit *u)
-{
-    u->is_done = true;
-    uv_update_time(u->process->timer.loop);
-    uv_timer_start(&u->process->timer, on_done, 0, 0);
-}
-
-static int on_processes(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
-{
-    struct odp_process_unit *u = userdata;
-    const struct odp_sd_bus *sd = odp_systemd_bus_functions(u->bus);
-    const char *path, *line;
-    uint32_t pid;
-    bool is_lost, is_empty;
-
-    (void)ret_error;
-    odp_systemd_bus_drop(u->bus, &u->call_slot);
-    is_empty = odp_systemd_bus_error(u->bus, m, &is_lost) || // there is no such unit any more
-               sd->message_enter_container(m, 'a', "(sus)") < 0 ||
-               sd->message_read(m, "(sus)", &path, &pid, &line) <= 0;
-    if (is_empty && !is_lost)
-        finish(u);
-    return 0; // else the timer ends the rest
-}
-
-// Ended by us it takes along what it has left; else that is the service.
-static void on_main_ended(struct odp_process_unit *u)
-{
-    if (u->is_main_ended)
-        return;
-    u->is_main_ended = true;
-    take_end(u);
-    release(u);
-    if (u->process->state != ODP_PROCESS_ENDING || u->process->end.was_killed ||
-        odp_systemd_bus_call(u->bus, &u->call_slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
-                             "GetUnitProcesses", on_processes, u, "s", u->unit.name) < 0)
-        finish(u);
-}
-
-static void on_changed(struct odp_systemd_unit *unit, void *userdata)
-{
-    struct odp_process_unit *u = userdata;
-
-    if (u->is_done || (!u->is_accepted && !(u->is_in_doubt && unit->is_looked_at)))
-        return;
-    u->is_accepted = true;
-    if (unit->is_looking || !odp_unit_is_settled(&unit->facts))
-        return;
-    if (unit->is_looked_at)
-        on_main_ended(u);
-    else
-        odp_systemd_unit_study(unit);
-}
-
-static void kill_all(const struct odp_process_unit *u, int signal_number)
-{
-    if (odp_systemd_bus_is_connected(u->bus))
-        (void)odp_systemd_bus_call(u->bus, NULL, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER, "KillUnit",
-                                   NULL, NULL, "ssi", u->unit.name, "all", signal_number);
-}
-
-static void on_ending_timer(uv_timer_t *timer)
-{
-    struct odp_process *p = timer->data;
-
-    if (p->end.was_killed) {
-        p->observer->on_stuck(p->userdata);
-        return;
-    }
-    p->end.was_killed = true;
-    kill_all(p->unit, SIGKILL);
-    if (p->unit->is_main_ended)
-        finish(p->unit);
-    else
-        uv_timer_start(timer, on_ending_timer, PATIENCE_USEC / ODP_USEC_PER_MS, 0);
-}
-
-void odp_process_unit_terminate(struct odp_process *p)
-{
-    if (p->unit->is_done)
-        return;
-    if (p->unit->is_accepted) {
-        kill_all(p->unit, SIGTERM);
-        kill_all(p->unit, SIGCONT); // a stopped process acts on SIGTERM only once it goes on
-    }
-    uv_update_time(p->timer.loop);
-    uv_timer_start(&p->timer, on_ending_timer, p->stop_timeout_usec / ODP_USEC_PER_MS, 0);
-}
-
-void odp_process_unit_kill(struct odp_process *p)
-{
-    kill_all(p->unit, SIGKILL);
-    tell(p->unit, "StopUnit");
-}
 
 // ---- its beginning -----------------------------------------------------------------------------
 
@@ -205,10 +39,10 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
                           error->message);
         if (p->end.is_taken && p->role != ODP_ROLE_START && p->role != ODP_ROLE_COMPOSE) {
             // an earlier launcher's, which nobody waits for
-            tell(u, "StopUnit");
-            tell(u, "ResetFailedUnit");
+            process_unit_tell(u, "StopUnit");
+            process_unit_tell(u, "ResetFailedUnit");
         }
-        finish(u);
+        process_unit_finish(u);
         return 0;
     }
     u->is_accepted = true;
@@ -216,7 +50,7 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         p->state = ODP_PROCESS_RUNNING;
         p->observer->on_running(p->userdata);
     } else {
-        kill_all(u, SIGTERM);
+        process_unit_kill_all(u, SIGTERM);
     }
     odp_systemd_unit_study(&u->unit);
     return 0;
@@ -297,7 +131,7 @@ static int unit_new(struct odp_process *p, const struct odp_process_home *home)
     if (odp_systemd_unit_init(&u->unit, name) < 0)
         return -ENOMEM;
     u->unit.facts.is_made = true;
-    u->unit.on_changed = on_changed;
+    u->unit.on_changed = process_unit_on_changed;
     u->unit.userdata = u;
     u->bus = odp_systemd_bus_join(home->units, geteuid() != 0, &u->client);
     if (!u->bus)
