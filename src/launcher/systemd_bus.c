@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// sd-bus on the libuv loop. Before each turn of the loop everything that came is processed, and
-// what sd-bus then waits for is handed to libuv. A connection that is in doubt is dropped there,
-// never from within a callback, and without the callbacks that sd-bus would make for a lost one.
+// How the connection comes and goes. One that is in doubt is dropped before the next turn of the
+// loop (systemd_bus_loop.c), never from within a callback, and without the callbacks that sd-bus
+// would make for a lost one.
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,24 +46,15 @@ void odp_systemd_bus_give_up(struct odp_systemd_bus *bus, const char *format, ..
 
 // ---- losing it ---------------------------------------------------------------------------------
 
-static void on_poll_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static void disconnect(struct odp_systemd_bus *bus)
 {
     odp_systemd_bus_drop(bus, &bus->owner_slot);
     odp_systemd_bus_drop(bus, &bus->jobs_slot);
     odp_systemd_bus_drop(bus, &bus->subscribe_slot);
-    if (bus->poll)
-        uv_close((uv_handle_t *)bus->poll, on_poll_closed);
-    bus->poll = NULL;
+    odp_systemd_bus_loop_leave(bus);
     if (bus->bus)
         bus->sd->close_unref(bus->bus);
     bus->bus = NULL;
-    uv_prepare_stop(&bus->prepare);
-    uv_timer_stop(&bus->due_timer);
 }
 
 static void on_pace_timer(uv_timer_t *timer);
@@ -112,72 +102,12 @@ static void fail_attempt(struct odp_systemd_bus *bus)
     }
 }
 
-static void lose(struct odp_systemd_bus *bus)
+void odp_systemd_bus_lose(struct odp_systemd_bus *bus)
 {
     if (bus->state == ODP_SYSTEMD_BUS_CONNECTED)
         lose_connected(bus);
     else
         fail_attempt(bus);
-}
-
-// ---- the loop ----------------------------------------------------------------------------------
-
-static void on_poll(uv_poll_t *poll_handle, int status, int events)
-{
-    struct odp_systemd_bus *bus = poll_handle->data;
-
-    (void)events;
-    if (status < 0)
-        bus->armed_events = 0; // libuv has stopped watching
-    // All that is to be done is done before the next turn: on_prepare().
-}
-
-static void on_due_timer(uv_timer_t *timer)
-{
-    (void)timer; // likewise
-}
-
-static void arm_timer(struct odp_systemd_bus *bus)
-{
-    uint64_t due_usec, now_usec = odp_now_usec();
-
-    // It is an absolute time of CLOCK_MONOTONIC.
-    if (bus->sd->get_timeout(bus->bus, &due_usec) < 0 || due_usec == ODP_NEVER) {
-        uv_timer_stop(&bus->due_timer);
-        return;
-    }
-    uv_update_time(bus->host->loop);
-    uv_timer_start(
-        &bus->due_timer, on_due_timer,
-        due_usec > now_usec ? (due_usec - now_usec + ODP_USEC_PER_MS - 1) / ODP_USEC_PER_MS : 0, 0);
-}
-
-static void arm(struct odp_systemd_bus *bus)
-{
-    int wanted = bus->sd->get_events(bus->bus);
-    int events = UV_READABLE | (wanted > 0 && (wanted & POLLOUT) ? UV_WRITABLE : 0);
-
-    if (events != bus->armed_events)
-        uv_poll_start(bus->poll, events, on_poll);
-    bus->armed_events = events;
-    arm_timer(bus);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct odp_systemd_bus *bus = prepare->data;
-    int r = 0;
-
-    while (!bus->is_given_up && (r = bus->sd->process(bus->bus, NULL)) > 0)
-        ;
-    if (r < 0)
-        odp_systemd_bus_give_up(bus, "%s", strerror(-r));
-    else if (bus->sd->is_open(bus->bus) <= 0)
-        odp_systemd_bus_give_up(bus, "it has closed the connection");
-    if (bus->is_given_up)
-        lose(bus);
-    else
-        arm(bus);
 }
 
 // ---- getting it --------------------------------------------------------------------------------
@@ -237,19 +167,10 @@ static int open_bus(struct odp_systemd_bus *bus)
 
 static int begin(struct odp_systemd_bus *bus)
 {
-    int r;
+    int r = odp_systemd_bus_loop_enter(bus);
 
-    bus->poll = calloc(1, sizeof(*bus->poll));
-    if (!bus->poll)
-        return -ENOMEM;
-    r = uv_poll_init(bus->host->loop, bus->poll, bus->sd->get_fd(bus->bus));
-    if (r < 0) {
-        free(bus->poll);
-        bus->poll = NULL;
+    if (r < 0)
         return r;
-    }
-    bus->poll->data = bus;
-    bus->armed_events = 0;
     r = bus->sd->add_match_async(bus->bus, &bus->owner_slot, OWNER_RULE, on_owner_changed, NULL,
                                  bus);
     if (r >= 0)
@@ -268,16 +189,15 @@ static void attempt(struct odp_systemd_bus *bus)
     bus->is_given_up = false;
     bus->has_socket = open_bus(bus) >= 0;
     if (!bus->has_socket) {
-        lose(bus);
+        odp_systemd_bus_lose(bus);
         return;
     }
     r = begin(bus);
     if (r < 0) {
         odp_systemd_bus_give_up(bus, "%s", strerror(-r));
-        lose(bus);
+        odp_systemd_bus_lose(bus);
         return;
     }
-    uv_prepare_start(&bus->prepare, on_prepare);
     uv_timer_start(&bus->pace_timer, on_pace_timer, ATTEMPT_MS, 0);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What systemd_bus.c (how the connection comes and goes) and systemd_call.c (what is said over it)
-// share. Nobody else looks inside.
+// What systemd_bus.c (how the connection comes and goes), systemd_bus_loop.c (its place in the
+// loop) and systemd_call.c (what is said over it) share. Nobody else looks inside.
 
 #pragma once
 
@@ -45,6 +45,17 @@ struct odp_systemd_bus {
 // The connection is in doubt: the next turn of the loop loses it. The first reason counts.
 void odp_systemd_bus_give_up(struct odp_systemd_bus *bus, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+// It was given up: who uses it is told, and it is tried again after a pause. Not from within a
+// callback of sd-bus.
+void odp_systemd_bus_lose(struct odp_systemd_bus *bus);
+
+// A connection that was just opened is processed with each turn of the loop from now on. Returns 0
+// or a negative errno.
+int odp_systemd_bus_loop_enter(struct odp_systemd_bus *bus);
+
+// It is to be closed. Also for one that is not there, or was not entered.
+void odp_systemd_bus_loop_leave(struct odp_systemd_bus *bus);
 
 // Sees every message before its callback does.
 int odp_systemd_bus_on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
