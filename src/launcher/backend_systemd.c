@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The backend for units of systemd: takes requests, and lets what happens to the units go on to
-// those who act (systemd_action.c) and tell (systemd_told.c). A command of the file is a service of
-// one unit, which is made when it starts (systemd_made.c).
+// those who act (systemd_action.c) and tell (systemd_told.c). What the connection tells comes by
+// systemd_client.c. A command of the file is a service of one unit, which is made when it starts
+// (systemd_made.c).
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "odp/base/list.h"
-#include "odp/base/log.h"
 #include "systemd_internal.h"
 
 static struct odp_systemd_service *systemd_service(struct odp_backend *b)
@@ -70,95 +69,13 @@ static void on_unit_changed(struct odp_systemd_unit *u, void *userdata)
     odp_systemd_service_step(userdata);
 }
 
-// ---- the connection ----------------------------------------------------------------------------
-
-static struct odp_systemd_service *of_client(struct odp_systemd_client *c)
-{
-    return ODP_CONTAINER_OF(c, struct odp_systemd_service, client);
-}
-
-static void on_connected(struct odp_systemd_client *c)
-{
-    struct odp_systemd_service *s = of_client(c);
-
-    for (size_t i = 0; i < s->n_units; i++) {
-        odp_systemd_unit_watch(&s->units[i], s->bus);
-        odp_systemd_unit_look(&s->units[i]);
-    }
-    for (size_t i = 0; i < s->n_stop_units; i++)
-        odp_systemd_unit_watch(&s->stop_units[i], s->bus);
-    odp_systemd_action_restart(s);
-}
-
-static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
-{
-    struct odp_systemd_service *s = of_client(c);
-    bool is_ours = false;
-
-    for (size_t i = 0; i < s->n_units; i++)
-        is_ours |= odp_systemd_unit_on_job(&s->units[i], job);
-    for (size_t i = 0; i < s->n_stop_units; i++)
-        is_ours |= odp_systemd_unit_on_job(&s->stop_units[i], job);
-    if (!is_ours)
-        return;
-    odp_systemd_action_on_job(s, job);
-    odp_systemd_service_step(s);
-}
-
-static void on_lost(struct odp_systemd_client *c)
-{
-    struct odp_systemd_service *s = of_client(c);
-
-    odp_systemd_locate_lost(s);
-    odp_systemd_action_restart(s);
-    for (size_t i = 0; i < s->n_units; i++)
-        odp_systemd_unit_unwatch(&s->units[i]);
-    for (size_t i = 0; i < s->n_stop_units; i++)
-        odp_systemd_unit_unwatch(&s->stop_units[i]);
-}
-
-// Nobody waits any longer. What cannot be asked counts as it was: nothing is called stopped only
-// because nobody can be asked. Once somebody can, odpd is told what is the case.
-static void on_unreachable(struct odp_systemd_client *c, const char *why)
-{
-    struct odp_systemd_service *s = of_client(c);
-
-    odp_systemd_action_drop(s);
-    s->told = ODP_PROTO_NO_STATE;
-    odp_waiters_answer(&s->looks, &s->base, ODP_PROTO_STALE, why);
-    odp_waiters_answer(&s->waiters[ODP_SYSTEMD_START], &s->base, ODP_PROTO_FAILED, why);
-    odp_waiters_answer(&s->waiters[ODP_SYSTEMD_THAW], &s->base, ODP_PROTO_FAILED, why);
-    odp_waiters_answer(&s->waiters[ODP_SYSTEMD_STOP], &s->base, ODP_PROTO_RUNNING, why);
-    odp_waiters_answer(&s->waiters[ODP_SYSTEMD_FREEZE], &s->base, ODP_PROTO_RUNNING, why);
-}
-
-static bool join(struct odp_systemd_service *s)
-{
-    if (!s->bus) {
-        s->bus = odp_systemd_bus_join(s->base.host, s->is_user, &s->client);
-        if (s->bus && odp_systemd_bus_is_connected(s->bus))
-            on_connected(&s->client);
-    }
-    return s->bus;
-}
-
-// Returns false where the request is answered: out of memory.
-static bool join_for(struct odp_systemd_service *s, uint32_t id)
-{
-    if (join(s))
-        odp_systemd_bus_hurry(s->bus);
-    else
-        odp_backend_report(&s->base, id, ODP_PROTO_FAILED, "the launcher is out of memory");
-    return s->bus;
-}
-
 // ---- requests ----------------------------------------------------------------------------------
 
 static void systemd_look(struct odp_backend *base, uint32_t id)
 {
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join_for(s, id))
+    if (!odp_systemd_service_join_for(s, id))
         return;
     odp_waiters_add(&s->looks, base, id);
     for (size_t i = 0; i < s->n_units; i++)
@@ -169,7 +86,7 @@ static void request(struct odp_backend *base, uint32_t id, enum odp_systemd_acti
 {
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join_for(s, id))
+    if (!odp_systemd_service_join_for(s, id))
         return;
     odp_waiters_add(&s->waiters[action], base, id);
     odp_systemd_service_step(s);
@@ -186,7 +103,7 @@ static void systemd_stop(struct odp_backend *base, uint32_t id)
     static const char reason[] = "was to be stopped before it had started";
     struct odp_systemd_service *s = systemd_service(base);
 
-    if (!join_for(s, id))
+    if (!odp_systemd_service_join_for(s, id))
         return;
     if (s->action != ODP_SYSTEMD_STOP)
         odp_systemd_action_drop(s);
@@ -226,7 +143,7 @@ static bool systemd_is_idle(struct odp_backend *base)
         if (!odp_unit_is_down(&s->units[i].facts))
             return false;
     if (s->made && !s->is_known) { // an earlier launcher may have made it
-        (void)join(s);
+        (void)odp_systemd_service_join(s);
         return false;
     }
     return s->action == ODP_SYSTEMD_NOTHING && n_waiting == 0;
@@ -319,10 +236,7 @@ static struct odp_systemd_service *service_new(struct odp_backend_host *host,
     if (!s)
         return NULL;
     s->base = (struct odp_backend){.vtable = vtable, .host = host, .settings = settings};
-    s->client.on_connected = on_connected;
-    s->client.on_job = on_job;
-    s->client.on_lost = on_lost;
-    s->client.on_unreachable = on_unreachable;
+    odp_systemd_service_init_client(s);
     s->is_user = settings->scope == ODP_SCOPE_USER ||
                  (settings->scope == ODP_SCOPE_DEFAULT && geteuid() != 0);
     s->stop_timeout_usec = s->stop_limit_usec = settings->stop_timeout_usec;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What backend_systemd.c, systemd_action.c, systemd_told.c and systemd_made.c share: one service
-// that is units of systemd.
+// What backend_systemd.c, systemd_client.c, systemd_action.c, systemd_told.c and systemd_made.c
+// share: one service that is units of systemd.
 
 #pragma once
 
@@ -91,6 +91,17 @@ void odp_systemd_locate_lost(struct odp_systemd_service *s);
 
 // Something has changed, whatever it is: answers and does what can be now, and tells odpd.
 void odp_systemd_service_step(struct odp_systemd_service *s);
+
+// ---- systemd_client.c --------------------------------------------------------------------------
+
+void odp_systemd_service_init_client(struct odp_systemd_service *s);
+
+// From now on it uses the connection, if it does not yet. Returns false when out of memory.
+bool odp_systemd_service_join(struct odp_systemd_service *s);
+
+// The same for a request, which is not to wait longer than it must. Returns false where that is
+// answered: out of memory.
+bool odp_systemd_service_join_for(struct odp_systemd_service *s, uint32_t id);
 
 // ---- systemd_action.c --------------------------------------------------------------------------
 
