@@ -146,48 +146,76 @@ static void add_containers(cJSON *o, const struct odp_managed *m)
         o, "project", c->project.text ? engine_item(m, c, c->project.text) : cJSON_CreateNull());
 }
 
-cJSON *control_why(const struct odp_managed *m, bool may_see)
+static void add_woken(cJSON *o, const struct odp_story *story, bool may_see)
 {
-    const struct odp_service *s = &m->machine;
-    const struct odp_story *story = &m->story;
-    cJSON *o = cJSON_CreateObject();
-    bool ready = m->active && s->state == ODP_SERVICE_READY;
-
-    cJSON_AddStringToObject(o, "name", m->config->name);
-    cJSON_AddStringToObject(o, "state", odp_managed_state(m));
-    control_add_reason(o, m);
-    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(m->config->backend));
     add_moment(o, "woken_at", story->woken_usec);
     add_text(o, "woken_by", story->woken_by);
     add_text(o, "woken_from", may_see ? story->woken_from : NULL);
+}
+
+static void add_clients(cJSON *o, const struct odp_managed *m, bool may_see)
+{
     cJSON_AddNumberToObject(o, "connections", m->n_connections);
     cJSON_AddNumberToObject(o, "max_connections", m->config->max_connections);
     cJSON_AddNumberToObject(o, "waiting", m->n_waiting);
     cJSON *clients = cJSON_AddArrayToObject(o, "clients");
     add_visits(clients, &m->relayed, may_see);
     add_visits(clients, &m->waiting, may_see);
-    add_requires(o, m);
+}
+
+static void add_sleep(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_service *s = &m->machine;
+    bool ready = m->active && s->state == ODP_SERVICE_READY, direct = ready && s->n_direct > 0;
+
     add_seconds(o, "window_seconds",
                 s->settings.can_stop ? m->config->idle_timeout_usec : ODP_NEVER);
     add_seconds(o, "sleeps_in_seconds", ready ? span_until(s->deadline_usec) : ODP_NEVER);
-    bool direct = ready && s->n_direct > 0;
     cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
-    add_moment(o, "direct_at", direct ? story->direct_usec : 0);
-    cJSON_AddStringToObject(o, "target", m->config->target_text);
-    add_address(o, m);
+    add_moment(o, "direct_at", direct ? m->story.direct_usec : 0);
+}
+
+static void add_memory(cJSON *o, const struct odp_managed *m)
+{
     struct odp_ledger ledger = m->ledger; // a copy brought up to date: asking changes nothing
+
     odp_ledger_enter(&ledger, ledger.phase, odp_boottime_usec());
     control_add_memory(o, m, &ledger);
     if (ledger.used_bytes > 0)
         cJSON_AddNumberToObject(o, "memory_used_bytes", (double)ledger.used_bytes);
     else
         cJSON_AddNullToObject(o, "memory_used_bytes");
-    add_containers(o, m);
+}
+
+static void add_ends(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_story *story = &m->story;
+    const struct odp_service *s = &m->machine;
+
     add_moment(o, "stopped_at", story->stopped_usec);
     add_text(o, "stopped_reason", story->stopped_reason);
     add_moment(o, "failed_at", story->failed_usec);
     add_text(o, "failed_reason", story->failed_reason);
     add_seconds(o, "retry_in_seconds",
                 s->state == ODP_SERVICE_FAILED ? span_until(s->retry_usec) : ODP_NEVER);
+}
+
+cJSON *control_why(const struct odp_managed *m, bool may_see)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "name", m->config->name);
+    cJSON_AddStringToObject(o, "state", odp_managed_state(m));
+    control_add_reason(o, m);
+    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(m->config->backend));
+    add_woken(o, &m->story, may_see);
+    add_clients(o, m, may_see);
+    add_requires(o, m);
+    add_sleep(o, m);
+    cJSON_AddStringToObject(o, "target", m->config->target_text);
+    add_address(o, m);
+    add_memory(o, m);
+    add_containers(o, m);
+    add_ends(o, m);
     return o;
 }
