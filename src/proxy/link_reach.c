@@ -118,17 +118,10 @@ static int find_launcher(char *buf, size_t size)
     return 0;
 }
 
-static int run_launcher(struct odp_link *link, int child_fd)
+// Services are to have the limit that odpd was given.
+static int spawn_file(struct odp_link *link, char *file, int child_fd)
 {
-    char file[ODP_PATH_MAX], fd_text[16];
-    int r = find_launcher(file, sizeof(file));
-
-    if (r < 0) {
-        odp_log(ODP_LOG_ERR, NULL, "cannot find " LAUNCHER " beside odpd: %s", strerror(-r));
-        respawn(link);
-        return r;
-    }
-    snprintf(fd_text, sizeof(fd_text), "%d", CHILD_FD);
+    char fd_text[16];
     char *args[] = {file,
                     (char[]){"--config"},
                     link->manager->paths.config,
@@ -150,9 +143,25 @@ static int run_launcher(struct odp_link *link, int child_fd)
         .stdio_count = CHILD_FD + 1,
         .stdio = stdio,
     };
-    odp_limits_restore(); // services are to have the limit that odpd was given
-    r = uv_spawn(odp_io_loop_uv(link->manager->loop), &link->process, &options);
+
+    snprintf(fd_text, sizeof(fd_text), "%d", CHILD_FD);
+    odp_limits_restore();
+    int r = uv_spawn(odp_io_loop_uv(link->manager->loop), &link->process, &options);
     odp_limits_raise();
+    return r;
+}
+
+static int run_launcher(struct odp_link *link, int child_fd)
+{
+    char file[ODP_PATH_MAX];
+    int r = find_launcher(file, sizeof(file));
+
+    if (r < 0) {
+        odp_log(ODP_LOG_ERR, NULL, "cannot find " LAUNCHER " beside odpd: %s", strerror(-r));
+        respawn(link);
+        return r;
+    }
+    r = spawn_file(link, file, child_fd);
     link->process.data = link;
     odp_io_kick(link->manager->loop);
     link->process_active = true;
