@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Bringing a project's containers up: what the compose program needs, when it may begin, and that it
-// is given up. Its run is compose_up_run.c's.
+// Bringing a project's containers up: what the compose program needs, when it may begin, and that
+// it is given up. Its run is compose_up_run.c's.
 
 #include "compose_up_internal.h"
 
@@ -27,12 +27,6 @@ static void on_connected(struct odp_systemd_client *c)
 
     if (!u->process && u->on_end && !uv_is_active((uv_handle_t *)&u->timer) && compose_up_go(u) < 0)
         compose_up_end_soon(u);
-}
-
-static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
-{
-    (void)c;
-    (void)job;
 }
 
 static void on_lost(struct odp_systemd_client *c)
@@ -72,7 +66,6 @@ static struct odp_compose_up *up_new(struct odp_backend_host *host,
     snprintf(u->project, sizeof(u->project), "%s", project);
     snprintf(u->directory, sizeof(u->directory), "%s/compose", host->directory);
     u->client.on_connected = on_connected;
-    u->client.on_job = on_job;
     u->client.on_lost = on_lost;
     u->client.on_unreachable = on_unreachable;
     uv_timer_init(host->loop, &u->timer);

@@ -153,12 +153,6 @@ static void on_lost(struct odp_systemd_client *c)
     odp_systemd_bus_drop(u->bus, &u->find_slot);
 }
 
-static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
-{
-    (void)c;
-    (void)job;
-}
-
 static void on_unreachable(struct odp_systemd_client *c, const char *why)
 {
     struct exec_backend *b = of_client(c)->backend;
@@ -180,7 +174,6 @@ int exec_units_init(struct exec_backend *b)
     u->backend = b;
     u->number = 1;
     u->client.on_connected = on_connected;
-    u->client.on_job = on_job;
     u->client.on_lost = on_lost;
     u->client.on_unreachable = on_unreachable;
     odp_label_read(b->base.host->directory, b->name, u->label);

@@ -163,25 +163,11 @@ static void on_nothing(struct odp_systemd_client *c)
     (void)c;
 }
 
-static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
-{
-    (void)c;
-    (void)job;
-}
-
-static void on_unreachable(struct odp_systemd_client *c, const char *why)
-{
-    (void)c;
-    (void)why;
-}
-
 static void join(struct odp_probes *p)
 {
     if (!p->host->uses_units || p->bus)
         return;
     p->client.on_connected = p->client.on_lost = on_nothing;
-    p->client.on_job = on_job;
-    p->client.on_unreachable = on_unreachable;
     p->bus = odp_systemd_bus_join(p->host, geteuid() != 0, &p->client);
 }
 

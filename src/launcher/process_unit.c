@@ -85,19 +85,6 @@ static void on_lost(struct odp_systemd_client *c)
     odp_systemd_unit_unwatch(&u->unit);
 }
 
-static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
-{
-    (void)c;
-    (void)job;
-}
-
-// Its limit ends the waiting.
-static void on_unreachable(struct odp_systemd_client *c, const char *why)
-{
-    (void)c;
-    (void)why;
-}
-
 void odp_process_unit_free(struct odp_process_unit *u)
 {
     if (!u)
@@ -124,9 +111,7 @@ static int unit_new(struct odp_process *p, const struct odp_process_home *home)
     p->unit = u;
     u->process = p;
     u->client.on_connected = on_connected;
-    u->client.on_job = on_job;
     u->client.on_lost = on_lost;
-    u->client.on_unreachable = on_unreachable;
     odp_command_unit(home->label, p->role, home->number, name);
     if (odp_systemd_unit_init(&u->unit, name) < 0)
         return -ENOMEM;

@@ -98,7 +98,8 @@ static void fail_attempt(struct odp_systemd_bus *bus)
              bus->why);
     odp_list_foreach_safe (node, &bus->clients) {
         struct odp_systemd_client *c = ODP_CONTAINER_OF(node, struct odp_systemd_client, node);
-        c->on_unreachable(c, why);
+        if (c->on_unreachable)
+            c->on_unreachable(c, why);
     }
 }
 

@@ -90,7 +90,8 @@ int odp_systemd_bus_on_message(sd_bus_message *m, void *userdata, sd_bus_error *
     if (bus->sd->message_read(m, "uoss", &job.id, &job.path, &job.unit, &job.result) >= 0)
         odp_list_foreach_safe (node, &bus->clients) {
             struct odp_systemd_client *c = ODP_CONTAINER_OF(node, struct odp_systemd_client, node);
-            c->on_job(c, &job);
+            if (c->on_job)
+                c->on_job(c, &job);
         }
     bus->sd->message_rewind(m, 1);
     return 0;

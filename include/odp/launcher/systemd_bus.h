@@ -34,13 +34,14 @@ struct odp_systemd_client {
     // Calls can be made, and signals come for what is matched from now on.
     void (*on_connected)(struct odp_systemd_client *c);
 
-    // A job of some watched unit, perhaps another client's.
+    // A job of some watched unit, perhaps another client's. NULL: it waits for none.
     void (*on_job)(struct odp_systemd_client *c, const struct odp_systemd_job *job);
 
     // Nothing that was called is answered any more, and no match holds: let go of all slots.
     void (*on_lost)(struct odp_systemd_client *c);
 
     // It cannot be had at present; `why` is one line. Said again after each attempt that fails.
+    // NULL: whoever waits has a limit.
     void (*on_unreachable)(struct odp_systemd_client *c, const char *why);
 };
 
