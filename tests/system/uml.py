@@ -23,7 +23,9 @@ import machine
 HERE = machine.HERE
 MARK = "odp-test: "  # before what the program has to say
 KERNEL = "linux.uml"
-# Said by a kernel whose room for a process's registers is less than this processor has (AMX).
+# Lets it run where this processor has more registers (AMX) than that kernel has room for.
+REGISTERS = os.path.join(os.path.abspath(machine.BUILD), "tests", "system", "libodp-uml-registers.so")
+# Said by a kernel to whom that is of no help.
 TOO_MANY_REGISTERS = "ptrace set fp regs failed"
 # What takes its time, and nothing in there needs.
 MASKED = """dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-config.mount
@@ -128,7 +130,8 @@ def run(program, limit):
             [KERNEL, "mem=1G", "rootfstype=hostfs", "rootflags=/", "ro", f"init={directory}/init",
              "quiet", "con=null", "con0=fd:0,fd:1", f"uml_dir={directory}", "umid=odp"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=limit, check=False, preexec_fn=enter, env={"PATH": os.environ["PATH"]})
+            timeout=limit, check=False, preexec_fn=enter,
+            env={"PATH": os.environ["PATH"], "LD_PRELOAD": REGISTERS})
         output = done.stdout.decode(errors="replace").replace("\r", "")
     except subprocess.TimeoutExpired as e:
         said = (e.stdout or b"").decode(errors="replace")[-4000:]
