@@ -249,6 +249,7 @@ static void container_free(struct odp_backend *base)
     struct odp_container_service *s = of_base(base);
 
     odp_container_forget_calls(s); // a compose program runs on
+    odp_container_mend_drop(s);
     odp_container_forget_looks(s);
     odp_container_locate_drop(s, NULL);
     if (s->watch)

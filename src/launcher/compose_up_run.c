@@ -9,6 +9,7 @@
 
 #include "compose_up_internal.h"
 #include "odp/base/log.h"
+#include "odp/launcher/container_facts.h"
 #include "odp/launcher/reason.h"
 
 #define KILL_AFTER_USEC (2 * ODP_USEC_PER_SEC)
@@ -50,14 +51,6 @@ void compose_up_end_soon(struct odp_compose_up *u)
     uv_timer_start(&u->timer, on_timer, 0, 0);
 }
 
-// Docker was killed while it started one of the containers, and containerd has that one still: no
-// start of it will ever do.
-static bool is_left_behind(const char *words)
-{
-    return strstr(words, "id already in use") ||
-           (strstr(words, "/containerd/") && strstr(words, "file exists"));
-}
-
 static void describe(struct odp_compose_up *u, const struct odp_process_end *e)
 {
     const char *name = strrchr(u->program, '/');
@@ -70,7 +63,7 @@ static void describe(struct odp_compose_up *u, const struct odp_process_end *e)
                           "%s up did not end within %s ([backend] start_timeout)%s%s", name,
                           odp_span_format(u->limit_usec, span, sizeof(span)),
                           e->last_words[0] ? ", last words: " : "", e->last_words);
-    else if (u->file && is_left_behind(e->last_words))
+    else if (u->file && odp_container_is_left_behind(e->last_words))
         odp_reason_format(u->why, sizeof(u->why),
                           "containerd still has a container that docker was killed with: %s -p %s "
                           "-f %s up -d --force-recreate",

@@ -16,6 +16,7 @@
 void odp_container_action_drop(struct odp_container_service *s)
 {
     odp_container_forget_calls(s);
+    odp_container_mend_drop(s);
     if (s->project && s->project->up && s->action == ODP_CONTAINER_START)
         odp_compose_up_give_up(s->project->up);
     s->action = ODP_CONTAINER_NOTHING;
@@ -58,6 +59,7 @@ void odp_container_action_lost(struct odp_container_service *s)
 {
     s->was_cut |= s->action == ODP_CONTAINER_START &&
                   (odp_container_is_calling(s) || odp_container_project_is_made(s));
+    odp_container_mend_drop(s);
     odp_container_action_restart(s);
 }
 
@@ -261,6 +263,8 @@ static bool is_prepared(struct odp_container_service *s)
 
     if (s->action != ODP_CONTAINER_START)
         return !odp_container_project_is_made(s);
+    if (s->mend || s->trouble[0])
+        return !s->mend;
     switch (odp_container_project_prepare(s, why, sizeof(why))) {
     case ODP_CONTAINER_READY: return true;
     case ODP_CONTAINER_NOT_YET: break;

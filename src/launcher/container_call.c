@@ -19,8 +19,6 @@ void odp_container_forget_calls(struct odp_container_service *s)
         odp_engine_http_free(s->containers[i]->call);
         s->containers[i]->call = NULL;
     }
-    odp_engine_mend_free(s->mend);
-    s->mend = NULL;
 }
 
 bool odp_container_is_calling(const struct odp_container_service *s)
@@ -33,6 +31,12 @@ bool odp_container_is_calling(const struct odp_container_service *s)
 
 // ---- refusals ----------------------------------------------------------------------------------
 
+void odp_container_mend_drop(struct odp_container_service *s)
+{
+    odp_engine_mend_free(s->mend);
+    s->mend = NULL;
+}
+
 // The start begins again. What could not be mended stays refused: that has been noted.
 static void on_mended(void *userdata, const char *why)
 {
@@ -42,28 +46,48 @@ static void on_mended(void *userdata, const char *why)
         odp_log(ODP_LOG_NOTICE, s->base.settings->name, "docker cannot be mended: %s", why);
     else
         odp_container_action_restart(s);
+    if (!why && s->project)
+        s->project->has_upped = false;
     for (size_t i = 0; i < s->n_containers && why; i++)
         if (s->containers[i]->stage == ODP_CONTAINER_CALLED && !s->containers[i]->call)
             s->containers[i]->stage = ODP_CONTAINER_DONE;
-    odp_engine_mend_free(s->mend); // where the restart has not done so
-    s->mend = NULL;
+    odp_container_mend_drop(s);
     odp_container_step(s);
+}
+
+static bool is_own(const void *userdata, const char *id, const char *project)
+{
+    const struct odp_container_service *s = userdata;
+
+    if (s->project)
+        return strcmp(s->project->name, project) == 0;
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (strcmp(s->containers[i]->facts.id, id) == 0)
+            return true;
+    return false;
+}
+
+// Those of the service itself are being started, and are so again.
+static bool may_restart(void *userdata, const char *body, size_t n_bytes)
+{
+    return odp_engine_runs_only(body, n_bytes, is_own, userdata);
 }
 
 // Once for each start that the engine was lost in, or this would go on for ever where something
 // else is the cause.
-static bool mend(struct odp_container *c, const char *message)
+bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id)
 {
-    struct odp_container_service *s = c->service;
+    static const struct odp_engine_mend_observer observer = {.may_restart = may_restart,
+                                                             .on_mended = on_mended};
     bool is_port = odp_container_is_port_allocated(message);
-    const char *id = is_port ? NULL : c->facts.id;
 
     if (!s->was_cut || s->mend || s->action != ODP_CONTAINER_START ||
         !odp_engine_place_is_usual_docker(&s->place) ||
         (!is_port && !(odp_container_is_left_behind(message) && id[0])))
         return false;
     s->was_cut = false;
-    return odp_engine_mend_begin(s->base.host, s->watch, id, on_mended, s, &s->mend) == 0;
+    return odp_engine_mend_begin(s->base.host, s->watch, is_port ? NULL : id, &observer, s,
+                                 &s->mend) == 0;
 }
 
 // It may have been paused the moment before: then it is unpaused first.
@@ -85,7 +109,7 @@ static void refused(struct odp_container *c, const struct odp_engine_reply *repl
 
     odp_engine_message_read(reply->body, reply->n_body, message, sizeof(message));
     odp_container_why_refused(&id, reply->status, message, reason, sizeof(reason));
-    if (mend(c, message)) {
+    if (odp_container_mend(s, message, c->facts.id)) {
         odp_container_note(s, reason);
         return;
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/core/compose.h"
 #include "odp/core/engine_log.h"
 #include "odp/core/engine_time.h"
 #include "odp/core/json.h"
@@ -211,13 +212,21 @@ char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, 
     return path;
 }
 
-bool odp_engine_is_empty(const char *body, size_t n_bytes)
+bool odp_engine_runs_only(const char *body, size_t n_bytes, odp_engine_own_fn *is_own,
+                          const void *userdata)
 {
     cJSON *json = cJSON_ParseWithLength(body, n_bytes);
-    bool is_empty = cJSON_IsArray(json) && cJSON_GetArraySize(json) == 0;
+    bool is_only = cJSON_IsArray(json);
+    const cJSON *container;
 
+    cJSON_ArrayForEach(container, json)
+    {
+        const cJSON *labels = odp_json_member(container, "Labels");
+        is_only &= is_own(userdata, odp_json_text(container, "Id"),
+                          odp_json_text(labels, ODP_COMPOSE_PROJECT));
+    }
     cJSON_Delete(json);
-    return is_empty;
+    return is_only;
 }
 
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size)

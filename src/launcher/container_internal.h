@@ -81,7 +81,7 @@ struct odp_container_service {
     char trouble[ODP_REASON_MAX + 1]; // what went wrong first; "" for nothing
     uint64_t stop_by_usec;            // SIGKILL is due
     bool was_cut;                     // the engine was lost during a start, and none has succeeded
-    struct odp_engine_mend *mend;     // owned; a start waits for it
+    struct odp_engine_mend *mend;     // owned; the present start waits for it
     uv_timer_t timer;                 // the limit of a stop
 
     struct odp_engine_query *query; // owned; NULL: nobody asks for control groups
@@ -201,6 +201,12 @@ void odp_container_note(struct odp_container_service *s, const char *trouble);
 // Has the engine do with it what the present action is about.
 void odp_container_call(struct odp_container *c);
 bool odp_container_is_calling(const struct odp_container_service *s);
+
+// The engine, or a compose program, has refused to start something with this message; `id` is that
+// of the container, "" for not known. Returns whether that is being mended: the start goes on, or
+// ends with what has been noted.
+bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id);
+void odp_container_mend_drop(struct odp_container_service *s);
 
 // Only the calls are let go of, and what they lead to goes on.
 void odp_container_forget_calls(struct odp_container_service *s);

@@ -29,6 +29,8 @@ static void take_failure(struct odp_container_service *s, const char *why)
         return;
     if (s->project->was_left)
         s->project->has_upped = false;
+    else if (odp_container_mend(s, why, ""))
+        odp_container_note(s, why);
     else
         odp_container_action_fail(s, why);
 }

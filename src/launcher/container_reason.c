@@ -126,19 +126,9 @@ static bool is_image_gone(const char *message)
            strstr(message, "layer not known");
 }
 
-// Of a chain "while doing this: that: the cause" the end is what counts, and fits.
 static const char *cause_of(const char *message)
 {
-    size_t n = strlen(message), n_max = 140;
-    const char *at = message;
-
-    while (n - (size_t)(at - message) > n_max) {
-        const char *next = strstr(at, ": ");
-        if (!next)
-            break;
-        at = next + 2;
-    }
-    return at;
+    return odp_reason_cause(message, 140);
 }
 
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Frees a port: asks Docker whether anything runs in it, and if nothing does the service manager to
+// Frees a port: asks Docker what runs in it, and if that is nothing else the service manager to
 // restart it. Ends a container: asks the service manager for the processes of containerd, one of
 // which keeps that container; when this one is gone containerd clears away what is left of it.
 
@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "odp/base/log.h"
-#include "odp/launcher/container_facts.h"
 #include "odp/launcher/reason.h"
 #include "odp/launcher/systemd_bus.h"
 
@@ -28,9 +27,9 @@
 #define N_LOOKS_MAX 150
 
 struct odp_engine_mend {
-    struct odp_backend_host *host;  // borrowed
-    struct odp_engine_watch *watch; // borrowed
-    odp_engine_mended_fn *on_mended;
+    struct odp_backend_host *host;                   // borrowed
+    struct odp_engine_watch *watch;                  // borrowed
+    const struct odp_engine_mend_observer *observer; // borrowed
     void *userdata;
     char id[65];                     // of the container that is to be ended; "" for none
     struct odp_engine_http *listing; // owned
@@ -56,7 +55,7 @@ static void on_timer(uv_timer_t *timer)
     }
     if (!m->why[0] && !m->id[0])
         odp_engine_watch_doubt(m->watch, "it was restarted"); // it may not have been noticed yet
-    m->on_mended(m->userdata, m->why[0] ? m->why : NULL);
+    m->observer->on_mended(m->userdata, m->why[0] ? m->why : NULL);
 }
 
 // "" for success.
@@ -202,12 +201,13 @@ static void on_listed(void *userdata, const struct odp_engine_reply *reply)
 
     if (reply->why) {
         odp_engine_watch_doubt(m->watch, reply->why);
-    } else if (reply->status != 200 || !odp_engine_is_empty(reply->body, reply->n_body)) {
+    } else if (reply->status != 200 ||
+               !m->observer->may_restart(m->userdata, reply->body, reply->n_body)) {
         settle(m, "other containers run, and would be stopped");
     } else {
         odp_log(ODP_LOG_NOTICE, NULL,
                 "docker was killed while it started a container, and keeps its port for nobody: "
-                "as none runs, " DOCKER " is restarted");
+                "as no other runs, " DOCKER " is restarted");
         join(m);
     }
 }
@@ -226,7 +226,7 @@ static void on_closed(uv_handle_t *timer)
 }
 
 int odp_engine_mend_begin(struct odp_backend_host *host, struct odp_engine_watch *w, const char *id,
-                          odp_engine_mended_fn *on_mended, void *userdata,
+                          const struct odp_engine_mend_observer *observer, void *userdata,
                           struct odp_engine_mend **ret)
 {
     struct odp_engine_mend *m = calloc(1, sizeof(*m));
@@ -235,7 +235,7 @@ int odp_engine_mend_begin(struct odp_backend_host *host, struct odp_engine_watch
         return -ENOMEM;
     m->host = host;
     m->watch = w;
-    m->on_mended = on_mended;
+    m->observer = observer;
     m->userdata = userdata;
     m->client = (struct odp_systemd_client){.on_connected = on_connected,
                                             .on_job = on_job,

@@ -16,6 +16,7 @@
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
 #include "odp/core/paths.h"
+#include "odp/launcher/reason.h"
 
 #define LINE_BYTES  940               // with program and service it fits odp_log()'s 1 KiB
 #define TURN_BYTES  4096              // read per turn of the loop
@@ -48,7 +49,8 @@ static void keep_words(struct odp_output *o)
         return;
     o->has_error = is_error;
     o->n_after_error = 0;
-    memcpy(o->last_words, o->line, ODP_OUTPUT_LAST_WORDS_MAX); // its own last byte stays NUL
+    snprintf(o->last_words, sizeof(o->last_words), "%.*s", ODP_OUTPUT_LAST_WORDS_MAX,
+             is_error ? odp_reason_cause(o->line, ODP_OUTPUT_LAST_WORDS_MAX) : o->line);
 }
 
 static void end_line(struct odp_output *o)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 // Bytes of the sound UTF-8 sequence at s (Unicode 15, table 3-7), 0 where there is none. The NUL at
 // the end of the text is no continuation byte, so nothing is read behind it.
@@ -68,6 +69,15 @@ void odp_reason_clean(char *s)
             *at = ' ';
         at += n == 0 ? 1 : n;
     }
+}
+
+const char *odp_reason_cause(const char *message, size_t n_max_bytes)
+{
+    const char *at = message, *next;
+
+    while (strlen(at) > n_max_bytes && (next = strstr(at, ": ")))
+        at = next + 2;
+    return at;
 }
 
 void odp_reason_vformat(char *s, size_t size, const char *format, va_list args)

@@ -464,6 +464,12 @@ class TestEnds(LauncherTest):
         self.assertEqual(self.end_of(lines + " exit 3\n"),
                          ("FAILED", "exited with status 3, last words: ERROR: no disk"))
 
+    def test_last_words_that_are_long(self):
+        """What they come to is at their end."""
+        line = f"ERROR: for app: cannot do it on {'x' * 140}: Bind failed: the port is taken"
+        self.assertEqual(self.end_of(f"echo '{line}'; exit 3\n"),
+                         ("FAILED", "exited with status 3, last words: Bind failed: the port is taken"))
+
     def test_last_words_after_an_error_long_ago(self):
         self.assertEqual(self.end_of("echo error; seq 4; exit 3\n"),
                          ("FAILED", "exited with status 3, last words: 4"))

@@ -350,13 +350,26 @@ static void test_not_healthy(void **state)
     expect_not_healthy(f, "container wiki: its health check says unhealthy");
 }
 
-static void test_empty(void **state)
+static bool is_wiki(const void *userdata, const char *id, const char *project)
+{
+    (void)userdata;
+    return strcmp(id, "4") == 0 || strcmp(project, "wiki") == 0;
+}
+
+static bool runs_only(const char *body)
+{
+    return odp_engine_runs_only(body, strlen(body), is_wiki, NULL);
+}
+
+static void test_others(void **state)
 {
     (void)state;
-    assert_true(odp_engine_is_empty("[]\n", 3));
-    assert_false(odp_engine_is_empty("[{\"Id\":\"4\"}]", 12));
-    assert_false(odp_engine_is_empty("{}", 2));
-    assert_false(odp_engine_is_empty("", 0));
+    assert_true(runs_only("[]\n"));
+    assert_true(runs_only("[{\"Id\":\"4\",\"Labels\":{}},"
+                          "{\"Id\":\"5\",\"Labels\":{\"com.docker.compose.project\":\"wiki\"}}]"));
+    assert_false(runs_only("[{\"Id\":\"4\"},{\"Id\":\"6\",\"Labels\":null}]"));
+    assert_false(runs_only("{}"));
+    assert_false(runs_only(""));
 }
 
 int main(void)
@@ -368,7 +381,7 @@ int main(void)
         cmocka_unit_test(test_events),      cmocka_unit_test(test_logs),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_not_healthy), cmocka_unit_test(test_health),
-        cmocka_unit_test(test_events_path), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_events_path), cmocka_unit_test(test_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

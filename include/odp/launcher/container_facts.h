@@ -83,8 +83,11 @@ struct odp_engine_event {
 char *odp_engine_events_path(const char *prefix, enum odp_engine_events events, time_t since_sec,
                              const char *filter);
 
-// GET /containers/json: there is none. False where it makes no sense.
-bool odp_engine_is_empty(const char *body, size_t n_bytes);
+// GET /containers/json: is there none but those that are `is_own`, by its id or its Compose project
+// ("" for none)? False where it makes no sense.
+typedef bool odp_engine_own_fn(const void *userdata, const char *id, const char *project);
+bool odp_engine_runs_only(const char *body, size_t n_bytes, odp_engine_own_fn *is_own,
+                          const void *userdata);
 
 // The message of a refusal, made one line; "" for none.
 void odp_engine_message_read(const char *body, size_t n_bytes, char *ret, size_t size);

@@ -27,8 +27,9 @@ void odp_output_hush(struct odp_output *o);
 // Reads and logs what is there now, at most what a FIFO holds; an unfinished line too.
 void odp_output_drain(struct odp_output *o);
 
-// The last line that was not empty, or one of the three before it that begins with "error", cut to
-// ODP_OUTPUT_LAST_WORDS_MAX bytes, not cleaned; "" for none.
+// The last line that was not empty, or one of the three before it that begins with "error", of
+// which the cause is kept where it is long. Cut to ODP_OUTPUT_LAST_WORDS_MAX bytes, not cleaned; ""
+// for none.
 const char *odp_output_last_words(const struct odp_output *o);
 
 // Lets the last words begin anew: what was printed before is another's.
