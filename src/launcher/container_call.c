@@ -46,6 +46,7 @@ static void on_mended(void *userdata, const char *why)
         odp_log(ODP_LOG_NOTICE, s->base.settings->name, "docker cannot be mended: %s", why);
     else
         odp_container_action_restart(s);
+    s->was_cut &= why != NULL;
     if (!why && s->project)
         s->project->has_upped = false;
     for (size_t i = 0; i < s->n_containers && why; i++)
@@ -73,8 +74,7 @@ static bool may_restart(void *userdata, const char *body, size_t n_bytes)
     return odp_engine_runs_only(body, n_bytes, is_own, userdata);
 }
 
-// Once for each start that the engine was lost in, or this would go on for ever where something
-// else is the cause.
+// Only of a start that the engine was lost in: else something else is the cause.
 bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id)
 {
     static const struct odp_engine_mend_observer observer = {.may_restart = may_restart,
@@ -85,7 +85,6 @@ bool odp_container_mend(struct odp_container_service *s, const char *message, co
         !odp_engine_place_is_usual_docker(&s->place) ||
         (!is_port && !(odp_container_is_left_behind(message) && id[0])))
         return false;
-    s->was_cut = false;
     return odp_engine_mend_begin(s->base.host, s->watch, is_port ? NULL : id, &observer, s,
                                  &s->mend) == 0;
 }

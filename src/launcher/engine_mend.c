@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "odp/base/log.h"
+#include "odp/base/time.h"
 #include "odp/launcher/reason.h"
 #include "odp/launcher/systemd_bus.h"
 
@@ -22,6 +23,10 @@
 #define KEEPER     "containerd-shim" // the beginning of its name; each has one container's id
 // What containerd has of a container, for as long as it has it.
 #define BUNDLE "/run/containerd/io.containerd.runtime.v2.task/moby/%s"
+
+// Restarts that are asked for at once are one.
+#define TOGETHER_USEC (2 * ODP_USEC_PER_SEC)
+#define PAUSE_USEC    (10 * ODP_USEC_PER_SEC)
 
 #define LOOK_MS     20
 #define N_LOOKS_MAX 150
@@ -95,10 +100,13 @@ static int on_queued(sd_bus_message *message, void *userdata, sd_bus_error *ret_
     return 0;
 }
 
-// One that does not run is not started: then it is not the one that was asked.
+// One that does not run is not started: then it is not the one that was asked. This start is not to
+// count among those that systemd allows, three in a minute.
 static int restart_docker(struct odp_engine_mend *m)
 {
+    m->host->mended_usec = odp_now_usec();
     odp_systemd_bus_watch_jobs(m->bus, DOCKER);
+    odp_systemd_bus_tell(m->bus, "ResetFailedUnit", DOCKER);
     return odp_systemd_bus_call(m->bus, &m->slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
                                 "TryRestartUnit", on_queued, m, "ss", DOCKER, "replace");
 }
@@ -195,6 +203,14 @@ static void join(struct odp_engine_mend *m)
 
 // ---- the engine --------------------------------------------------------------------------------
 
+// A restart may cut off other starts, and these may ask for one.
+static bool was_just_restarted(const struct odp_engine_mend *m)
+{
+    uint64_t since_usec = odp_now_usec() - m->host->mended_usec;
+
+    return m->host->mended_usec > 0 && since_usec >= TOGETHER_USEC && since_usec < PAUSE_USEC;
+}
+
 static void on_listed(void *userdata, const struct odp_engine_reply *reply)
 {
     struct odp_engine_mend *m = userdata;
@@ -204,6 +220,8 @@ static void on_listed(void *userdata, const struct odp_engine_reply *reply)
     } else if (reply->status != 200 ||
                !m->observer->may_restart(m->userdata, reply->body, reply->n_body)) {
         settle(m, "other containers run, and would be stopped");
+    } else if (was_just_restarted(m)) {
+        settle(m, DOCKER " was restarted a moment ago");
     } else {
         odp_log(ODP_LOG_NOTICE, NULL,
                 "docker was killed while it started a container, and keeps its port for nobody: "
