@@ -24,9 +24,11 @@
 // What containerd has of a container, for as long as it has it.
 #define BUNDLE "/run/containerd/io.containerd.runtime.v2.task/moby/%s"
 
-// Restarts that are asked for at once are one.
-#define TOGETHER_USEC (2 * ODP_USEC_PER_SEC)
-#define PAUSE_USEC    (10 * ODP_USEC_PER_SEC)
+// A restart may cut off other starts, and these ask for one. As many as systemd allows by itself;
+// those that are asked for at once are one.
+#define N_RESTARTS_MAX 3
+#define MINUTE_USEC    (60 * ODP_USEC_PER_SEC)
+#define AT_ONCE_USEC   (200 * ODP_USEC_PER_MS)
 
 #define LOOK_MS     20
 #define N_LOOKS_MAX 150
@@ -101,10 +103,9 @@ static int on_queued(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 }
 
 // One that does not run is not started: then it is not the one that was asked. This start is not to
-// count among those that systemd allows, three in a minute.
+// count among those that systemd allows.
 static int restart_docker(struct odp_engine_mend *m)
 {
-    m->host->mended_usec = odp_now_usec();
     odp_systemd_bus_watch_jobs(m->bus, DOCKER);
     odp_systemd_bus_tell(m->bus, "ResetFailedUnit", DOCKER);
     return odp_systemd_bus_call(m->bus, &m->slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
@@ -203,12 +204,19 @@ static void join(struct odp_engine_mend *m)
 
 // ---- the engine --------------------------------------------------------------------------------
 
-// A restart may cut off other starts, and these may ask for one.
-static bool was_just_restarted(const struct odp_engine_mend *m)
+static bool may_count(struct odp_mended *mended)
 {
-    uint64_t since_usec = odp_now_usec() - m->host->mended_usec;
+    uint64_t now_usec = odp_now_usec();
 
-    return m->host->mended_usec > 0 && since_usec >= TOGETHER_USEC && since_usec < PAUSE_USEC;
+    if (mended->n > 0 && now_usec - mended->last_usec < AT_ONCE_USEC)
+        return true;
+    if (mended->n == 0 || now_usec - mended->began_usec >= MINUTE_USEC)
+        *mended = (struct odp_mended){.began_usec = now_usec};
+    if (mended->n == N_RESTARTS_MAX)
+        return false;
+    mended->n++;
+    mended->last_usec = now_usec;
+    return true;
 }
 
 static void on_listed(void *userdata, const struct odp_engine_reply *reply)
@@ -220,8 +228,8 @@ static void on_listed(void *userdata, const struct odp_engine_reply *reply)
     } else if (reply->status != 200 ||
                !m->observer->may_restart(m->userdata, reply->body, reply->n_body)) {
         settle(m, "other containers run, and would be stopped");
-    } else if (was_just_restarted(m)) {
-        settle(m, DOCKER " was restarted a moment ago");
+    } else if (!may_count(&m->host->mended)) {
+        settle(m, "that was done too often in this minute");
     } else {
         odp_log(ODP_LOG_NOTICE, NULL,
                 "docker was killed while it started a container, and keeps its port for nobody: "

@@ -23,7 +23,10 @@ struct odp_backend_host {
     const char *directory;                         // for files of the backends: RUNTIME/launcher
     struct odp_systemd_bus *system_bus, *user_bus; // systemd_bus.c's; NULL while nobody uses them
     struct odp_engine_watch *engines;              // engine_watch.c's; NULL likewise
-    uint64_t mended_usec;                          // engine_mend.c's; when it last began a restart
+    struct odp_mended {
+        uint64_t began_usec, last_usec;
+        unsigned n;
+    } mended;        // engine_mend.c's: restarts of this minute
     bool uses_units; // commands run in units that are made for them, not as children
 
     // Takes every report. Called from within a request or from the loop; must not call a backend.
