@@ -63,8 +63,8 @@ static void pace_tries(struct odp_managed *m, enum odp_service_event_kind kind)
 
     if (!odp_service_is_trying(&m->machine)) {
         odp_tries_stop(&m->tries);
-        // What a bare probe may still find out counts only where probes are asked.
-        if (m->probe && (s != ODP_SERVICE_READY || m->config->probe == ODP_PROBE_NONE))
+        // What a bare try may still find out is older than what is known now.
+        if (m->probe)
             odp_visit_event(m->probe, ODP_CONN_EV_CUT);
         if (s == ODP_SERVICE_STOPPING)
             odp_visits_take_back(m);
