@@ -3,6 +3,7 @@
 #
 # odp logs: what a service has printed, kept by odpd and the launcher, read and followed by odp.
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,6 +22,16 @@ def without_time(line):
     if not found:
         raise AssertionError(f"no time: {line}")
     return line[found.end():]
+
+
+def opened(pid):
+    """The paths of all that it has open."""
+    directory = f"/proc/{pid}/fd"
+    paths = []
+    for fd in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            paths.append(os.readlink(f"{directory}/{fd}"))
+    return paths
 
 
 class LogsTest(Case):
@@ -137,6 +148,7 @@ class LogsTest(Case):
     def test_follower_outlives_odpd(self):
         self.begin("echo hello; exec sleep 1000")
         follower = self.follow("-n", "0")
+        until(lambda: self.kept() in opened(follower.pid), "what comes now is followed")
         self.d.odp("start", "a")
         self.d.kill()
         self.d.start()
