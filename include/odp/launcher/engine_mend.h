@@ -31,8 +31,7 @@ struct odp_engine_mend_observer {
 
 // `w` is Docker's of the system, and its events are heard. When it is lost the mend is to be freed.
 // `id`: of the container that is to be ended, whole; NULL: a port is to be freed. The observer is
-// borrowed. Returns 0 and
-// *ret the caller's, or -ENOMEM.
+// borrowed. Returns 0 and *ret the caller's, or -ENOMEM.
 int odp_engine_mend_begin(struct odp_backend_host *host, struct odp_engine_watch *w, const char *id,
                           const struct odp_engine_mend_observer *observer, void *userdata,
                           struct odp_engine_mend **ret);
