@@ -12,6 +12,7 @@
 #include "odp/launcher/reason.h"
 
 #define PATH_MAX_BYTES 512
+#define N_ID_DIGITS    64
 
 void odp_container_forget_calls(struct odp_container_service *s)
 {
@@ -74,6 +75,12 @@ static bool may_restart(void *userdata, const char *body, size_t n_bytes)
     return odp_engine_runs_only(body, n_bytes, is_own, userdata);
 }
 
+// Processes are killed that have it in their command lines: a shorter one might be another's, too.
+static bool is_whole(const char *id)
+{
+    return strspn(id, "0123456789abcdef") == N_ID_DIGITS;
+}
+
 // Only of a start that the engine was lost in: else something else is the cause.
 bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id)
 {
@@ -83,7 +90,7 @@ bool odp_container_mend(struct odp_container_service *s, const char *message, co
 
     if (!s->was_cut || s->mend || s->action != ODP_CONTAINER_START ||
         !odp_engine_place_is_usual_docker(&s->place) ||
-        (!is_port && !(odp_container_is_left_behind(message) && id[0])))
+        (!is_port && !(odp_container_is_left_behind(message) && is_whole(id))))
         return false;
     return odp_engine_mend_begin(s->base.host, s->watch, is_port ? NULL : id, &observer, s,
                                  &s->mend) == 0;
