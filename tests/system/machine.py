@@ -478,11 +478,16 @@ class Case(harness.Case):
         loaded = [name for name in names if systemd.is_loaded(name)]
         for name in loaded:
             systemd.attempt("KillUnit", name, "all", signal.SIGKILL)
+
+        def have_ended():
+            # More than once: until it has ended itself, a unit starts again what it upholds.
+            for name in reversed(loaded):
+                systemd.attempt("StopUnit", name, "replace")
+            return all(systemd.get(name, "ActiveState") in ("inactive", "failed")
+                       for name in reversed(loaded))
+
+        until(have_ended, f"{', '.join(loaded)} have ended")
         for name in loaded:
-            systemd.attempt("StopUnit", name, "replace")
-        for name in loaded:
-            until(lambda name=name: systemd.get(name, "ActiveState") in ("inactive", "failed"),
-                  f"{name} has ended")
             systemd.attempt("ResetFailedUnit", name)
         for name in names:
             os.unlink(self.machine.path(f"/etc/systemd/system/{name}"))
