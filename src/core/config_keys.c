@@ -179,26 +179,54 @@ static void add_homes(struct odp_buf *b, const char *key)
     }
 }
 
+// Of all sections where `section` is NULL.
 static const char *nearest_key(const char *section, const char *key)
 {
     const char *candidates[ODP_CONFIG_KEYS_MAX + 1] = {NULL};
     size_t n = 0;
 
     for (size_t i = 0; i < N_ROWS; i++) {
-        if (strcmp(odp_config_keys[i].section, section) == 0)
+        if (!section || strcmp(odp_config_keys[i].section, section) == 0)
             candidates[n++] = odp_config_keys[i].name;
     }
     return odp_nearest(key, candidates);
 }
 
+// What is chosen by a word of another key, and looks as if it were one itself.
+static const char *key_of_choice(const char *word)
+{
+    static const struct {
+        const char *word, *setting;
+    } choices[] = {
+        {"freeze", "[idle] action = freeze"},  {"ladder", "[idle] action = ladder"},
+        {"traffic", "[idle] count = traffic"}, {"hold", "[wait] mode = hold"},
+        {"tcp", "[ready] probe = tcp"},        {"http", "[ready] probe = http"},
+        {"health", "[ready] probe = health"},  {"docker", "[backend] type = docker"},
+        {"podman", "[backend] type = podman"}, {"compose", "[backend] project = NAME"},
+    };
+
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        if (strcmp(choices[i].word, word) == 0)
+            return choices[i].setting;
+    }
+    return NULL;
+}
+
 static void refuse_key(struct odp_config_parse *p, unsigned line, const char *section,
                        const char *key)
 {
-    const char *nearest = nearest_key(section, key);
+    const char *nearest = nearest_key(section, key), *choice = key_of_choice(key);
+    const char *elsewhere = nearest ? NULL : nearest_key(NULL, key);
     struct odp_buf homes = {0};
 
-    add_homes(&homes, key);
-    if (homes.n_bytes > 0)
+    add_homes(&homes, elsewhere ? elsewhere : key);
+    if (choice)
+        odp_config_parse_fault(p, line, "unknown key `%s` in [%s]: did you mean %s?", key, section,
+                               choice);
+    else if (elsewhere && strcmp(elsewhere, key) != 0)
+        odp_config_parse_fault(p, line, "unknown key `%s` in [%s]: did you mean `%s` in %s?", key,
+                               section, elsewhere, homes.s);
+    else if (homes.n_bytes > 0)
         odp_config_parse_fault(p, line, "`%s` does not belong in [%s] but in %s", key, section,
                                homes.s);
     else if (nearest)
@@ -208,6 +236,8 @@ static void refuse_key(struct odp_config_parse *p, unsigned line, const char *se
         odp_config_parse_fault(p, line, "unknown key `%s` in [%s]", key, section);
     p->out_of_memory |= homes.failed;
     odp_buf_deinit(&homes);
+    if (!nearest)
+        nearest = elsewhere;
     if (nearest)
         odp_config_excuse(p, nearest, strlen(nearest));
     else
