@@ -55,10 +55,11 @@ const struct odp_verb odp_verbs[] = {
      "left running. Also for a service whose file is gone.\n",
      odp_cmd_disable, false, true},
     {"reload", "", "follow the files as they are now",
-     "Reads the files again. Prints what was added, changed, renamed and removed; connections\n"
-     "stay, whatever changes. A file with a fault leaves its service as it was, and is a line\n"
-     "FILE:LINE: MESSAGE. A changed [backend] applies when the service is next stopped; a\n"
-     "removed file leaves running what runs. SIGHUP to odpd does the same.\n",
+     "Reads the files again. Prints what was added, changed, renamed and removed, and which\n"
+     "service listens now that could not before; connections stay, whatever changes. A file\n"
+     "with a fault leaves its service as it was, and is a line FILE:LINE: MESSAGE. A changed\n"
+     "[backend] applies when the service is next stopped; a removed file leaves running what\n"
+     "runs. SIGHUP to odpd does the same.\n",
      odp_cmd_reload, true, false},
     {"check", "[PATH...]", "find the faults in the files",
      "Prints FILE:LINE: MESSAGE for every fault; needs no odpd. Without paths: the files in\n"

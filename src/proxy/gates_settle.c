@@ -153,6 +153,7 @@ int odp_gates_settle(struct odp_manager *mgr)
         struct odp_managed *m =
             i < mgr->n_services ? mgr->services[i] : mgr->departed[i - mgr->n_services];
         odp_managed_set_note(&m->listen_note, NULL);
+        m->was_stuck = m->is_stuck;
         m->is_stuck = gate_is_served(m) && gates_are_in_other_hands(m);
         if (!gate_is_served(m))
             continue;

@@ -212,6 +212,27 @@ static void rebuild(struct reloading *r, struct odp_managed **services,
     mgr->is_out_of_order = false;
 }
 
+static bool has_row(const struct odp_reload *report, const char *name)
+{
+    for (size_t i = 0; i < report->n_rows; i++)
+        if (strcmp(report->rows[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+// Whoever mended what was in the way wants to know that this was all.
+static void settle_gates(struct reloading *r)
+{
+    struct odp_manager *mgr = r->mgr;
+
+    (void)odp_gates_settle(mgr); // what is not done is told with each service
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        const struct odp_managed *m = mgr->services[i];
+        if (m->was_stuck && !m->is_stuck && m->n_gates > 0 && !has_row(r->report, m->config->name))
+            reload_add_row(r, ODP_RELOAD_LISTENS, m->config->name, NULL);
+    }
+}
+
 static void begin_all(struct reloading *r)
 {
     struct odp_manager *mgr = r->mgr;
@@ -255,7 +276,7 @@ static int carry_out(struct reloading *r, struct odp_config *config)
     reload_rename(r);
     configure_all(r);
     rebuild(r, services, departed);
-    (void)odp_gates_settle(mgr); // what is not done is told with each service
+    settle_gates(r);
     begin_all(r);
     odp_requires_refresh(mgr);
     odp_ledger_file_changed(mgr->ledger_file);

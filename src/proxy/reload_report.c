@@ -17,6 +17,7 @@ const char *odp_reload_kind_to_string(enum odp_reload_kind kind)
     case ODP_RELOAD_CHANGED: return "changed";
     case ODP_RELOAD_RENAMED: return "renamed";
     case ODP_RELOAD_REMOVED: return "removed";
+    case ODP_RELOAD_LISTENS: return "listens";
     }
     return "unknown";
 }

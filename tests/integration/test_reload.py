@@ -805,6 +805,7 @@ class TestListen(ReloadCase):
         self.assertEqual(self.bye(b.listen), b.starts()[0])
         self.reload(f"a: {note}")
         foreign.close()
+        self.reload("listens  a")
         self.reload()
         self.assertEqual(self.bye(taken), b.starts()[0])
         self.assert_refused(b.listen)
@@ -822,7 +823,7 @@ class TestListen(ReloadCase):
         self.assertEqual(self.bye(b.listen), b.starts()[0])
         self.assertIn("it listens where it did", self.d.status("b")["note"])
         foreign.close()
-        self.reload()
+        self.reload("listens  a", "listens  b")
         self.assertEqual(self.bye(taken), a.starts()[0])
         self.assertEqual(self.bye(a.listen), b.starts()[0])
         self.assert_refused(b.listen)
@@ -837,7 +838,7 @@ class TestListen(ReloadCase):
         self.assertEqual(done.stdout.splitlines()[0], "added    b")
         self.assertEqual(self.d.status("b")["state"], "invalid")
         foreign.close()
-        self.reload()
+        self.reload("listens  b")
         self.assertEqual(self.bye(int(b.listen.split(":")[1])), b.starts()[0])
 
     def test_unix_sockets_exchanged(self):

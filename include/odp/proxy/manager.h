@@ -55,6 +55,7 @@ struct odp_managed {
     bool active;                    // enabled, and it can be reached
     bool is_departed;               // no file gives it any more
     bool is_stuck;                  // while gates are settled: it keeps those that it has
+    bool was_stuck;                 // when they were settled the time before
     char fault[ODP_REASON_MAX + 1]; // why it is not active although enabled
     char *file_note;                // owned; what is wrong with its file, NULL for nothing
     char *listen_note;              // owned; why it does not listen where its file says, or NULL

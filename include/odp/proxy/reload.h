@@ -12,6 +12,7 @@ enum odp_reload_kind {
     ODP_RELOAD_CHANGED,
     ODP_RELOAD_RENAMED,
     ODP_RELOAD_REMOVED,
+    ODP_RELOAD_LISTENS, // it could not before, by no fault of its file
 };
 
 struct odp_reload_row {
