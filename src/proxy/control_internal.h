@@ -92,6 +92,13 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
 // `reason` and `note`; the notes stand behind the reason too.
 void control_add_reason(cJSON *o, const struct odp_managed *m);
 
+// True where these settings of it mean the user's service manager and engines, not the system's.
+bool control_is_user(const struct odp_managed *m, const struct odp_config_service *c);
+
+// `backend`, as a `type` line has it. Where the file leaves the engine open it is the one that the
+// launcher takes, by the same rule.
+void control_add_backend(cJSON *o, const struct odp_managed *m);
+
 // What it uses, has used and saved; `ledger` is brought up to date.
 void control_add_memory(cJSON *o, const struct odp_managed *m, const struct odp_ledger *ledger);
 

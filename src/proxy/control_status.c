@@ -2,10 +2,14 @@
 //
 // What `odp status --json` prints: one object for each service of the files, sound or not.
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "control_internal.h"
+#include "odp/core/engine_place.h"
 #include "odp/proxy/memory.h"
 #include "odp/proxy/visit.h"
 
@@ -55,6 +59,33 @@ void control_add_reason(cJSON *o, const struct odp_managed *m)
     odp_buf_deinit(&reason);
 }
 
+// To odpd's sandbox Podman's directory is there, and closed.
+static bool may_be_socket(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? S_ISSOCK(st.st_mode) : errno == EACCES;
+}
+
+bool control_is_user(const struct odp_managed *m, const struct odp_config_service *c)
+{
+    return c->scope == ODP_SCOPE_USER || (c->scope == ODP_SCOPE_DEFAULT && !m->manager->system);
+}
+
+void control_add_backend(cJSON *o, const struct odp_managed *m)
+{
+    const struct odp_config_service *c = m->config;
+    const char *type = odp_backend_type_to_string(c->backend);
+    struct odp_engine_place place;
+
+    if (c->backend == ODP_BACKEND_CONTAINER) {
+        odp_engine_place_find(c, control_is_user(m, c), getenv("XDG_RUNTIME_DIR"), may_be_socket,
+                              &place);
+        type = place.engine;
+    }
+    cJSON_AddStringToObject(o, "backend", type);
+}
+
 static void add_settings(cJSON *o, const struct odp_managed *m)
 {
     const struct odp_config_service *config = m->config;
@@ -67,7 +98,7 @@ static void add_settings(cJSON *o, const struct odp_managed *m)
     for (size_t i = 0; i < config->n_listen; i++)
         control_append(listen, cJSON_CreateString(config->listen[i].text));
     cJSON_AddStringToObject(o, "target", config->target_text);
-    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(config->backend));
+    control_add_backend(o, m);
 }
 
 // A number that is not known is null.
@@ -228,6 +259,30 @@ static bool is_known(const struct odp_manager *mgr, const char *name)
     return odp_manager_find(mgr, name) || control_is_invalid(mgr, name);
 }
 
+static void add_invalid(cJSON *services, const struct odp_manager *mgr, const cJSON *names,
+                        const char *name)
+{
+    // One that had no fault before is served as it was.
+    if (!odp_manager_find(mgr, name) && is_wanted(names, name))
+        control_append(services, status_of_invalid(mgr, name));
+}
+
+// Both lists are in the order of their names, and so is what is made of them.
+static void add_services(cJSON *services, const struct odp_manager *mgr, const cJSON *names)
+{
+    size_t n_told = 0; // of the invalid ones
+
+    for (size_t i = 0; i < mgr->n_services; i++) {
+        const char *name = mgr->services[i]->config->name;
+        while (n_told < mgr->files.n_invalid && strcmp(mgr->files.invalid[n_told], name) < 0)
+            add_invalid(services, mgr, names, mgr->files.invalid[n_told++]);
+        if (is_wanted(names, name))
+            control_append(services, status_of(mgr->services[i]));
+    }
+    while (n_told < mgr->files.n_invalid)
+        add_invalid(services, mgr, names, mgr->files.invalid[n_told++]);
+}
+
 cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const char **ret_unknown)
 {
     const cJSON *it;
@@ -243,12 +298,6 @@ cJSON *control_status(const struct odp_manager *mgr, const cJSON *names, const c
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "version", ODP_VERSION);
     cJSON *services = cJSON_AddArrayToObject(o, "services");
-    for (size_t i = 0; i < mgr->n_services; i++)
-        if (is_wanted(names, mgr->services[i]->config->name))
-            control_append(services, status_of(mgr->services[i]));
-    for (size_t i = 0; i < mgr->files.n_invalid; i++)
-        if (!odp_manager_find(mgr, mgr->files.invalid[i]) &&
-            is_wanted(names, mgr->files.invalid[i]))
-            control_append(services, status_of_invalid(mgr, mgr->files.invalid[i]));
+    add_services(services, mgr, names);
     return o;
 }

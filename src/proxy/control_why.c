@@ -120,8 +120,6 @@ static void add_requires(cJSON *o, const struct odp_managed *m)
 static cJSON *engine_item(const struct odp_managed *m, const struct odp_config_service *c,
                           const char *name)
 {
-    bool is_user =
-        c->scope == ODP_SCOPE_USER || (c->scope == ODP_SCOPE_DEFAULT && !m->manager->system);
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "name", name);
@@ -130,7 +128,7 @@ static cJSON *engine_item(const struct odp_managed *m, const struct odp_config_s
              : c->engine == ODP_ENGINE_PODMAN ? "podman"
                                               : NULL);
     add_text(o, "socket", c->engine_socket);
-    cJSON_AddBoolToObject(o, "user", is_user);
+    cJSON_AddBoolToObject(o, "user", control_is_user(m, c));
     return o;
 }
 
@@ -207,7 +205,7 @@ cJSON *control_why(const struct odp_managed *m, bool may_see)
     cJSON_AddStringToObject(o, "name", m->config->name);
     cJSON_AddStringToObject(o, "state", odp_managed_state(m));
     control_add_reason(o, m);
-    cJSON_AddStringToObject(o, "backend", odp_backend_type_to_string(m->config->backend));
+    control_add_backend(o, m);
     add_woken(o, &m->story, may_see);
     add_clients(o, m, may_see);
     add_requires(o, m);

@@ -127,6 +127,7 @@ class BoundTest(Case):
         status = d.status("broken")
         self.assertEqual(status["state"], "invalid")
         self.assertIn("target", status["reason"])
+        self.assertEqual([t["name"] for t in d.all_status()], ["broken", "web"])
         with connect(backend.listen) as s:
             self.assertEqual(exchange(s, b"x"), b"xbye %d\n" % backend.starts()[0])
 

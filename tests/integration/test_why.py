@@ -75,6 +75,18 @@ class WhyTest(Case):
         container = self.why(d)["containers"][0]
         self.assertEqual((container["status"], container["exit_code"]), ("exited", 3))
 
+    def test_the_backend_is_a_type_that_a_file_may_have(self):
+        rows = {"bare": ("container = bare", ("docker", "podman")),
+                "docker": ("type = docker\ncontainer = one", ("docker",)),
+                "podman": ("type = podman\ncontainer = two", ("podman",)),
+                "engine": ("engine = podman\ncontainer = three", ("podman",)),
+                "wiki": ("project = wiki", ("compose",))}
+        d = self.odpd({name: f"[service]\nlisten = {free_port()}\ntarget = {HOST}:{free_port()}\n"
+                             f"[backend]\n{backend}\n" for name, (backend, _) in rows.items()})
+        for name, (_, types) in rows.items():
+            self.assertIn(d.status(name)["backend"], types)
+            self.assertIn(self.why(d, name)["backend"], types)
+
     def test_by_hand(self):
         d, _ = self.begin()
         self.assertEqual(d.odp("start", "web").returncode, 0)
