@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define SYSTEM_RUNTIME "/run/odp"
-#define SYSTEM_CONFIG  "/etc/odp"
 
 int cli_path_set(char *path, const char *value)
 {
@@ -42,7 +41,7 @@ static void socket_find(struct odp_cli *cli, bool named, bool config_named)
         return;
     snprintf(cli->socket, sizeof(cli->socket), SYSTEM_RUNTIME "/" ODP_CONTROL_SOCKET);
     if (!config_named)
-        snprintf(cli->paths.config, sizeof(cli->paths.config), SYSTEM_CONFIG);
+        snprintf(cli->paths.config, sizeof(cli->paths.config), ODP_SYSTEM_CONFIG);
 }
 
 // A verb that asks may look into the files as well, where they are.

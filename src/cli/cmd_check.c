@@ -10,9 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "odp/cli/cli.h"
 #include "odp/cli/services.h"
+
+#define OWN_FILE "/odp.ini" // of odpd itself, below the configuration directory
+
+struct reading {
+    struct odp_files files; // of services
+    struct odp_files own;   // of odpd
+};
 
 static bool is_directory(const char *path)
 {
@@ -49,8 +57,17 @@ static int add_directory(struct odp_files *files, const char *path)
     return r;
 }
 
+// There need not be one.
+static int add_own(struct reading *reading, const char *config_dir)
+{
+    char path[ODP_PATH_MAX + sizeof(OWN_FILE)];
+
+    snprintf(path, sizeof(path), "%s" OWN_FILE, config_dir);
+    return access(path, F_OK) == 0 ? add_file(&reading->own, path) : 0;
+}
+
 // `path` may end in slashes; messages do not.
-static int add_services(struct odp_files *files, const char *path, bool must_have_services)
+static int add_services(struct reading *reading, const char *path, bool must_have_services)
 {
     char *services = NULL;
     size_t n = strlen(path);
@@ -60,9 +77,13 @@ static int add_services(struct odp_files *files, const char *path, bool must_hav
         n--;
     if (asprintf(&services, "%.*s/" ODP_CONFIG_SERVICES_DIR, (int)n, path) < 0)
         return -ENOMEM;
-    if (!must_have_services && !is_directory(services))
+    bool is_config = must_have_services || is_directory(services);
+    if (!is_config)
         services[n] = '\0';
-    r = add_directory(files, services);
+    r = add_directory(&reading->files, services);
+    services[n] = '\0';
+    if (is_config && r != -ENOMEM && add_own(reading, services) == -ENOMEM)
+        r = -ENOMEM;
     free(services);
     return r;
 }
@@ -74,7 +95,7 @@ static bool has_suffix(const char *path)
     return n > n_suffix && strcmp(path + n - n_suffix, ODP_CONFIG_SUFFIX) == 0;
 }
 
-static int add_path(struct odp_files *files, const char *path)
+static int add_path(struct reading *reading, const char *path)
 {
     struct stat st;
 
@@ -85,19 +106,19 @@ static int add_path(struct odp_files *files, const char *path)
     }
     // A directory that is named like a service's file is a fault, and load says so.
     if (S_ISDIR(st.st_mode) && !has_suffix(path))
-        return add_services(files, path, false);
+        return add_services(reading, path, false);
     if (has_suffix(path))
-        return add_file(files, path);
+        return add_file(&reading->files, path);
     odp_complain("%s is not read by odpd: rename it to NAME" ODP_CONFIG_SUFFIX, path);
     return -EINVAL;
 }
 
-static int add_default(struct odp_files *files, const char *config_dir)
+static int add_default(struct reading *reading, const char *config_dir)
 {
     if (is_directory(config_dir))
-        return add_services(files, config_dir, true);
-    odp_complain("there is no directory %s: make it, or name another with --config or as PATH",
-                 config_dir);
+        return add_services(reading, config_dir, true);
+    odp_complain("there is no directory %s: make it, or name another with --config or as PATH%s",
+                 config_dir, odp_services_hint());
     return -ENOENT;
 }
 
@@ -131,16 +152,53 @@ static int out_of_memory(void)
     return ODP_EXIT_FAILED;
 }
 
-static int check(const struct odp_files *files)
+// Of those that say something; 0 for none.
+static unsigned first_line(const char *text)
 {
+    unsigned line = 1;
+
+    for (const char *s = text; *s; s++) {
+        if (*s == '#' || *s == ';')
+            s += strcspn(s, "\n");
+        else if (!strchr(" \t\r\n", *s))
+            return line;
+        if (!*s)
+            break;
+        line += *s == '\n';
+    }
+    return 0;
+}
+
+// Whoever wrote a line there expects it to do something. Returns how many such files there are.
+static size_t refuse_own(const struct odp_files *own, struct odp_config_faults *faults)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < own->n; i++) {
+        const struct odp_file *f = &own->items[i];
+        unsigned line = f->error ? 1 : first_line(f->text);
+        if (line == 0)
+            continue;
+        odp_config_fault_add(faults, f->path, line,
+                             "odp.ini is not built yet in odp %s: it is not read, remove it",
+                             ODP_VERSION);
+        n++;
+    }
+    return n;
+}
+
+static int check(const struct reading *reading)
+{
+    const struct odp_files *files = &reading->files;
     struct odp_config config;
     struct odp_buf text = {0};
-    int code;
+    int r = odp_config_load(files, &config), code;
+    size_t n_own = refuse_own(&reading->own, &config.faults);
 
-    if (odp_config_load(files, &config) < 0) {
+    if (r < 0 || config.faults.failed) {
         code = out_of_memory();
     } else if (config.faults.n > 0) {
-        code = print_faults(&config, files->n);
+        code = print_faults(&config, files->n + n_own);
     } else {
         odp_buf_printf(&text, "%zu file%s, no faults\n", files->n, plural(files->n));
         code = odp_print(&text);
@@ -150,12 +208,12 @@ static int check(const struct odp_files *files)
 }
 
 // Adds what the arguments name. Returns 0, or the first negative errno; all but -ENOMEM are told.
-static int add_all(struct odp_files *files, int n_paths, char **paths, const char *config_dir)
+static int add_all(struct reading *reading, int n_paths, char **paths, const char *config_dir)
 {
-    int first_error = n_paths == 0 ? add_default(files, config_dir) : 0;
+    int first_error = n_paths == 0 ? add_default(reading, config_dir) : 0;
 
     for (int i = 0; i < n_paths && first_error != -ENOMEM; i++) {
-        int r = add_path(files, paths[i]);
+        int r = add_path(reading, paths[i]);
         if (first_error == 0 || r == -ENOMEM)
             first_error = r;
     }
@@ -164,22 +222,23 @@ static int add_all(struct odp_files *files, int n_paths, char **paths, const cha
 
 int odp_cmd_check(int argc, char **argv, const char *config_dir)
 {
-    struct odp_files files = {0};
+    struct reading reading = {0};
     int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
 
     if (first == 1 && argc > 1 && argv[1][0] == '-') {
         odp_complain("check has no option %s (odp help check)", argv[1]);
         return ODP_EXIT_USAGE;
     }
-    int r = add_all(&files, argc > first ? argc - first : 0, argv + first, config_dir);
+    int r = add_all(&reading, argc > first ? argc - first : 0, argv + first, config_dir);
     int code = r == 0 ? ODP_EXIT_DONE : ODP_EXIT_FAILED;
     // What can be read is checked even where something else cannot.
     if (r == -ENOMEM) {
         code = out_of_memory();
-    } else if (files.n > 0 || r == 0) {
-        int checked = check(&files);
+    } else if (reading.files.n > 0 || reading.own.n > 0 || r == 0) {
+        int checked = check(&reading);
         code = checked == ODP_EXIT_DONE ? code : checked;
     }
-    odp_files_deinit(&files);
+    odp_files_deinit(&reading.files);
+    odp_files_deinit(&reading.own);
     return code;
 }

@@ -116,7 +116,7 @@ static int show_both(struct logs *l, cJSON *why)
 static int read_count(const char *s, size_t *ret)
 {
     if (!*s || strspn(s, "0123456789") != strlen(s) || strlen(s) > NUMBER_DIGITS) {
-        odp_complain("-n wants a number of lines: %s", s);
+        odp_complain("-n wants a number of lines%s%s", *s ? ": " : "", s);
         return ODP_EXIT_USAGE;
     }
     *ret = (size_t)strtoul(s, NULL, 10);
@@ -130,8 +130,8 @@ static int read_arguments(struct logs *l, int argc, char **argv)
     for (int i = 1; i < argc && code == ODP_EXIT_DONE; i++) {
         if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0) {
             l->follow = true;
-        } else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc) {
-            code = read_count(argv[++i], &l->n_lines);
+        } else if (strcmp(argv[i], "-n") == 0) {
+            code = read_count(i + 1 < argc ? argv[++i] : "", &l->n_lines);
         } else if (argv[i][0] == '-') {
             odp_complain("logs has no option %s (odp help logs)", argv[i]);
             code = ODP_EXIT_USAGE;

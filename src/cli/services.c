@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "odp/cli/text.h"
 
@@ -15,6 +16,13 @@ static int out_of_memory(void)
 {
     odp_complain("out of memory: free some and try again");
     return ODP_EXIT_FAILED;
+}
+
+const char *odp_services_hint(void)
+{
+    return geteuid() != 0 && access(ODP_SYSTEM_CONFIG, F_OK) == 0
+               ? " (as root: the system's files in " ODP_SYSTEM_CONFIG ")"
+               : "";
 }
 
 // Units and messages name files by paths that hold anywhere.
@@ -31,8 +39,8 @@ static int find_directory(const struct odp_cli *cli, char *ret, size_t size)
     if (n >= 0)
         odp_complain("%s: the path is too long", cli->paths.config);
     else if (errno == ENOENT)
-        odp_complain("there is no directory %s: make it, or name another with --config",
-                     cli->paths.config);
+        odp_complain("there is no directory %s: make it, or name another with --config%s",
+                     cli->paths.config, cli->config_named ? "" : odp_services_hint());
     else
         odp_complain("%s cannot be read: %s", cli->paths.config, strerror(errno));
     return ODP_EXIT_FAILED;

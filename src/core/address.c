@@ -204,6 +204,13 @@ int odp_address_parse_target(const char *s, struct odp_address *ret, char *why, 
     static const char prefix[] = "auto:";
     struct odp_address a = {.kind = ODP_ADDRESS_AUTO};
 
+    if (!is_port_text(s) && !strpbrk(s, ":/[")) {
+        snprintf(why, why_size,
+                 "`%.64s` is not an address: write `127.0.0.1:8080`, `[::1]:8080`, a socket's "
+                 "path, `/run/x.sock`, or for a container's own address `auto:8080`",
+                 s);
+        return -EINVAL;
+    }
     if (strncmp(s, prefix, strlen(prefix)) != 0)
         return odp_address_parse(s, ret, why, why_size);
     int r = parse_port(s + strlen(prefix), &a.port, why, why_size);

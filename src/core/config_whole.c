@@ -289,6 +289,25 @@ static void check_auto(struct odp_config_parse *p)
                                s->target_text, (unsigned)s->target.port);
 }
 
+// Ports have neither mode nor owner.
+static void check_access(struct odp_config_parse *p)
+{
+    static const char *const keys[] = {"socket_mode", "socket_owner"};
+    const struct odp_config_service *s = p->service;
+    bool excused = odp_config_is_faulty(p); // a faulty listen may be meant
+
+    for (size_t i = 0; i < s->n_listen; i++)
+        excused |= s->listen[i].address.kind == ODP_ADDRESS_UNIX;
+    for (size_t i = 0; !excused && i < sizeof(keys) / sizeof(keys[0]); i++) {
+        unsigned line = odp_config_seen(p, "service", keys[i]);
+        if (line)
+            odp_config_parse_fault(p, line,
+                                   "[service] %s has a use with a unix socket alone: write "
+                                   "`listen = /run/NAME.sock` or remove the line",
+                                   keys[i]);
+    }
+}
+
 void odp_config_check_whole(struct odp_config_parse *p)
 {
     unsigned line = p->service_line ? p->service_line : 1;
@@ -297,7 +316,7 @@ void odp_config_check_whole(struct odp_config_parse *p)
         if (!odp_config_is_faulty(p))
             odp_config_parse_fault(p, 1,
                                    "the file is empty: write [service] with `listen` and `target`, "
-                                   "and [backend] with `unit` or `command`");
+                                   "and [backend] with `unit`, `container` or `command`");
         return;
     }
     if (!p->service_excused && odp_config_is_missing(p, "service", "listen"))
@@ -306,6 +325,7 @@ void odp_config_check_whole(struct odp_config_parse *p)
     if (!p->service_excused && odp_config_is_missing(p, "service", "target"))
         odp_config_parse_fault(
             p, line, "[service] has no target: write for instance `target = 127.0.0.1:18080`");
+    check_access(p);
     check_backend(p);
     check_auto(p);
     check_ready(p);

@@ -60,7 +60,7 @@ int odp_paths_complete(struct odp_paths *paths, const struct odp_paths_env *env,
     int r = 0;
 
     if (!paths->config[0])
-        r = env->system ? join(paths->config, "/etc/odp", "", why, why_size)
+        r = env->system ? join(paths->config, ODP_SYSTEM_CONFIG, "", why, why_size)
                         : user_directory(paths->config, env->config_home, env->home, "/.config/odp",
                                          "config", why, why_size);
     if (r == 0 && !paths->runtime[0])

@@ -156,6 +156,8 @@ class Usage(Case):
             (["status", "--bad"], "status has no option --bad"),
             (["start"], "which service?"),
             (["stop", "--no-wait"], "which service?"),
+            (["logs", "x", "-n"], "-n wants a number of lines\n"),
+            (["logs", "x", "-n", "few"], "-n wants a number of lines: few\n"),
             (["--runtime"], "--runtime wants a directory"),
             (["--runtime="], "a directory has"),
             (["help", "status", "stop"], "one verb"),

@@ -422,6 +422,11 @@ class TestRefused(EnableCase):
                                 user=USER, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("Permission denied", done.stdout + done.stderr)
+        # Who forgot sudo is not sent to make a directory alone.
+        for args in ("disable", "echo"), ("check",):
+            done = self.machine.run("/usr/local/bin/odp", *args, user=USER, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("(as root: the system's files in /etc/odp)", done.stderr)
 
 
 class TestOfAUser(EnableCase):

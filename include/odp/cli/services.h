@@ -22,5 +22,9 @@ int odp_services_load(struct odp_services *s);
 
 void odp_services_deinit(struct odp_services *s);
 
+// What else is said to a user without a configuration directory, where the system has one: whoever
+// forgot sudo meant that. "" for nothing.
+const char *odp_services_hint(void);
+
 // Appends `FILE:LINE: MESSAGE`, one line.
 void odp_fault_add(struct odp_buf *b, const struct odp_config_fault *fault);

@@ -10,6 +10,8 @@
 
 #define ODP_PATH_MAX 1024
 
+#define ODP_SYSTEM_CONFIG "/etc/odp"
+
 #define ODP_LOGS_DIR "logs" // below the runtime directory: what services print, base/keep.h
 
 struct odp_paths_env {
