@@ -64,12 +64,21 @@ void odp_engine_http_free(struct odp_engine_http *h)
     close_handle((uv_handle_t *)&h->timer);
 }
 
+// A container that is just being removed Podman finds, and then not: that is status 500.
+static unsigned status_of(const struct odp_engine_http *h)
+{
+    bool is_gone = h->head.status == 500 && h->text.s && strncmp(h->request.s, "GET ", 4) == 0 &&
+                   strcasestr(h->text.s, "no such container");
+
+    return is_gone ? 404 : h->head.status;
+}
+
 // The caller may free it in there.
 static void reply(struct odp_engine_http *h, const char *why)
 {
     odp_engine_reply_fn *on_reply = h->on_reply;
     const struct odp_engine_reply r = {.why = why,
-                                       .status = h->head.status,
+                                       .status = status_of(h),
                                        .body = h->text.s ? h->text.s : "",
                                        .n_body = h->text.n_bytes};
 

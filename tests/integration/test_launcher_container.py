@@ -297,6 +297,17 @@ class TestContainers(LauncherTest):
         self.assertEqual(self.report(0).state, "RUNNING")
         self.assertNotIn("is lost", self.log())
 
+    def test_podman_in_the_middle_of_a_removal(self):
+        engine = self.engine("a", "b")
+        engine.up["a"] = True
+        self.expect(LOOK, "a", "RUNNING")
+        gone = body({"message": "container a does not exist in database: no such container"},
+                    "HTTP/1.1 500 Internal Server Error\r\n").encode()
+        engine.odd["GET json"] = lambda connection, *_: connection.sendall(gone)
+        engine.say(event("a", "died"))
+        self.assertIn("has no container a", self.report(0).reason)
+        self.assertNotIn("is lost", self.log())
+
     def test_a_stream_that_is_cut(self):
         text = event("a")
         cuts = (f"{len(text):x}\r\n{text[:20]}", "5", "5\r\n", "zz\r\n", "", "0\r\n\r\n",
