@@ -156,6 +156,16 @@ void act_thaw(struct step *x)
     step_request(x, ODP_PROTO_THAW);
 }
 
+// Why it was woken last is no reason for this.
+static void be_frozen(struct step *x)
+{
+    if (x->s->state == ODP_SERVICE_UNKNOWN)
+        step_set_reason(x->s, "found frozen");
+    else if (x->s->state != ODP_SERVICE_FREEZING)
+        step_set_reason(x->s, "frozen by somebody else");
+    step_enter(x, ODP_SERVICE_FROZEN, step_in(x, x->s->settings.stop_after_usec));
+}
+
 void act_frozen(struct step *x)
 {
     x->s->waking = false;
@@ -164,7 +174,7 @@ void act_frozen(struct step *x)
     else if (x->event->n_waiting > 0 || x->s->wanted)
         act_thaw(x);
     else
-        step_enter(x, ODP_SERVICE_FROZEN, step_in(x, x->s->settings.stop_after_usec));
+        be_frozen(x);
 }
 
 void act_frozen_if_reply(struct step *x)

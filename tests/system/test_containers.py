@@ -117,6 +117,7 @@ class TestDocker(ContainerCase):
         self.wake("wiki")
         e.command("pause", "wiki")
         until(lambda: d.state("wiki") != "ready", "the pause is noticed")
+        self.assertIn("wiki is frozen: frozen by somebody else\n", self.why(d))
         self.wake("wiki")
         self.assertEqual(e.inspect("wiki", "{{.State.Paused}}"), "false")
         # And stopped while it is paused.

@@ -98,6 +98,7 @@ class TestFreeze(UnitCase):
         self.machine.systemctl("freeze", "echo.service")
         d = self.odpd(files)
         self.assertEqual(d.state("echo"), "frozen")
+        self.assertEqual(d.status("echo")["reason"], "found frozen")
         s = self.connect(self.port("echo"))
         s.sendall(b"x")
         self.assertEqual(read_exactly(s, 1), b"x")
