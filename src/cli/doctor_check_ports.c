@@ -259,12 +259,23 @@ static void check_silent(const struct context *x)
                         QUOTED(x->s->file));
 }
 
+// Whose network it is may well run, and have the target for it.
+static bool has_guest(const struct context *x)
+{
+    const struct odp_container *c;
+
+    for (size_t i = 0; (c = odp_doctor_container(x->d, x->s, i)); i++)
+        if (odp_container_is_guest(c))
+            return true;
+    return false;
+}
+
 static bool is_asleep(const struct context *x)
 {
     if (x->s->backend == ODP_BACKEND_SYSTEMD)
         return all_units_are(x, "inactive", "failed");
     if (doctor_is_of_engine(x->s))
-        return doctor_containers_sleep(x->d, x->s);
+        return doctor_containers_sleep(x->d, x->s) && !has_guest(x);
     return x->s->backend == ODP_BACKEND_PROCESS &&
            strcmp(odp_doctor_state(x->d, x->s->name), "stopped") == 0;
 }

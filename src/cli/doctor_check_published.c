@@ -139,7 +139,7 @@ static bool has_target(const struct context *x)
     struct odp_published p;
 
     for (size_t i = 0; (c = odp_doctor_container(x->d, x->s, i)); i++) {
-        if (!c->inspect || odp_container_is_on_host(c))
+        if (!c->inspect || odp_container_is_on_host(c) || odp_container_is_guest(c))
             return true;
         for (size_t n = 0; odp_container_published(c, n, &p); n++)
             if (clashes(&p.address, &x->s->target))

@@ -108,6 +108,13 @@ bool odp_container_is_on_host(const struct odp_container *c)
     return strcmp(odp_container_text(c, "HostConfig.NetworkMode"), "host") == 0;
 }
 
+bool odp_container_is_guest(const struct odp_container *c)
+{
+    static const char of[] = "container:"; // a project's `service:vpn` is that, too
+
+    return strncmp(odp_container_text(c, "HostConfig.NetworkMode"), of, sizeof(of) - 1) == 0;
+}
+
 // ---- published ports ----------------------------------------------------------------------------
 
 // An empty HostIp is every address, IPv4 and IPv6.

@@ -94,6 +94,35 @@ class TestOwnAddress(ContainerDoctorCase):
         self.assert_healthy(d)
 
 
+class TestNetworkOfAnother(ContainerDoctorCase):
+    """Who has the network publishes the port of who is in it, and may run while that sleeps."""
+
+    def check(self, name, container, *command):
+        """The service's container is made by the command, and `container` publishes for it."""
+        e = self.engine(name)
+        e.command(*command, engines.IMAGE, *engines.SERVE)
+        d = self.odpd({"wiki": self.file("wiki", backend=f"type = {name}")})
+        self.assert_healthy(d)
+        self.wake("wiki")
+        self.assert_healthy(d)
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertTrue(e.is_running(container))
+        self.assert_healthy(d)
+
+    def test_docker(self):
+        e = self.engine("docker")
+        e.run("vpn", f"--publish=127.0.0.1:{self.target('wiki')}:80", command=("sleep", "1h"))
+        self.check("docker", "vpn", "create", "--name=wiki", "--network=container:vpn")
+
+    def test_pod(self):
+        e = self.engine("podman")
+        self.addCleanup(e.command, "pod", "rm", "--force", "--time=0", "shop")
+        e.command("pod", "create", "--name=shop", "--infra-name=shop-infra",
+                  f"--infra-image={engines.IMAGE}", "--infra-command=/bin/sleep 1h",
+                  f"--publish=127.0.0.1:{self.target('wiki')}:80")
+        self.check("podman", "shop-infra", "create", "--name=wiki", "--pod=shop")
+
+
 class TestRootless(ContainerDoctorCase):
     """Podman of a user."""
 

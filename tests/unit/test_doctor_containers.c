@@ -115,6 +115,7 @@ static void test_ports(void **state)
     assert_inspect(INSPECT(ASLEEP, PORT("not an address", "18080", "80/tcp"), ""),
                    "target-unpublished");
     assert_inspect(INSPECT(ASLEEP, "\"NetworkMode\":\"host\"", ""), "");
+    assert_inspect(INSPECT(ASLEEP, "\"NetworkMode\":\"container:0123456789ab\"", ""), "");
     assert_inspect("{}", "target-unpublished"); // of no shape that is known
 }
 

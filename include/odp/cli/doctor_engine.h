@@ -51,6 +51,8 @@ bool odp_container_runs(const struct odp_container *c);
 time_t odp_container_started(const struct odp_container *c);    // last; 0: never, or not known
 unsigned odp_container_restarts(const struct odp_container *c); // by its policy, since then
 bool odp_container_is_on_host(const struct odp_container *c);   // it has the machine's network
+// It has another container's, or a pod's: that one publishes its ports, awake or asleep.
+bool odp_container_is_guest(const struct odp_container *c);
 // The string at `keys` ("HostConfig.NetworkMode"), "" where there is none.
 const char *odp_container_text(const struct odp_container *c, const char *keys);
 // Whether the object at `keys` has this member.
