@@ -87,10 +87,16 @@ void act_probe(struct step *x)
 // A report that ends nothing but the job it belongs to: observations are ignored.
 void act_probe_if_reply(struct step *x)
 {
+    const char *why = x->event->reason;
+    char reason[ODP_REASON_MAX + 1];
+
     if (x->event->id == 0)
         return;
     act_probe(x);
-    step_set_reason(x->s, x->event->reason); // why it could not be stopped
+    if (!why || !why[0])
+        return;
+    snprintf(reason, sizeof(reason), "could not be stopped: %s", why);
+    step_set_reason(x->s, reason);
 }
 
 void act_ready(struct step *x)

@@ -75,9 +75,9 @@ static void fail_attempt(struct odp_engine_watch *w)
     odp_log(ODP_LOG_DEBUG, NULL, "%s at %s: %s", w->place.engine, w->place.socket, w->why);
     if (odp_now_usec() - w->troubled_usec < PATIENCE_USEC && !is_denied)
         return;
-    odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s%s", w->place.engine,
+    odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s: %s", w->place.engine,
                       w->place.socket, w->why,
-                      is_denied ? ": run odp as root, or in the group that may use it" : "");
+                      is_denied ? "run odp as root, or in its group" : "see odp doctor");
     FOREACH_CLIENT(w, c)
     c->on_unreachable(c, why);
 }

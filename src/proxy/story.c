@@ -74,8 +74,9 @@ void odp_story_on_change(struct odp_managed *m, enum odp_service_state from,
         tell_waker(m, kind);
     } else if (s->state == ODP_SERVICE_PROBING && kind == ODP_EVENT_RUNNING &&
                from != ODP_SERVICE_STARTING && from != ODP_SERVICE_THAWING &&
-               from != ODP_SERVICE_FREEZING && !s->waking) {
-        // With `waking` it is odp's own start, seen by another odpd or launcher than began it.
+               from != ODP_SERVICE_FREEZING && from != ODP_SERVICE_STOPPING && !s->waking) {
+        // With `waking` it is odp's own start, seen by another odpd or launcher than began it. From
+        // STOPPING it was not stopped: who woke it did so all the same.
         tell(&story->woken_usec, &story->woken_by, "somebody else: odp found it running");
         forget_where_from(story);
     }

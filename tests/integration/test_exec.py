@@ -80,8 +80,10 @@ class ExecTest(Case):
         self.assertEqual(d.odp("start", "web").returncode, 0)
         done = d.odp("stop", "web")
         self.assertEqual(done.returncode, 1)
+        self.assertIn("could not be stopped: ", done.stderr)
         self.assertIn("stop: exited with status 1, last words: busy", done.stderr)
         self.assertEqual(d.await_state("web", "ready")["failed_wakes"], 0)
+        self.assertIn(" by odp start\n", d.odp("why", "web").stdout)
         with open(f"{directory}/may", "w", encoding="utf-8"):
             pass
         self.assertEqual(d.odp("stop", "web").returncode, 0)

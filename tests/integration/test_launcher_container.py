@@ -175,8 +175,8 @@ class TestContainers(LauncherTest):
             engine.odd[what] = HUNG
         self.link.settimeout(30)
         report = self.ask(START, "a")
-        self.assertEqual((report.state, report.reason),
-                         ("FAILED", f"cannot reach docker at {engine.path}: it does not answer"))
+        self.assertEqual((report.state, report.reason), ("FAILED", "cannot reach docker at "
+                         f"{engine.path}: it does not answer: see odp doctor"))
         engine.odd.clear()
         engine.end()
         engine.listen()

@@ -137,7 +137,7 @@ class TestBus(BusCase):
         # An asked stop is refused rather than called done, and the service serves on.
         s.close()
         d.odp("stop", "--no-wait", "up")
-        until(lambda: "up: running: stopping -> probing: cannot reach" in d.log(), "it is refused")
+        until(lambda: "stopping -> probing: could not be stopped: cannot reach" in d.log(), "it is refused")
         self.talk("up")
         # What happens meanwhile is seen afterwards.
         self.systemctl("start", "down.service")

@@ -750,6 +750,16 @@ static void test_marks(void **state)
     assert_int_equal(s.state, ODP_SERVICE_STOPPED);
 }
 
+static void test_why_it_could_not_be_stopped(void **state)
+{
+    const struct odp_service_event e = event_of(ODP_EVENT_RUNNING);
+    struct odp_service s = service_in(ODP_SERVICE_STOPPING);
+
+    (void)state;
+    expect(&s, &e, "probing");
+    assert_string_equal(s.reason, "could not be stopped: because");
+}
+
 static void test_timeouts_say_which(void **state)
 {
     struct odp_service_effects fx;
@@ -1054,6 +1064,7 @@ int main(void)
         cmocka_unit_test(test_resume_keeps_times),
         cmocka_unit_test(test_resume_bounds_times),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_why_it_could_not_be_stopped),
         cmocka_unit_test(test_timeouts_say_which),
         cmocka_unit_test(test_requirements_first),
         cmocka_unit_test(test_unmet_requirements),
