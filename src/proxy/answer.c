@@ -12,11 +12,9 @@
 #include "odp/core/http.h"
 #include "odp/core/page.h"
 
-#define LEAVING_MAX     256                     // of one service; above it they are closed at once
-#define GRACE_USEC      (500 * ODP_USEC_PER_MS) // from accept: the time to say what it is
-#define LINGER_USEC     (2 * ODP_USEC_PER_SEC)  // from the page: the time to take it
-#define DRAIN_MAX_BYTES (256 * 1024)            // of a request that nobody will read
-#define RETRY_SEC       5                       // where nothing better is known
+#define LEAVING_MAX     256          // of one service; above it they are closed at once
+#define DRAIN_MAX_BYTES (256 * 1024) // of a request that nobody will read
+#define RETRY_SEC       5            // where nothing better is known
 
 _Static_assert(ODP_HTTP_PEEK_BYTES <= ODP_RELAY_BUFFER_BYTES, "the shared buffer is too small");
 
@@ -25,16 +23,58 @@ struct texts {
     char reason[ODP_REASON_MAX + ODP_SPAN_MAX + 64];
 };
 
-static enum odp_http look(const struct odp_visit *v, bool *ret_is_head)
+// ---- by its socket -----------------------------------------------------------------------------
+
+enum odp_http odp_answer_look(struct odp_relays *relays, int fd, bool *ret_is_head)
 {
-    char *buffer = odp_relays_buffer(v->service->manager->relays);
-    ssize_t n = recv(v->relay.ends[ODP_RELAY_CLIENT].fd, buffer, ODP_HTTP_PEEK_BYTES,
-                     MSG_PEEK | MSG_DONTWAIT);
+    char *buffer = odp_relays_buffer(relays);
+    ssize_t n = recv(fd, buffer, ODP_HTTP_PEEK_BYTES, MSG_PEEK | MSG_DONTWAIT);
 
     *ret_is_head = false;
     if (n < 0)
         return errno == EAGAIN ? ODP_HTTP_MAYBE : ODP_HTTP_NO;
     return n == 0 ? ODP_HTTP_NO : odp_http_detect(buffer, (size_t)n, ret_is_head);
+}
+
+// One send is enough: the page is far smaller than the empty queue of a socket.
+void odp_answer_send(int fd, const struct odp_page *page)
+{
+    struct odp_buf b = {0};
+
+    odp_page_write(page, &b);
+    if (!b.failed)
+        (void)send(fd, b.s, b.n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    odp_buf_deinit(&b);
+    (void)shutdown(fd, SHUT_WR);
+}
+
+// Beyond the bound its bytes stay where they are, so that it comes to a halt and reads the page, or
+// its time is over.
+bool odp_answer_drain(struct odp_relays *relays, const struct odp_io *io, uint32_t *n_drained)
+{
+    char *buffer = odp_relays_buffer(relays);
+
+    while (*n_drained < DRAIN_MAX_BYTES) {
+        ssize_t n = recv(io->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n <= 0)
+            return true;
+        *n_drained += (uint32_t)n;
+    }
+    return io->ready & EPOLLERR;
+}
+
+static enum odp_http look(const struct odp_visit *v, bool *ret_is_head)
+{
+    return odp_answer_look(v->service->manager->relays, v->relay.ends[ODP_RELAY_CLIENT].fd,
+                           ret_is_head);
+}
+
+static bool is_drained(struct odp_visit *v)
+{
+    return odp_answer_drain(v->service->manager->relays, &v->relay.ends[ODP_RELAY_CLIENT],
+                            &v->n_copied);
 }
 
 // ---- what it is told ---------------------------------------------------------------------------
@@ -114,41 +154,16 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
     }
 }
 
-// One send is enough: the page is far smaller than the empty queue of a socket.
 static void send_page(const struct odp_visit *v, enum odp_conn_event event, bool is_head)
 {
-    int fd = v->relay.ends[ODP_RELAY_CLIENT].fd;
     struct odp_page page = {.head = is_head};
-    struct odp_buf b = {0};
     struct texts texts;
 
     say(v->service, event, &page, &texts);
-    odp_page_write(&page, &b);
-    if (!b.failed)
-        (void)send(fd, b.s, b.n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-    odp_buf_deinit(&b);
-    (void)shutdown(fd, SHUT_WR);
+    odp_answer_send(v->relay.ends[ODP_RELAY_CLIENT].fd, &page);
 }
 
 // ---- how it leaves -----------------------------------------------------------------------------
-
-// True when the client has ended. Beyond the bound its bytes stay where they are, so that it comes
-// to a halt and reads the page, or its time is over.
-static bool is_drained(struct odp_visit *v)
-{
-    struct odp_io *io = &v->relay.ends[ODP_RELAY_CLIENT];
-    char *buffer = odp_relays_buffer(v->service->manager->relays);
-
-    while (v->n_copied < DRAIN_MAX_BYTES) {
-        ssize_t n = recv(io->fd, buffer, ODP_RELAY_BUFFER_BYTES, MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n <= 0)
-            return true;
-        v->n_copied += (uint32_t)n;
-    }
-    return io->ready & EPOLLERR;
-}
 
 static void on_leaving_event(struct odp_io *io, uint32_t events)
 {
@@ -165,7 +180,7 @@ static void on_leaving_event(struct odp_io *io, uint32_t events)
         if (!ends) {
             send_page(v, ODP_CONN_EV_DENY, is_head);
             v->answered = true;
-            v->leaves_usec = odp_usec_add(odp_now_usec(), LINGER_USEC);
+            v->leaves_usec = odp_usec_add(odp_now_usec(), ODP_ANSWER_LINGER_USEC);
         }
     }
     if (ends || is_drained(v))
@@ -199,7 +214,7 @@ void odp_answer_resume(struct odp_visit *v, bool answered, uint64_t until_usec)
     v->state = ODP_CONN_ENDED;
     v->leaving = true;
     v->answered = answered;
-    v->leaves_usec = odp_usec_min(until_usec, odp_usec_add(odp_now_usec(), LINGER_USEC));
+    v->leaves_usec = odp_usec_min(until_usec, odp_usec_add(odp_now_usec(), ODP_ANSWER_LINGER_USEC));
     v->relay.ends[ODP_RELAY_CLIENT].on_event = on_leaving_event;
 }
 
@@ -214,10 +229,10 @@ bool odp_answer_begin(struct odp_visit *v, enum odp_conn_event event)
     if (is == ODP_HTTP_YES) {
         send_page(v, event, is_head);
         v->answered = true;
-        return !is_drained(v) && stay(v, odp_usec_add(now_usec, LINGER_USEC));
+        return !is_drained(v) && stay(v, odp_usec_add(now_usec, ODP_ANSWER_LINGER_USEC));
     }
     // A request comes a little after its connection: who was accepted just now may still speak.
-    uint64_t until_usec = odp_usec_add(v->since_usec, GRACE_USEC);
+    uint64_t until_usec = odp_usec_add(v->since_usec, ODP_ANSWER_GRACE_USEC);
     return is == ODP_HTTP_MAYBE && until_usec > now_usec && !(io->ready & EPOLLRDHUP) &&
            stay(v, until_usec);
 }

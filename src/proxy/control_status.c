@@ -159,20 +159,12 @@ static cJSON *status_of(const struct odp_managed *m)
 
 void control_add_fault(cJSON *o, const struct odp_manager *mgr, const char *name)
 {
-    char stem[ODP_NAME_MAX + sizeof(ODP_CONFIG_SUFFIX) + 1];
+    const struct odp_config_fault *f = odp_manager_first_fault(mgr, name);
+    char text[ODP_REASON_MAX + 1] = "its file has faults: run odp check";
 
-    snprintf(stem, sizeof(stem), "/%s" ODP_CONFIG_SUFFIX, name);
-    for (size_t i = 0; i < mgr->files.faults.n; i++) {
-        const struct odp_config_fault *f = &mgr->files.faults.items[i];
-        size_t n_file = strlen(f->file), n_stem = strlen(stem);
-        if (n_file < n_stem || strcmp(f->file + n_file - n_stem, stem) != 0)
-            continue;
-        char text[ODP_REASON_MAX + 1];
+    if (f)
         snprintf(text, sizeof(text), "line %u: %s", f->line, f->message);
-        cJSON_AddStringToObject(o, "reason", text);
-        return;
-    }
-    cJSON_AddStringToObject(o, "reason", "its file has faults: run odp check");
+    cJSON_AddStringToObject(o, "reason", text);
 }
 
 static void add_nothing(cJSON *o, const char *const *zeroes, size_t n_zeroes,

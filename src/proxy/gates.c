@@ -10,6 +10,7 @@
 
 #include "odp/base/fd.h"
 #include "odp/base/log.h"
+#include "odp/proxy/stray.h"
 #include "odp/proxy/visit.h"
 
 // ---- one gate ----------------------------------------------------------------------------------
@@ -22,7 +23,7 @@ int gate_new(struct odp_manager *mgr, int fd, struct odp_gate **ret)
         odp_close(fd);
         return -ENOMEM;
     }
-    int r = odp_listener_init(&gate->listener, mgr->loop, fd, odp_visit_turn_away, mgr);
+    int r = odp_listener_init(&gate->listener, mgr->loop, fd, odp_stray_accept, mgr);
     if (r < 0) {
         free(gate);
         return r;
@@ -94,10 +95,10 @@ void gate_take(struct odp_gate *gate, struct odp_manager *mgr, struct odp_manage
         take_out(mgr->strays, &mgr->n_strays, gate);
 }
 
-// A client of a socket that belongs to no service is told so by a close, not left to wait.
+// A client of a socket that belongs to no service is told so, not left to wait.
 static void add_stray(struct odp_manager *mgr, struct odp_gate *gate)
 {
-    gate->listener.on_accept = odp_visit_turn_away;
+    gate->listener.on_accept = odp_stray_accept;
     gate->listener.data = mgr;
     odp_listener_pause(&gate->listener, false);
     if (append(&mgr->strays, &mgr->n_strays, gate) < 0)
@@ -134,7 +135,7 @@ void odp_gates_let_go(struct odp_managed *m)
         if (!gate->is_passed)
             continue;
         odp_log(ODP_LOG_NOTICE, m->config->name,
-                "the service manager still listens for it: its connections are closed until odp "
+                "the service manager still listens for it: who connects is turned away until odp "
                 "disable %s",
                 m->config->name);
         gate_take(gate, m->manager, m);

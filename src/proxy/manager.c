@@ -55,6 +55,21 @@ void odp_manager_tell_faults(const struct odp_manager *mgr)
     }
 }
 
+const struct odp_config_fault *odp_manager_first_fault(const struct odp_manager *mgr,
+                                                       const char *name)
+{
+    char stem[ODP_NAME_MAX + sizeof("/" ODP_CONFIG_SUFFIX)];
+    size_t n_stem = (size_t)snprintf(stem, sizeof(stem), "/%s" ODP_CONFIG_SUFFIX, name);
+
+    for (size_t i = 0; i < mgr->files.faults.n; i++) {
+        const struct odp_config_fault *f = &mgr->files.faults.items[i];
+        size_t n_file = strlen(f->file);
+        if (n_file >= n_stem && strcmp(f->file + n_file - n_stem, stem) == 0)
+            return f;
+    }
+    return NULL;
+}
+
 static int take_service(struct odp_manager *mgr, size_t i)
 {
     struct odp_managed *m = odp_managed_new(mgr, mgr->files.services[i]);
@@ -106,7 +121,7 @@ static int begin_services(struct odp_manager *mgr, struct odp_handover *handover
     odp_handover_go_on(handover);
     for (size_t i = 0; i < mgr->n_strays; i++)
         odp_log(ODP_LOG_WARNING, NULL,
-                "passed socket %s belongs to no sound service: its connections are closed",
+                "passed socket %s belongs to no sound service: who connects is turned away",
                 mgr->strays[i]->passed_name ? mgr->strays[i]->passed_name : "unknown");
     return 0;
 }
@@ -127,6 +142,7 @@ int odp_manager_new(struct odp_io_loop *loop, const struct odp_paths *paths, boo
     odp_list_init(&mgr->trim_turn.node);
     uv_timer_init(odp_io_loop_uv(loop), &mgr->retry_timer);
     mgr->retry_timer.data = mgr;
+    odp_strays_init(mgr);
     int r = odp_relays_new(loop, &mgr->relays);
     return r < 0 ? r : load_files(mgr);
 }
@@ -206,6 +222,7 @@ void odp_manager_free(struct odp_manager *mgr)
     odp_ledger_file_free(mgr->ledger_file); // all connections are in the sums
     mgr->ledger_file = NULL;
     odp_gates_close_strays(mgr);
+    odp_strays_deinit(mgr);
     odp_relays_close(mgr->relays);
     // libuv still holds the timers until it has run their closing.
     uv_run(odp_io_loop_uv(mgr->loop), UV_RUN_NOWAIT);

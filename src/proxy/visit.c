@@ -316,15 +316,3 @@ void odp_visit_accept(struct odp_listener *l, int fd)
             odp_managed_event(m, ODP_EVENT_DEMAND, "woken by a connection");
     }
 }
-
-void odp_visit_turn_away(struct odp_listener *l, int fd)
-{
-    struct odp_manager *mgr = l->data;
-
-    if (fd < 0) {
-        odp_manager_exhausted(mgr, fd);
-        return;
-    }
-    odp_log(ODP_LOG_WARNING, NULL, "a connection on a passed socket of no sound service: closed");
-    odp_close(fd);
-}

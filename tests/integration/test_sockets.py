@@ -13,7 +13,7 @@ import time
 import unittest
 
 from harness import (HOST, Backend, Background, Case, Odpd, connect, cpu_seconds, exchange,
-                     free_port, is_sanitized, listener, plain_file, read_exactly, until)
+                     free_port, is_sanitized, listener, plain_file, read_all, read_exactly, until)
 
 ACTIVATE = shutil.which("systemd-socket-activate")
 
@@ -93,6 +93,37 @@ class PassedTest(Case):
             self.assertEqual(exchange(s, b"x"), b"xbye %d\n" % backend.starts()[0])
         self.assertEqual(d.state("broken"), "invalid")
         self.assert_closed(self.connect(stray))
+
+    def test_who_speaks_http_on_a_socket_of_no_service_is_told_why(self):
+        names = ["broken", "gone", "off", "odp-late.socket", "unknown"]
+        ports = {name: free_port() for name in names}
+        d = self.activate({"broken": f"[service]\nlisten = the secret\ntarget = {HOST}:1\n"
+                                     "[backend]\ntype = none\n",
+                           "off": plain_file(ports["off"], f"{HOST}:{free_port()}", "enabled = no"),
+                           "late": "[service]\n[idle]\ntimeout = x\n"},
+                          [f"{HOST}:{port}" for port in ports.values()], names)
+        for name, words in (("broken", "broken is not served|its file has a fault in line 2"),
+                            ("gone", "gone is not served|there is no file gone.ini"),
+                            ("off", "off is not served|it is disabled"),
+                            ("odp-late.socket", "late is not served|a fault in line 1"),
+                            ("unknown", "this address is not served|no service has this address")):
+            s = self.connect(ports[name])
+            s.sendall(b"GET / HTTP/1.1\r\n")
+            s.sendall(b"Host: x\r\n\r\n")
+            answer = read_all(s).decode()
+            self.assertTrue(answer.startswith("HTTP/1.1 503 "), answer)
+            for part in words.split("|"):
+                self.assertIn(part, answer)
+            self.assertNotIn("secret", answer)
+        # Who speaks something else, or nothing, is closed, as are those beyond the bound.
+        s = self.connect(ports["gone"])
+        s.sendall(b"\x16\x03\x01")
+        self.assert_closed(s)
+        crowd = [self.connect(ports["gone"]) for _ in range(100)]
+        for s in crowd:
+            self.assert_closed(s)
+        self.assertEqual(d.finish(), "")
+
 
 
 class BoundTest(Case):

@@ -9,7 +9,12 @@
 
 #pragma once
 
+#include "odp/core/http.h"
+#include "odp/core/page.h"
 #include "odp/proxy/visit.h"
+
+#define ODP_ANSWER_GRACE_USEC  (500 * ODP_USEC_PER_MS) // from accept: the time to say what it is
+#define ODP_ANSWER_LINGER_USEC (2 * ODP_USEC_PER_SEC)  // from the page: the time to take it
 
 // Answers a visit that just ended because of `event` (timeout, deny or page). True: it stays to be
 // read out, or to say its first bytes, and ends by itself. False: the caller ends it now.
@@ -21,3 +26,10 @@ void odp_answer_page(struct odp_visit *v);
 
 // A visit that was leaving already when another odpd had it, and is in no list.
 void odp_answer_resume(struct odp_visit *v, bool answered, uint64_t until_usec);
+
+// The same by parts, for a client without a visit. What its first bytes are; they are not taken.
+enum odp_http odp_answer_look(struct odp_relays *relays, int fd, bool *ret_is_head);
+// Sends the page, and ends this side.
+void odp_answer_send(int fd, const struct odp_page *page);
+// Throws away what the client still sends. True when it has ended.
+bool odp_answer_drain(struct odp_relays *relays, const struct odp_io *io, uint32_t *n_drained);

@@ -16,6 +16,7 @@
 #include "odp/net/relay.h"
 #include "odp/proxy/gates.h"
 #include "odp/proxy/story.h"
+#include "odp/proxy/stray.h"
 
 struct odp_control;
 struct odp_ledger_file;
@@ -110,6 +111,7 @@ struct odp_manager {
     size_t n_departed;
     struct odp_gate **strays; // passed sockets of no sound service: owned, each of them too
     size_t n_strays;
+    struct odp_strays stray_clients;
     bool has_socket_units;         // the service manager listens: a reload opens nothing
     bool is_reloading;             // services are taken apart: no call is served
     bool is_out_of_order;          // names change hands: `services` is not sorted by them
@@ -127,6 +129,10 @@ struct odp_manager {
 
 // The files as they are now. Returns 0 or a negative errno.
 int odp_manager_read(const struct odp_manager *mgr, struct odp_files *ret);
+
+// What is wrong with the file of that name, in its first line that has a fault; NULL for nothing.
+const struct odp_config_fault *odp_manager_first_fault(const struct odp_manager *mgr,
+                                                       const char *name);
 
 // Logs what is wrong with mgr->files.
 void odp_manager_tell_faults(const struct odp_manager *mgr);

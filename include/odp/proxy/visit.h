@@ -32,9 +32,6 @@ struct odp_visit {
 // The listener's callback; its data is the service.
 void odp_visit_accept(struct odp_listener *l, int fd);
 
-// For passed sockets of no sound service: accepts and closes.
-void odp_visit_turn_away(struct odp_listener *l, int fd);
-
 // Begins the bare probe.
 void odp_visit_probe(struct odp_managed *m);
 
