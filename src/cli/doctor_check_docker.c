@@ -13,9 +13,9 @@
 
 struct client {
     char engine[16];
-    char name[128];     // of the container, "" where the engine makes one up
-    char restart[32];   // its restart policy, "" for none
-    char publish[1024]; // what is published, with blanks between
+    char name[WORD_MAX]; // of the container, "" where the engine makes one up
+    char restart[32];    // its restart policy, "" for none
+    char publish[1024];  // what is published, with blanks between
     bool detached;
     bool is_inside; // the unit's own control group has the container
 };
@@ -176,15 +176,30 @@ static const char *command_of(const struct odp_doctor *d, const struct odp_confi
     return command ? command + strlen("argv[]=") : "";
 }
 
+// `docker start -a wiki`: what else is to be known of that container the engine says.
+static void read_name(struct client *c, const char *rest)
+{
+    char word[WORD_MAX];
+
+    while (next_word(&rest, word, sizeof(word)))
+        if (word[0] != '-') {
+            snprintf(c->name, sizeof(c->name), "%s", word);
+            return;
+        }
+}
+
 static bool read_client(const char *command, struct client *ret)
 {
-    const char *engine = find_verb(&command, "run");
+    const char *run = command, *start = command;
+    const char *engine = find_verb(&run, "run");
 
     *ret = (struct client){0};
     if (engine)
-        snprintf(ret->engine, sizeof(ret->engine), "%s", engine);
+        read_options(ret, run);
+    else if ((engine = find_verb(&start, "start")))
+        read_name(ret, start);
     if (engine)
-        read_options(ret, command);
+        snprintf(ret->engine, sizeof(ret->engine), "%s", engine);
     return engine;
 }
 
@@ -254,8 +269,9 @@ static void check_named(const struct odp_config_service *s, const char *unit,
                     "%s runs a container by %s, whose memory and load are not in the unit", unit,
                     c->engine);
     if (is_name(c->name))
-        odp_finding_command(f, "sed -i 's/^\\[backend\\]/&\\ncontainer = %s/' %s && odp reload",
-                            c->name, QUOTED(s->file));
+        odp_finding_command(f, "sed -i 's/^\\[backend\\]/&\\ncontainer = %s%s/' %s && odp reload",
+                            c->name, strcmp(c->engine, "podman") == 0 ? "\\nengine = podman" : "",
+                            QUOTED(s->file));
     else
         odp_finding_command(f,
                             "systemctl edit --full %s (with --name=%s), and add container = %s "

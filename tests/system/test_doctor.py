@@ -222,6 +222,14 @@ class TestUnitFaults(DoctorCase):
         self.assertIn("\n[backend]\ncontainer = web-1\n",
                       self.machine.read(f"{d.inside}/config/services/web.ini"))
 
+    def test_podman_client_without_container(self):
+        """As `podman generate systemd` writes it."""
+        d = self.odpd({"web": self.file("web")})
+        self.unit("web.service", "[Service]\nType=forking\nExecStart=/usr/bin/podman start wiki\n")
+        self.mend(d, self.find(d, "no-container", "web", "web.service runs a container by podman"))
+        self.assertIn("\n[backend]\ncontainer = wiki\nengine = podman\n",
+                      self.machine.read(f"{d.inside}/config/services/web.ini"))
+
     def test_docker_client_in_a_script(self):
         d = self.odpd({"web": self.file("web")})
         script = f"{d.inside}/start"
@@ -230,4 +238,4 @@ class TestUnitFaults(DoctorCase):
                            0o755)
         self.unit("web.service", f"[Service]\nExecStart={script}")
         command = self.find(d, "no-container", "web", "by podman")
-        self.assertIn("container = wiki/", command)
+        self.assertIn("container = wiki\\nengine = podman/", command)

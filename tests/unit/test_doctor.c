@@ -437,17 +437,19 @@ static void test_names_of_containers(void **state)
 {
 #define CLIENT(words)                                                                              \
     facts_new(FILE_OF_WEB, "Names=web.service\nLoadState=loaded\nType=notify\nExecStart={ "        \
-                           "path=/bin/x ; argv[]=/usr/bin/podman run " words " i ; }\n")
-    struct odp_doctor *d = CLIENT("--cgroups=split -d --name=wiki");
+                           "path=/bin/x ; argv[]=/usr/bin/podman " words " i ; }\n")
+    struct odp_doctor *d = CLIENT("run --cgroups=split -d --name=wiki");
 
     (void)state;
     assert_found(d, NULL); // as quadlets do: the unit's own group has it all
     facts_free(d);
-    assert_command(
-        CLIENT("--name wiki"), "no-container",
-        "sed -i 's/^\\[backend\\]/&\\ncontainer = wiki/' /etc/odp/services/web.ini && odp "
-        "reload");
-    assert_command(CLIENT("--name ${WIKI}"), "no-container",
+    assert_command(CLIENT("run --name wiki"), "no-container",
+                   "sed -i 's/^\\[backend\\]/&\\ncontainer = wiki\\nengine = podman/' "
+                   "/etc/odp/services/web.ini && odp reload");
+    assert_command(CLIENT("start --attach"), "no-container",
+                   "sed -i 's/^\\[backend\\]/&\\ncontainer = i\\nengine = podman/' "
+                   "/etc/odp/services/web.ini && odp reload");
+    assert_command(CLIENT("run --name ${WIKI}"), "no-container",
                    "systemctl edit --full web.service (with --name=web), and add container = web "
                    "below [backend] in /etc/odp/services/web.ini");
 }
