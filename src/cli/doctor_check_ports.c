@@ -103,40 +103,17 @@ static bool is_odps_socket(const struct context *x)
     return odp_show_is(odp_doctor_unit(x->d, unit), "ActiveState", "active");
 }
 
-static bool is_docker(const struct odp_holder *h)
-{
-    return strcmp(h->program, "docker-proxy") == 0;
-}
-
-static void command_end(const struct context *x, const struct odp_holder *h, unsigned port)
-{
-    const char *dot = strrchr(h->unit, '.');
-    const char *verb = h->is_made ? "stop" : "disable --now";
-
-    if (doctor_is_orphan(x->d, h, port))
-        odp_finding_command(x->f, "kill %d", h->pid);
-    else if (is_docker(h))
-        odp_finding_command(x->f, "docker ps --filter publish=%u", port);
-    else if (!dot || strcmp(dot, ".service") != 0)
-        odp_finding_command(x->f, "kill %d", h->pid);
-    else if (!h->is_users)
-        odp_finding_command(x->f, "systemctl %s %s", verb, QUOTED(h->unit));
-    else if (x->d->is_user && h->uid == x->d->uid)
-        odp_finding_command(x->f, "systemctl --user %s %s", verb, QUOTED(h->unit));
-    else
-        odp_finding_command(x->f,
-                            "sudo -u '#%u' XDG_RUNTIME_DIR=/run/user/%u systemctl --user %s %s",
-                            (unsigned)h->uid, (unsigned)h->uid, verb, QUOTED(h->unit));
-}
-
 static void add_taken(const struct context *x, const struct odp_config_listen *l,
                       const struct odp_holder *h)
 {
+    const char *engine = doctor_publisher(h);
+
     odp_finding_add(x->f, "port-taken", x->s->name,
-                    "%s, where odp is to listen, is taken by %s (pid %d)%s%s", l->text,
-                    is_docker(h) ? "a port that docker publishes, docker-proxy" : h->program,
-                    h->pid, h->unit[0] ? " of " : "", h->unit);
-    command_end(x, h, l->address.port);
+                    "%s, where odp is to listen, is taken by %s%s%s%s (pid %d)%s%s", l->text,
+                    engine ? "a port that " : "", engine ? engine : "",
+                    engine ? " publishes, " : "", h->program, h->pid, h->unit[0] ? " of " : "",
+                    h->unit);
+    doctor_command_end(x->f, x->d, h, l->address.port);
 }
 
 static void add_unseen(const struct context *x, const struct odp_config_listen *l)
@@ -294,7 +271,7 @@ static void check_other(const struct context *x, const struct odp_holder *h)
     odp_finding_add(x->f, "target-taken", x->s->name,
                     "its target %s is that of %s (pid %d)%s%s, while the service itself is asleep",
                     x->s->target_text, h->program, h->pid, h->unit[0] ? " of " : "", h->unit);
-    command_end(x, h, x->s->target.port);
+    doctor_command_end(x->f, x->d, h, x->s->target.port);
 }
 
 static void check_open(const struct context *x, const struct odp_port *p,

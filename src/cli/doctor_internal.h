@@ -57,6 +57,12 @@ bool doctor_containers_sleep(const struct odp_doctor *d, const struct odp_config
 // Whether a docker-proxy has a port that no container publishes.
 bool doctor_is_orphan(const struct odp_doctor *d, const struct odp_holder *h, unsigned port);
 
+// The engine whose helper it is, that has a published port for a container; NULL: none's.
+const char *doctor_publisher(const struct odp_holder *h);
+// The command by which what has the port ends, or is found.
+void doctor_command_end(struct odp_findings *f, const struct odp_doctor *d,
+                        const struct odp_holder *h, unsigned port);
+
 // Reads the value of a socket unit's Listen=. False for what is no stream.
 bool doctor_read_listen(const char *value, struct odp_address *ret);
 

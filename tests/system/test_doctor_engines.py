@@ -6,6 +6,7 @@
 import unittest
 
 import engines
+from harness import until
 from machine import USER
 from test_doctor_containers import ContainerDoctorCase
 
@@ -92,6 +93,31 @@ class TestOwnAddress(ContainerDoctorCase):
         self.assert_healthy(d)
         self.wake("wiki")
         self.assert_healthy(d)
+
+
+class TestPortOfAnother(ContainerDoctorCase):
+    """A container that is not odp's publishes the port: it is to be found, not its helper killed."""
+
+    def check(self, name, program, prefix="", **options):
+        e = self.engine(name)
+        d = self.odpd({"wiki": self.file("wiki", backend="type = podman")}, start=False)
+        e.run("other", f"--publish=127.0.0.1:{self.port('wiki')}:80")
+        d.start(ready=False)
+        until(d.is_listening, "it is asked")
+        self.create(self.engine("podman"), "wiki")
+        command = self.find(d, "port-taken", "wiki",
+                            f"is taken by a port that podman publishes, {program} (pid ")
+        self.assertEqual(command, f"{prefix}podman port --all")
+        said = self.machine.run("sh", "-c", command.removeprefix(prefix), **options).stdout
+        self.assertIn(f"-> 127.0.0.1:{self.port('wiki')}", said)
+        e.remove("other")
+
+    def test_podman(self):
+        self.check("podman", "conmon")
+
+    def test_rootless(self):
+        uid = self.machine.enable_user(USER)
+        self.check("rootless podman", "rootlessport", f"sudo -iu '#{uid}' ", user=USER)
 
 
 class TestNetworkOfAnother(ContainerDoctorCase):
