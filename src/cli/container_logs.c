@@ -28,17 +28,22 @@ static const char *name_of(const cJSON *container)
 }
 
 // Podman's own program needs no socket, but for another one's containers.
-static void add_engine(struct odp_words *w, const cJSON *container,
-                       const struct odp_engine_place *place)
+static bool needs_socket(const cJSON *container, const struct odp_engine_place *place)
 {
     bool is_users = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(container, "user"));
     bool is_own = is_users == (geteuid() != 0);
     bool is_named = cJSON_IsString(cJSON_GetObjectItemCaseSensitive(container, "socket"));
 
+    return strcmp(place->engine, "docker") == 0 || is_named || !is_own;
+}
+
+static void add_engine(struct odp_words *w, const cJSON *container,
+                       const struct odp_engine_place *place)
+{
     odp_words_add(w, "%s", place->engine);
     if (strcmp(place->engine, "docker") == 0) {
         odp_words_add(w, "--host=unix://%s", place->socket);
-    } else if (is_named || !is_own) {
+    } else if (needs_socket(container, place)) {
         odp_words_add(w, "--remote");
         odp_words_add(w, "--url=unix://%s", place->socket);
     }
@@ -99,11 +104,11 @@ bool odp_container_logs_may_ask(const cJSON *container)
     struct odp_engine_place place;
 
     odp_containers_place(container, &place);
-    bool is_podman = strcmp(place.engine, "podman") == 0;
-    if (is_podman || access(place.socket, R_OK | W_OK) == 0 || errno != EACCES)
+    if (!needs_socket(container, &place) || access(place.socket, R_OK | W_OK) == 0 ||
+        errno != EACCES)
         return true;
-    odp_complain("the lines of container %s cannot be read: try as root or as a member of group %s",
-                 name_of(container), place.engine);
+    odp_complain("the lines of container %s cannot be read: try %s", name_of(container),
+                 odp_containers_who(&place));
     return false;
 }
 

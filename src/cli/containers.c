@@ -51,6 +51,12 @@ void odp_containers_place(const cJSON *container, struct odp_engine_place *ret)
                           getenv("XDG_RUNTIME_DIR"), is_socket, ret);
 }
 
+const char *odp_containers_who(const struct odp_engine_place *place)
+{
+    return strcmp(place->engine, "docker") == 0 ? "as root or as a member of group docker"
+                                                : "as root";
+}
+
 // ---- what it says ------------------------------------------------------------------------------
 
 static void set(cJSON *o, const char *key, cJSON *value)
@@ -161,8 +167,7 @@ static void set_place(cJSON *o, struct odp_engine_place *ret)
 static bool take_answer(cJSON *o, const struct odp_engine_place *place, int error, unsigned status)
 {
     if (error == -EACCES || error == -EPERM)
-        set_error(o, "%s may not be asked: try as root or as a member of group docker",
-                  place->engine);
+        set_error(o, "%s may not be asked: try %s", place->engine, odp_containers_who(place));
     else if (error < 0)
         set_error(o, "%s at %s cannot be asked: %s", place->engine, place->socket,
                   strerror(-error));

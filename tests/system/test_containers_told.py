@@ -74,15 +74,21 @@ class TestPodman(TestDocker):
 
 
 class TestRights(TestDocker):
+    who = "as root or as a member of group docker"
+
     def test_why(self):
         _, d = self.begin()
         self.machine.run("chmod", "-R", "a+rX", d.inside)
         text = self.odp(d, "why", "wiki", user=machine.USER).stdout
-        self.assertIn("container wiki: docker may not be asked: try as root or as a member of "
-                      "group docker", text)
+        self.assertIn(f"container wiki: {self.engine_name} may not be asked: try {self.who}\n", text)
         done = self.odp(d, "logs", "wiki", user=machine.USER)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("odp: the lines of container wiki cannot be read: try as root or as a "
-                      "member of group docker", done.stderr)
+        self.assertIn(f"odp: the lines of container wiki cannot be read: try {self.who}\n",
+                      done.stderr)
 
     test_why_of_one_that_runs = test_logs = None
+
+
+class TestRightsOfPodman(TestRights):
+    engine_name = "podman"
+    who = "as root"

@@ -14,6 +14,9 @@
 // Where the engine of a Container or Project of Why is. Its strings live as long as that.
 void odp_containers_place(const cJSON *container, struct odp_engine_place *ret);
 
+// As whom somebody else may ask it: Podman has no group.
+const char *odp_containers_who(const struct odp_engine_place *place);
+
 // Whether this reply to Why is of a service that has any, or whose engine knows them.
 bool odp_containers_are_known(const cJSON *why);
 
