@@ -85,6 +85,17 @@ static void on_lost(struct odp_systemd_client *c)
     odp_systemd_unit_unwatch(&u->unit);
 }
 
+// The job to start it lasts as long as the command, and systemd tells of its end at once; the
+// unit's own signal it holds back as long as any of its clients does not read, such as a systemctl
+// that was suspended.
+static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *job)
+{
+    struct odp_process_unit *u = of_client(c);
+
+    if (odp_systemd_unit_on_job(&u->unit, job))
+        odp_systemd_unit_study(&u->unit);
+}
+
 void odp_process_unit_free(struct odp_process_unit *u)
 {
     if (!u)
@@ -112,6 +123,7 @@ static int unit_new(struct odp_process *p, const struct odp_process_home *home)
     u->process = p;
     u->client.on_connected = on_connected;
     u->client.on_lost = on_lost;
+    u->client.on_job = on_job;
     odp_command_unit(home->label, p->role, home->number, name);
     if (odp_systemd_unit_init(&u->unit, name) < 0)
         return -ENOMEM;

@@ -14,6 +14,10 @@ from machine import USER
 from harness import cpu_seconds, is_alive, is_sanitized, read_exactly, read_file, until
 from units import server
 
+# systemd holds back what units tell of themselves as long as a client of its private socket does not
+# read, such as a systemctl that was suspended, but not that a job has ended.
+HELD_BACK = """<busconfig><policy context="mandatory"><deny receive_type="signal"
+receive_interface="org.freedesktop.DBus.Properties"/></policy></busconfig>"""
 MADE = ["odp-run-*.service", "odp-exec-*.service", "odp-probe-*.service"]
 
 
@@ -440,6 +444,19 @@ class TestLost(TransientCase):
         until(lambda: unit not in self.made(), "it is ended")
         self.talk("cmd")
         self.assertEqual(self.starts("cmd"), 1)
+
+    def test_what_units_tell_is_held_back(self):
+        rule = "/etc/dbus-1/system.d/odp-test.conf"
+        self.addCleanup(self.machine.systemctl, "reload", "dbus.service")
+        self.machine.write(rule, HELD_BACK)
+        self.addCleanup(os.unlink, self.machine.path(rule))
+        self.machine.systemctl("reload", "dbus.service")
+        self.begin({"app": self.exec_file("app", limits="start_timeout = 20s")})
+        self.talk("app").close()
+        self.assertEqual(self.odp("stop", "app").returncode, 0)
+        self.put("app", self.exec_file("app", start="echo no disk >&2; exit 3"))
+        self.assertEqual(self.odp("reload").returncode, 0)
+        self.assertIn("exited with status 3", self.odp("start", "app", check=False).stderr)
 
     def test_systemd_itself_is_executed_anew_and_reloaded(self):
         self.begin({"echo": self.command("echo", "--delay", "1")})
