@@ -14,6 +14,8 @@
 
 #define ID_MIN 12 // hexadecimal digits
 
+#define IN_ITS_NETWORK "container:" // before another container's id, as network_mode of an engine
+
 // ---- members -----------------------------------------------------------------------------------
 
 // Names begin with a slash; a link's has another one behind.
@@ -28,6 +30,16 @@ static const char *name_of(const cJSON *container)
             return s[0] == '/' ? s + 1 : s;
     }
     return odp_json_text(container, "Id");
+}
+
+// network_mode: service:vpn in the project's file. "" for none.
+static const char *network_owner_of(const cJSON *container)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(container, "HostConfig");
+    const char *mode = odp_json_text(config, "NetworkMode");
+    size_t n = strlen(IN_ITS_NETWORK);
+
+    return strncmp(mode, IN_ITS_NETWORK, n) == 0 ? mode + n : "";
 }
 
 static int take_member(struct odp_compose_project *p, const cJSON *container)
@@ -46,9 +58,10 @@ static int take_member(struct odp_compose_project *p, const cJSON *container)
         .id = strdup(id),
         .name = strdup(name_of(container)),
         .service = strdup(odp_json_text(labels, ODP_COMPOSE_SERVICE)),
-        .waits_for = strdup(odp_json_text(labels, ODP_COMPOSE_LABEL("depends_on")))};
+        .waits_for = strdup(odp_json_text(labels, ODP_COMPOSE_LABEL("depends_on"))),
+        .network_owner = strdup(network_owner_of(container))};
     p->n_members++;
-    return m->id && m->name && m->service && m->waits_for ? 0 : -ENOMEM;
+    return m->id && m->name && m->service && m->waits_for && m->network_owner ? 0 : -ENOMEM;
 }
 
 static int compare(const void *a, const void *b)
@@ -84,6 +97,7 @@ static void member_deinit(struct odp_compose_member *m)
     free(m->name);
     free(m->service);
     free(m->waits_for);
+    free(m->network_owner);
     *m = (struct odp_compose_member){0};
 }
 
@@ -201,6 +215,15 @@ static bool is_called(const struct odp_compose_member *m, const char *line)
     return strcmp(m->name, line) == 0 || (n >= ID_MIN && strncmp(m->id, line, n) == 0);
 }
 
+// An engine starts nothing in the network of a container that does not run.
+static int add_network(const struct odp_compose_project *p, size_t then, struct odp_order *ret)
+{
+    for (size_t i = 0; i < p->n_members; i++)
+        if (is_called(&p->members[i], p->members[then].network_owner))
+            return odp_order_add(ret, i, then, ODP_CONDITION_STARTED);
+    return 0;
+}
+
 static int add_lines(const struct odp_compose_project *p, char *const *lines, struct odp_order *ret,
                      char *why, size_t why_size)
 {
@@ -228,8 +251,11 @@ int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
 
     *ret = (struct odp_order){0};
     why[0] = '\0';
-    for (size_t i = 0; i < p->n_members && r == 0; i++)
+    for (size_t i = 0; i < p->n_members && r == 0; i++) {
         r = add_label(p, i, ret, why, why_size);
+        if (r == 0)
+            r = add_network(p, i, ret);
+    }
     if (r == 0)
         r = add_lines(p, lines, ret, why, why_size);
     if (r < 0)

@@ -241,6 +241,27 @@ class TestLabels(ComposeCase):
         self.assertIn("runs as  project wiki: docker has no container of it\n",
                       self.odp(d, "why", "wiki").stdout)
 
+    def test_in_the_network_of_another(self):
+        """network_mode: service:side, of which not all compose programs leave a label. Docker starts
+        nothing in the network of what does not run, and side waits for the database."""
+        e, d = self.begin(depends={})
+        e.remove("wiki-app-1", "wiki-side-1")
+        published = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.target("wiki"))}]}
+        for service, command, waits, more in (
+                ("side", SLEEP, "db:service_healthy:false",
+                 {"ExposedPorts": {"80/tcp": {}}, "HostConfig": {"PortBindings": published}}),
+                ("app", ECHO, "", {"HostConfig": {"NetworkMode": "container:wiki-side-1"}})):
+            labels = {PROJECT: "wiki", "com.docker.compose.service": service, DEPENDS: waits}
+            self.api("POST", f"/containers/create?name=wiki-{service}-1",
+                     {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels,
+                      **more})
+        since = self.since()
+        self.wake()
+        self.assert_in_order(self.events(since, "start"), "db", "side", "app")
+        since = self.since()
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assert_in_order(self.events(since, "die"), "app", "side", "db")
+
     def test_what_people_do(self):
         e, d = self.begin()
         self.make_v2(number=2, db="exit 1", migrate="exit 0")

@@ -38,6 +38,13 @@ static void add(struct odp_buf *b, char digit, const char *name, const char *ser
     odp_buf_printf(b, "}}");
 }
 
+// The last one has that network.
+static void set_network(struct odp_buf *b, const char *mode)
+{
+    b->n_bytes--;
+    odp_buf_printf(b, ",\"HostConfig\":{\"NetworkMode\":\"%s\"}}", mode);
+}
+
 static struct odp_compose_project end(struct odp_buf *b)
 {
     struct odp_compose_project p;
@@ -111,6 +118,29 @@ static void test_old_labels_and_scale(void **state)
     assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
     assert_int_equal(o.n_edges, 4);
     expect_edge(&p, &o, "wiki-db-2", "wiki-app-10", ODP_CONDITION_SOUND);
+    odp_order_deinit(&o);
+    odp_compose_deinit(&p);
+}
+
+// network_mode: service:vpn, of which docker-compose 1.29 leaves no label.
+static void test_networks(void **state)
+{
+    struct odp_buf b = {0};
+    char why[ODP_REASON_MAX + 1];
+    struct odp_order o;
+
+    (void)state;
+    add(&b, 'a', "torrent", "torrent", NULL);
+    set_network(&b, "container:cccccccccccc");
+    add(&b, 'b', "books", "books", NULL);
+    set_network(&b, "container:dddddddddddd"); // of another project
+    add(&b, 'c', "vpn", "vpn", NULL);
+    set_network(&b, "wiki_default");
+
+    struct odp_compose_project p = end(&b);
+    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(o.n_edges, 1);
+    expect_edge(&p, &o, "vpn", "torrent", ODP_CONDITION_STARTED);
     odp_order_deinit(&o);
     odp_compose_deinit(&p);
 }
@@ -241,9 +271,10 @@ static void test_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels), cmocka_unit_test(test_old_labels_and_scale),
-        cmocka_unit_test(test_lines),  cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_lists),  cmocka_unit_test(test_what_was_there),
+        cmocka_unit_test(test_labels),   cmocka_unit_test(test_old_labels_and_scale),
+        cmocka_unit_test(test_lines),    cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_lists),    cmocka_unit_test(test_what_was_there),
+        cmocka_unit_test(test_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ struct odp_compose_member {
     char *id, *name; // owned; of the container
     char *service;   // owned; as the project's file has it
     char *waits_for; // owned; db:service_healthy:false,side:service_started:true; "" for nothing
-    bool is_gone;    // there was one; of those that are remembered
+    char *network_owner; // owned; the id of the container whose network it is in; "" for its own
+    bool is_gone;        // there was one; of those that are remembered
 };
 
 struct odp_compose_project {
@@ -38,8 +39,8 @@ const char *odp_compose_gone(const struct odp_compose_project *known);
 #define ODP_COMPOSE_E_INCOMPLETE 1 // some wait for what has no container
 #define ODP_COMPOSE_E_ROUND      2 // some wait for each other: no edge is left
 
-// Who waits for whom: by the labels; and each of `lines` (NULL terminated; names, or at least 12
-// digits of ids) for the one before. Returns 0, or a code of the above and one line in `why`, or
-// -ENOMEM; *ret is to be deinitialised in all cases.
+// Who waits for whom: by the labels; who is in another's network for that one; and each of `lines`
+// (NULL terminated; names, or at least 12 digits of ids) for the one before. Returns 0, or a code
+// of the above and one line in `why`, or -ENOMEM; *ret is to be deinitialised in all cases.
 int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
                       struct odp_order *ret, char *why, size_t why_size);
