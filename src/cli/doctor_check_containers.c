@@ -13,6 +13,8 @@
 #define LOOP_RESTARTS 3
 #define LOOP_SEC      10
 
+#define PODMAN_SOCKET "/podman/podman.sock"
+
 struct context {
     const struct odp_doctor *d;
     const struct odp_config_service *s;
@@ -27,11 +29,39 @@ static bool is_docker(const struct odp_engine_facts *e)
 
 // ---- the engine ---------------------------------------------------------------------------------
 
-static void command_start(const struct odp_engine_facts *e, struct odp_findings *f)
+// Where the engine's own socket unit listens.
+static bool is_usual(const struct odp_engine_facts *e)
+{
+    const char *path = e->place.socket, *own = is_docker(e) ? "/docker.sock" : PODMAN_SOCKET;
+    size_t n = strlen(path), n_own = strlen(own);
+
+    if (e->is_user && n > n_own && strcmp(path + n - n_own, own) == 0)
+        return true;
+    path += strncmp(path, "/var/run/", strlen("/var/run/")) == 0 ? strlen("/var") : 0;
+    return strcmp(path, is_docker(e) ? "/run/docker.sock" : "/run" PODMAN_SOCKET) == 0;
+}
+
+// By whose file that socket is asked; NULL: by nobody's.
+static const struct odp_config_service *named_by(const struct odp_doctor *d,
+                                                 const struct odp_engine_facts *e)
+{
+    for (size_t i = 0; i < d->config.n_services; i++)
+        if (d->config.services[i]->engine_socket &&
+            odp_doctor_engine(d, d->config.services[i]) == e)
+            return d->config.services[i];
+    return NULL;
+}
+
+static void command_start(const struct odp_doctor *d, const struct odp_engine_facts *e,
+                          struct odp_findings *f)
 {
     bool is_user = e->is_user && !is_docker(e);
+    const struct odp_config_service *named = named_by(d, e);
 
-    if (*e->owner && e->owner_lingers)
+    if (named && !*e->owner && !is_usual(e))
+        odp_finding_command(f, "ls -l %s (and start what listens there, or mend socket = in %s)",
+                            QUOTED(e->place.socket), QUOTED(named->file));
+    else if (*e->owner && e->owner_lingers)
         odp_finding_command(f, "systemctl --user --machine=%s@ enable --now %s.socket", e->owner,
                             e->place.engine);
     else if (*e->owner)
@@ -97,7 +127,7 @@ void doctor_check_engines(const struct odp_doctor *d, struct odp_findings *f)
         }
         odp_finding_add(f, "engine-down", ODP_DOCTOR_ALL, "%s does not answer at %s, %s: %s",
                         e->place.engine, e->place.socket, use_of(e), strerror(-e->error));
-        command_start(e, f);
+        command_start(d, e, f);
     }
 }
 
@@ -225,11 +255,29 @@ static void check_one(const struct context *x, const struct odp_container *c)
 }
 
 // What has a file is made by it.
+static void check_file(const struct context *x)
+{
+    const struct odp_place *p = odp_doctor_place(x->d, x->s->compose_file);
+
+    if (!p || p->error != -ENOENT)
+        return;
+    odp_finding_add(x->f, "container-missing", x->s->name,
+                    "%s has no containers of project %s, and %s, which is to make them, is not "
+                    "there",
+                    x->e->place.engine, x->s->project.text, x->s->compose_file);
+    odp_finding_command(x->f, "ls -l %s (and mend file = in %s)", QUOTED(x->s->compose_file),
+                        QUOTED(x->s->file));
+}
+
 static void check_project(const struct context *x)
 {
-    if (x->s->backend != ODP_BACKEND_COMPOSE || !x->e || x->e->error < 0 || x->s->compose_file ||
+    if (x->s->backend != ODP_BACKEND_COMPOSE || !x->e || x->e->error < 0 ||
         odp_doctor_container(x->d, x->s, 0))
         return;
+    if (x->s->compose_file) {
+        check_file(x);
+        return;
+    }
     odp_finding_add(x->f, "container-missing", x->s->name, "%s has no containers of project %s",
                     x->e->place.engine, x->s->project.text);
     odp_finding_command(x->f,

@@ -470,6 +470,59 @@ static void test_engine_of_units(void **state)
     facts_free(d);
 }
 
+// The command of the first finding of a kind, into a static buffer; "" for none.
+static const char *command_of(struct odp_doctor *d, const char *kind)
+{
+    static char command[512];
+    struct odp_findings f = {0};
+
+    command[0] = '\0';
+    odp_doctor_check(d, &f);
+    for (size_t i = f.n; i > 0; i--)
+        if (strcmp(f.items[i - 1].kind, kind) == 0)
+            snprintf(command, sizeof(command), "%s", f.items[i - 1].command);
+    odp_findings_deinit(&f);
+    return command;
+}
+
+// No unit of the engine's listens at a path that only the file knows.
+static void test_socket_of_the_file(void **state)
+{
+    struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND, ""));
+    struct odp_engine_facts *e = &d->engines[0];
+
+    (void)state;
+    e->error = -ENOENT;
+    assert_string_equal(command_of(d, "engine-down"),
+                        "ls -l /run/x.sock (and start what listens there, or mend socket = in "
+                        "/etc/odp/services/web.ini)");
+    strcpy(e->place.socket, "/var/run/docker.sock");
+    free(d->config.services[0]->engine_socket);
+    d->config.services[0]->engine_socket = strdup("/var/run/docker.sock");
+    assert_string_equal(command_of(d, "engine-down"), "systemctl enable --now docker.socket");
+    facts_free(d);
+}
+
+static void test_compose_file_that_is_not_there(void **state)
+{
+    struct odp_doctor *d =
+        facts_of("[service]\nlisten = 8080\ntarget = 127.0.0.1:18080\n"
+                 "[backend]\nproject = wiki\nfile = /srv/wiki.yaml\nsocket = /run/x.sock\n",
+                 "{}");
+    struct odp_place *place = calloc(1, sizeof(*place));
+
+    (void)state;
+    place->path = strdup("/srv/wiki.yaml");
+    d->places = (struct odp_places){.items = place, .n = 1};
+    assert_kinds(d, "");
+    place->error = -EACCES;
+    assert_kinds(d, "");
+    place->error = -ENOENT;
+    assert_string_equal(command_of(d, "container-missing"),
+                        "ls -l /srv/wiki.yaml (and mend file = in /etc/odp/services/web.ini)");
+    facts_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +540,8 @@ int main(void)
         cmocka_unit_test(test_of_units_that_remove_them),
         cmocka_unit_test(test_prunes_of_units),
         cmocka_unit_test(test_engine_of_units),
+        cmocka_unit_test(test_socket_of_the_file),
+        cmocka_unit_test(test_compose_file_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
