@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSTEM_RUNTIME "/run/odp"
+#include "odp/core/config.h"
+
+#define SYSTEM_SOCKET "/run/odp/" ODP_CONTROL_SOCKET
 
 int cli_path_set(char *path, const char *value)
 {
@@ -33,13 +35,26 @@ static struct odp_paths_env environment(void)
     };
 }
 
-// A user without an odpd of their own looks at the system's: reading is for everyone.
+static bool has_files(const struct odp_paths *paths)
+{
+    char path[sizeof(paths->config) + sizeof("/" ODP_CONFIG_SERVICES_DIR)];
+
+    snprintf(path, sizeof(path), "%s/" ODP_CONFIG_SERVICES_DIR, paths->config);
+    return access(path, F_OK) == 0;
+}
+
+// A user without an odpd of their own looks at the system's: reading is for everyone. Where neither
+// runs, and they have files, their own is missed.
 static void socket_find(struct odp_cli *cli, bool named, bool config_named)
 {
+    bool is_own = cli->paths.runtime[0];
+
     snprintf(cli->socket, sizeof(cli->socket), "%s/" ODP_CONTROL_SOCKET, cli->paths.runtime);
-    if (named || (cli->paths.runtime[0] && access(cli->socket, F_OK) == 0))
+    if (named || (is_own && access(cli->socket, F_OK) == 0))
         return;
-    snprintf(cli->socket, sizeof(cli->socket), SYSTEM_RUNTIME "/" ODP_CONTROL_SOCKET);
+    if (is_own && access(SYSTEM_SOCKET, F_OK) < 0 && has_files(&cli->paths))
+        return;
+    snprintf(cli->socket, sizeof(cli->socket), SYSTEM_SOCKET);
     if (!config_named)
         snprintf(cli->paths.config, sizeof(cli->paths.config), ODP_SYSTEM_CONFIG);
 }

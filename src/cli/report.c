@@ -97,6 +97,7 @@ static int complain_broken(const struct odp_cli *cli, const char *what)
 int odp_complain_lost(const struct odp_cli *cli, int r)
 {
     const char *why = strerror(-r);
+    bool is_own = geteuid() != 0 && strncmp(cli->socket, "/run/odp/", strlen("/run/odp/")) != 0;
 
     switch (r) {
     case -EBADMSG: return complain_broken(cli, "sent a reply that makes no sense");
@@ -114,9 +115,9 @@ int odp_complain_lost(const struct odp_cli *cli, int r)
     case -ETIMEDOUT: why = "it did not answer in time"; break;
     default: break;
     }
-    odp_complain("cannot reach odpd at %s: %s: is it running? (systemctl start odpd; under systemd "
-                 "the first visitor starts it, too)",
-                 cli->socket, why);
+    odp_complain("cannot reach odpd at %s: %s: is it running? (systemctl %sstart odpd; under "
+                 "systemd the first visitor starts it, too)",
+                 cli->socket, why, is_own ? "--user " : "");
     return ODP_EXIT_UNREACHABLE;
 }
 

@@ -209,6 +209,12 @@ class Reaching(Case):
         os.chmod(self.runtime, 0o755)
         for env in ({}, {"HOME": "/nowhere"}, {"XDG_RUNTIME_DIR": self.runtime}):
             self.fails(3, "at /run/odp/control.sock: No such file", "status", env=env, user=65534)
+        # Who has files of their own misses their own odpd.
+        os.makedirs(os.path.join(self.runtime, "odp", "services"))
+        env = {"XDG_RUNTIME_DIR": self.runtime, "XDG_CONFIG_HOME": self.runtime}
+        done = self.fails(3, f"at {self.runtime}/odp/control.sock: No such file", "status", env=env,
+                          user=65534)
+        self.assertIn("(systemctl --user start odpd;", done.stderr)
 
     @unittest.skipIf(os.geteuid() != 0, "needs root to become somebody else")
     def test_a_user_with_odpd_asks_that_one(self):
