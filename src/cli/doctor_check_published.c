@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "doctor_internal.h"
+#include "odp/base/buf.h"
 #include "odp/core/compose.h"
 
 struct context {
@@ -27,13 +28,31 @@ static const char *compose_program(const struct odp_engine_facts *e, const struc
     return version && strncmp(version, "1.", 2) == 0 ? "docker-compose" : "docker compose";
 }
 
+// " --file X" for each of the project's files. docker-compose 1.29 tells them as it was given them,
+// from the project's directory.
+static void add_files(struct odp_buf *b, const struct odp_container *c, const char *files)
+{
+    const char *directory = odp_container_label(c, ODP_COMPOSE_LABEL("project.working_dir"));
+    char path[ODP_PATH_MAX];
+    size_t n;
+
+    for (; *files; files += n + (files[n] == ',')) {
+        n = strcspn(files, ",");
+        if (files[0] == '/' || !directory)
+            snprintf(path, sizeof(path), "%.*s", (int)n, files);
+        else
+            snprintf(path, sizeof(path), "%s/%.*s", directory, (int)n, files);
+        odp_buf_printf(b, " --file %s", QUOTED(path));
+    }
+}
+
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
                              const struct odp_config_service *s, const struct odp_container *c,
                              const char *change)
 {
     const char *files = odp_container_label(c, ODP_COMPOSE_LABEL("project.config_files"));
     const char *project = odp_container_label(c, ODP_COMPOSE_PROJECT);
-    char first[ODP_PATH_MAX];
+    struct odp_buf options = {0};
 
     if (!files || !project) {
         if (doctor_is_beside(s))
@@ -45,9 +64,10 @@ void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_fac
                                 c->name, change);
         return;
     }
-    snprintf(first, sizeof(first), "%.*s", (int)strcspn(files, ","), files);
-    odp_finding_command(f, "%s --project-name %s --file %s up --no-start (once it is there %s)",
-                        compose_program(e, c), QUOTED(project), QUOTED(first), change);
+    add_files(&options, c, files);
+    odp_finding_command(f, "%s --project-name %s%s up --no-start (once it is there %s)",
+                        compose_program(e, c), QUOTED(project), options.s ? options.s : "", change);
+    odp_buf_deinit(&options);
 }
 
 // ---- ports --------------------------------------------------------------------------------------

@@ -119,6 +119,41 @@ static void test_ports(void **state)
     assert_inspect("{}", "target-unpublished"); // of no shape that is known
 }
 
+#define LABELS(directory, files)                                                                   \
+    ",\"Labels\":{\"com.docker.compose.project\":\"web\",\"com.docker.compose.version\":\"1.29."   \
+    "2\","                                                                                         \
+    "\"com.docker.compose.project.working_dir\":\"" directory "\","                                \
+    "\"com.docker.compose.project.config_files\":\"" files "\"}"
+
+static void assert_recreated(const char *labels, const char *options)
+{
+    struct odp_doctor *d = facts_new(labels);
+    struct odp_findings f = {0};
+    char expected[256];
+    bool is_told = false;
+
+    snprintf(expected, sizeof(expected), "docker-compose --project-name web%s up --no-start (",
+             options);
+    odp_doctor_check(d, &f);
+    for (size_t i = 0; i < f.n; i++)
+        is_told |= strcmp(f.items[i].kind, "target-open") == 0 &&
+                   strncmp(f.items[i].command, expected, strlen(expected)) == 0;
+    assert_true(is_told);
+    odp_findings_deinit(&f);
+    facts_free(d);
+}
+
+// The command may be typed anywhere.
+static void test_files_of_a_project(void **state)
+{
+    (void)state;
+    assert_recreated(INSPECT(ASLEEP, PORT("", "18080", "80/tcp"), LABELS("/srv", "/srv/a.yml")),
+                     " --file /srv/a.yml");
+    assert_recreated(
+        INSPECT(ASLEEP, PORT("", "18080", "80/tcp"), LABELS("/srv/my web", "a.yml,b.yml")),
+        " --file '/srv/my web/a.yml' --file '/srv/my web/b.yml'");
+}
+
 static void test_policies(void **state)
 {
     (void)state;
@@ -527,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_files_of_a_project),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_what_is_gone),
         cmocka_unit_test(test_orphan),
