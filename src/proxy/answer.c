@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "odp/base/log.h"
@@ -135,7 +136,8 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
     enum odp_service_state s = m->machine.state;
 
     page->title = t->title;
-    page->description = m->config->description;
+    if (strcmp(m->config->description, m->config->name) != 0) // the title has the name
+        page->description = m->config->description;
     page->reason = t->reason;
     page->retry_sec = RETRY_SEC;
     if (!m->active) {

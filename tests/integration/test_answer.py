@@ -240,6 +240,7 @@ class WaitTest(AnswerCase):
         self.assertEqual(d.odp("stop", "web").returncode, 0)
         page = Page(self, read_all(s))
         self.assertIn("<h1>web was stopped</h1>", page.body)
+        self.assertNotIn("<p>web</p>", page.body)  # without a description the title says it all
         self.assertIn("stopped by odp stop", page.body)
         # The answered one waits no more: nothing is started for it.
         self.assertEqual(d.state("web"), "stopped")
