@@ -107,11 +107,12 @@ bool odp_container_is_port_allocated(const char *message)
 }
 
 // containerd has it from a dockerd that was killed while it started it, and the next one does not
-// know, nor does a restart help: mkdir /run/containerd/ID: file exists.
+// know, nor does a restart help: mkdir /run/containerd/ID: file exists; task ID: already exists.
 bool odp_container_is_left_behind(const char *message)
 {
     return strstr(message, "id already in use") ||
-           (strstr(message, "/containerd/") && strstr(message, "file exists"));
+           (strstr(message, "/containerd/") && strstr(message, "file exists")) ||
+           (strstr(message, "task ") && strstr(message, ": already exists"));
 }
 
 static bool is_port_clash(const char *message)

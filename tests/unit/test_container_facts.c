@@ -278,6 +278,9 @@ static void test_refusals(void **state)
                    "io.containerd.runtime.v2.task/moby/5270972048a2: file exists: unknown\"}",
                    "container wiki: docker was killed while it started this, and containerd still "
                    "has it: create it anew, or restart the machine");
+    expect_refusal(500, "{\"message\":\"task 5270972048a2: already exists\"}",
+                   "container wiki: docker was killed while it started this, and containerd still "
+                   "has it: create it anew, or restart the machine");
     expect_refusal(500,
                    "{\"message\":\"driver failed: Error starting userland proxy: listen tcp4 "
                    "127.0.0.1:7777: bind: address already in use\"}",
