@@ -77,6 +77,7 @@ void odp_config_set_units(struct odp_config_parse *p, const struct odp_config_ke
 {
     size_t n = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                              ":-_.\\@");
+    const char *at = strchr(value, '@'); // what follows it is the instance
 
     if (value[n] || n > UNIT_MAX || value[0] == '.')
         odp_config_parse_fault(p, line,
@@ -88,6 +89,12 @@ void odp_config_set_units(struct odp_config_parse *p, const struct odp_config_ke
                                "[%s] %s = %.64s: write the unit's whole name, for "
                                "instance `%.64s.service`",
                                key->section, key->name, value, value);
+    else if (at && at + 1 == strrchr(value, '.'))
+        odp_config_parse_fault(p, line,
+                               "[%s] %s = %.64s is a template: write the instance behind the `@`, "
+                               "for instance `%.*swiki%s`",
+                               key->section, key->name, value, (int)(at + 1 - value), value,
+                               at + 1);
     else
         add_name(p, key, line, value);
 }

@@ -328,6 +328,12 @@ static void test_what_is_missing(void **state)
     expect_fault("[service]\nlisten: 80\ntarget = /run/x\n" BACKEND, 2, "write `listen = ...`");
     expect_fault("[service]\n listen = 80\ntarget = /run/x\n" BACKEND, 2, "indented");
     expect_fault(SERVICE "[backend]\nunit = x\n", 5, "write the unit's whole name");
+    expect_fault(SERVICE "[backend]\nunit = web@.service\n", 5,
+                 "web@.service is a template: write the instance behind the `@`, for instance "
+                 "`web@wiki.service`");
+    odp_config_service_free(parse(SERVICE "[backend]\nunit = a@.b.service\nunit = a@b@.service\n"));
+    expect_fault(SERVICE "[backend]\nunit = web@1.service\nstop_unit = web@.target\n", 6,
+                 "`web@wiki.target`");
     expect_fault(SERVICE "[backend]\nunit = a.service b.service\n", 5,
                  "is not the name of one unit: write one a line");
     expect_fault(SERVICE "[backend]\ntype = systemd\n", 5, "type = systemd needs a unit");
