@@ -136,7 +136,9 @@ static int run(struct odp_compose_up *u)
 {
     char *argv[] = {u->program, (char[]){"-p"}, u->project,     (char[]){"-f"},
                     u->file,    (char[]){"up"}, (char[]){"-d"}, NULL};
-    char *environment[] = {u->host_variable, NULL};
+    // By the id Podman takes the unit for the container's own, and leaves its conmon in there:
+    // while one runs the unit would be taken, and nothing could be made anew.
+    char *environment[] = {u->host_variable, (char[]){"INVOCATION_ID="}, NULL};
     struct odp_config_service settings = {.description = u->description,
                                           .environment = environment};
     struct odp_process_home home = home_of(u);

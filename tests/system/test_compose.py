@@ -487,6 +487,27 @@ class TestInstalled(installed.InstalledCase, ComposeCase):
 
 
 @unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
+class TestInstalledPodman(installed.InstalledCase, ComposeCase):
+    def test_made_in_a_unit(self):
+        """None of Podman's own stays in there: it is free while the containers run."""
+        e = self.engine("podman")
+        self.write()
+        self.put("wiki", self.file("wiki", backend=f"file = {self.directory}/compose.yaml\n"
+                                   "engine = podman"))
+        self.reload()
+        self.addCleanup(self.compose, "down", program="podman-compose", check=False)
+        self.wake()
+        self.assertEqual(self.machine.show("odp-compose-wiki.service", "LoadState"), "not-found")
+        e.command("rm", "--force", "--time=0", "wiki_app_1")
+        self.assertTrue(e.is_running("wiki_db_1"))
+        until(lambda: " stopped " in installed.InstalledCase.odp(self, "status").stdout, "it is seen")
+        self.wake()
+        self.assertTrue(e.is_running("wiki_db_1"))
+        self.compose("down", program="podman-compose")
+        self.wake()
+
+
+@unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
 class TestPodmanCompose(ComposeCase):
     def test_by_its_labels(self):
         e = self.engine("podman")
