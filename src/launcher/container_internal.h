@@ -42,6 +42,7 @@ struct odp_container_project {
     bool has_upped;                    // and has done so for the present action
     bool is_half_made;                 // it has failed, and may have made some
     bool was_left;                     // by the engine, while it ran
+    bool has_shrunk;                   // one was removed, and none started since
     struct odp_compose_project known;  // owned; with a file: those of all services seen since
 };
 
@@ -139,6 +140,9 @@ bool odp_container_project_is_made(const struct odp_container_service *s);
 // What was found is remembered, and moves. Returns 0 or -ENOMEM.
 int odp_container_project_remember(struct odp_container_service *s,
                                    struct odp_compose_project *found);
+
+// A container was removed, none of its service is there, and its file can make it anew.
+bool odp_container_project_has_lost(const struct odp_container_service *s);
 
 // A start may go on. Else it waits for the compose program; or there is nothing to start, and why.
 enum odp_container_readiness {

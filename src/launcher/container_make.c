@@ -69,6 +69,13 @@ int odp_container_project_remember(struct odp_container_service *s,
     return s->project->file ? odp_compose_remember(&s->project->known, found) : 0;
 }
 
+bool odp_container_project_has_lost(const struct odp_container_service *s)
+{
+    const struct odp_container_project *p = s->project;
+
+    return p && p->file && p->has_shrunk && odp_compose_gone(&p->known);
+}
+
 // Some are missing: as far as anybody can know who does not read its file.
 static bool wants_more(const struct odp_container_service *s)
 {

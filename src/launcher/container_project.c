@@ -87,10 +87,11 @@ static int take_members(struct odp_container_service *s, const struct odp_compos
     struct odp_container **containers =
         calloc(found->n_members + 1, sizeof(struct odp_container *));
     bool has_changed = found->n_members != s->n_containers;
-    size_t n = 0;
+    size_t n = 0, n_known = 0;
 
     for (; containers && n < found->n_members; n++) {
         has_changed |= !find(s, found->members[n].id);
+        n_known += find(s, found->members[n].id) != NULL;
         containers[n] = take_member(s, &found->members[n]);
         if (!containers[n])
             break;
@@ -102,6 +103,7 @@ static int take_members(struct odp_container_service *s, const struct odp_compos
         free(containers);
         return -ENOMEM;
     }
+    s->project->has_shrunk |= n_known < s->n_containers;
     free_others(s, containers, n);
     free(s->containers);
     s->containers = containers;
@@ -210,6 +212,8 @@ void odp_container_project_event(struct odp_container_service *s, const struct o
 
     if (c && (is_signal || strcmp(e->action, "start") == 0))
         c->was_signalled = is_signal;
+    if (strcmp(e->action, "start") == 0)
+        s->project->has_shrunk = false;
     if (!c || is_among(e->action, members_change))
         odp_container_project_list(s);
     else if (!is_signal)

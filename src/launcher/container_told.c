@@ -100,6 +100,10 @@ void odp_container_observe(struct odp_container_service *s)
 
     if (state == ODP_PROTO_STARTING) // it will be told what came of it
         return;
+    // The rest of a project is no service: the next start makes what was removed.
+    if (state == ODP_PROTO_RUNNING && s->told == ODP_PROTO_INACTIVE &&
+        odp_container_project_has_lost(s))
+        return;
     bool was_lost = s->was_lost;
     s->was_lost = false;
     // A failure is told once: that it is not running any more either is no news.

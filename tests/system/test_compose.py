@@ -488,6 +488,9 @@ class TestInstalled(installed.InstalledCase, ComposeCase):
 
 @unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
 class TestInstalledPodman(installed.InstalledCase, ComposeCase):
+    def n_lists(self):
+        return self.machine.journal("--unit=podman.service").count("/containers/json?all=1")
+
     def test_made_in_a_unit(self):
         """None of Podman's own stays in there: it is free while the containers run."""
         e = self.engine("podman")
@@ -498,9 +501,12 @@ class TestInstalledPodman(installed.InstalledCase, ComposeCase):
         self.addCleanup(self.compose, "down", program="podman-compose", check=False)
         self.wake()
         self.assertEqual(self.machine.show("odp-compose-wiki.service", "LoadState"), "not-found")
+        n_lists = self.n_lists()
         e.command("rm", "--force", "--time=0", "wiki_app_1")
+        until(lambda: self.n_lists() > n_lists, "it is asked what is left")
+        # That runs, and is not taken for the project.
         self.assertTrue(e.is_running("wiki_db_1"))
-        until(lambda: " stopped " in installed.InstalledCase.odp(self, "status").stdout, "it is seen")
+        self.assertIn(" stopped ", installed.InstalledCase.odp(self, "status").stdout)
         self.wake()
         self.assertTrue(e.is_running("wiki_db_1"))
         self.compose("down", program="podman-compose")
