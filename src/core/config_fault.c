@@ -87,6 +87,11 @@ void odp_config_parse_fault(struct odp_config_parse *p, unsigned line, const cha
     va_end(args);
 }
 
+bool odp_config_is_full(const struct odp_config_parse *p)
+{
+    return p->faults->n - p->n_faults_before > ODP_CONFIG_FAULTS_MAX;
+}
+
 bool odp_config_is_faulty(const struct odp_config_parse *p)
 {
     return p->faults->n > p->n_faults_before || p->faults->failed;

@@ -102,6 +102,8 @@ void odp_config_fault_addv(struct odp_config_faults *faults, const char *file, u
 void odp_config_parse_fault(struct odp_config_parse *p, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool odp_config_is_faulty(const struct odp_config_parse *p);
+// True where no more faults are kept.
+bool odp_config_is_full(const struct odp_config_parse *p);
 
 // As odp_config_service_parse(), but *ret is also what could be read of a faulty file; NULL only
 // where there was no memory at all.

@@ -215,6 +215,8 @@ static const char *key_of_choice(const char *word)
 static void refuse_key(struct odp_config_parse *p, unsigned line, const char *section,
                        const char *key)
 {
+    if (odp_config_is_full(p)) // the right word is not looked for where nobody is told
+        return;
     const char *nearest = nearest_key(section, key), *choice = key_of_choice(key);
     const char *elsewhere = nearest ? NULL : nearest_key(NULL, key);
     struct odp_buf homes = {0};
