@@ -54,11 +54,11 @@ void odp_container_action_restart(struct odp_container_service *s)
     begin(s, s->action);
 }
 
-// What was being made by a compose program counts, too: it starts them as well.
+// What was being made by a compose program counts, too: it starts them as well. And a stop: of what
+// has just ended containerd may keep the task.
 void odp_container_action_lost(struct odp_container_service *s)
 {
-    s->was_cut |= s->action == ODP_CONTAINER_START &&
-                  (odp_container_is_calling(s) || odp_container_project_is_made(s));
+    s->was_cut |= odp_container_is_calling(s) || odp_container_project_is_made(s);
     odp_container_mend_drop(s);
     odp_container_action_restart(s);
 }

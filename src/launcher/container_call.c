@@ -81,7 +81,8 @@ static bool is_whole(const char *id)
     return strspn(id, "0123456789abcdef") == N_ID_DIGITS;
 }
 
-// Only of a start that the engine was lost in: else something else is the cause.
+// Only where the engine was lost in a start, or in the stop before it: else something else is the
+// cause.
 bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id)
 {
     static const struct odp_engine_mend_observer observer = {.may_restart = may_restart,

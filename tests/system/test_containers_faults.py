@@ -7,6 +7,7 @@
 import contextlib
 import os
 import re
+import signal
 import time
 
 import engines
@@ -170,6 +171,19 @@ class TestDocker(FaultCase):
         self.assertTrue(e.is_running("wiki"))
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertFalse(e.is_running("wiki"))
+
+    def test_f9_killed_as_a_container_ends(self):
+        """Of what has just ended containerd may keep the task, which Docker does not know any more:
+        no restart of it helps."""
+        _, d = self.begin()
+        self.let("open")
+        for ms in range(5, 50, 5):  # not each time, nor at the same moment everywhere
+            self.wake("wiki")
+            engine = self.machine.main_pid(self.engine_unit)
+            self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+            time.sleep(ms / 1000)
+            os.kill(engine, signal.SIGKILL)
+            until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
 
     def test_f9_killed_during_a_start(self):
         """When docker-proxy is there already, dockerd keeps the port for nobody, until it is
