@@ -29,7 +29,7 @@ static const char help[] =
     "  --link FD          the open socket to odpd (Unix, SOCK_SEQPACKET); without it odpd is met\n"
     "                     at the listening socket that the service manager passes\n"
     "  --log-level LEVEL  err, warning, notice, info (default) or debug\n"
-    "  --help             this text\n"
+    "  -h, --help         this text\n"
     "  --version          the version\n";
 
 static bool parse_fd(const char *text, int *ret)
@@ -88,7 +88,7 @@ bool odp_launcher_options_parse(int argc, char **argv, struct odp_launcher_optio
 
     *ret = (struct odp_launcher_options){.link_fd = -1, .log_level = ODP_LOG_INFO};
     *ret_exit_code = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == 'h' || option == 'v') {
             printf("%s", option == 'h' ? help : "odp-launcher " ODP_VERSION "\n");
             return false;

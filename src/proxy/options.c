@@ -26,7 +26,7 @@ static const char help[] =
     "  --launcher SOCKET  where odp-launcher is met; without it odpd starts one itself\n"
     "  --system           for the whole system, as root does it, although run by another user\n"
     "  --log-level LEVEL  err, warning, notice, info (default) or debug\n"
-    "  --help             this text\n"
+    "  -h, --help         this text\n"
     "  --version          the version\n";
 
 static int refuse(const char *what, const char *value)
@@ -98,7 +98,7 @@ int odp_odpd_options_parse(int argc, char **argv, struct odp_odpd_options *ret)
     int option;
 
     *ret = (struct odp_odpd_options){.system = geteuid() == 0, .log_level = ODP_LOG_INFO};
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         int exit_code = take(ret, option, optarg);
         if (exit_code >= 0)
             return exit_code;

@@ -147,6 +147,13 @@ class Usage(Case):
             self.assertTrue(text.startswith("Usage: odp " + verb), text)
             self.assertEqual(self.works("help", verb), text)
 
+    def test_help_of_odpd(self):
+        for argument in "--help", "-h":
+            done = subprocess.run([ODP + "d", argument], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), argument)
+            self.assertTrue(done.stdout.startswith("Usage: odpd "), done.stdout)
+
     def test_wrong_usage(self):
         for args, message in (
             ([], "what is to be done"),

@@ -858,9 +858,10 @@ class TestCommandLine(unittest.TestCase):
         result = self.run_with("--version")
         self.assertEqual(result.returncode, 0)
         self.assertRegex(result.stdout, r"^odp-launcher \d+\.\d+\.\d+\n$")
-        result = self.run_with("--help")
-        self.assertEqual(result.returncode, 0)
-        self.assertIn("Usage: odp-launcher", result.stdout)
+        for argument in "--help", "-h":
+            result = self.run_with(argument)
+            self.assertEqual(result.returncode, 0, argument)
+            self.assertIn("Usage: odp-launcher", result.stdout)
 
     def test_wrong_usage(self):
         for arguments in ([], ["--bogus"], ["--config", "/x", "--runtime", "/x"],
