@@ -153,8 +153,10 @@ void odp_managed_configure(struct odp_managed *m, struct odp_config_service *con
     m->config = config;
     keep_previous(m, before);
     odp_target_on_settings(m);
-    if (is_probed_anew)
+    if (is_probed_anew) {
         probe_anew(m);
+        m->machine.retry_usec = 0; // its failures were those of other settings
+    }
     if (!m->active)
         return;
     set_machine(m);

@@ -280,6 +280,18 @@ class TestBackend(ReloadCase):
             """)
         return notes
 
+    def test_mended_it_is_tried_at_once(self):
+        b = self.begin("a")
+        self.edit("a", "command = ", "command = /nonexistent/")
+        self.reload("changed  a")
+        for _ in range(9):
+            self.assertEqual(self.d.odp("start", "a").returncode, 1)
+        with connect(b.listen) as s:
+            self.assertEqual(s.recv(1), b"", "it is not backing off")
+        self.edit("a", "command = /nonexistent/", "command = ")
+        self.reload("changed  a")
+        self.visit(b.listen)
+
     def test_exec_is_stopped_by_its_own_command(self):
         b = Backend(self.directory())
         self.d = self.odpd({}, start=False)
