@@ -199,8 +199,8 @@ class TestSeveral(UnitCase):
         d = self.odpd(files)
         self.talk("app").close()
         d.odp("stop", "--no-wait", "app")
-        until(lambda: "running: stopping -> probing: none.target: there is no such unit" in d.log(),
-              "it is said")
+        until(lambda: "stopping -> probing: could not be stopped: none.target: there is no such unit"
+              in d.log(), "it is said")
         self.assertTrue(self.is_active("app"))
 
     def test_stop_that_takes_too_long(self):
@@ -209,8 +209,8 @@ class TestSeveral(UnitCase):
         d = self.odpd(files)
         self.talk("app").close()
         d.odp("stop", "--no-wait", "app")
-        until(lambda: "running: stopping -> probing: app.service: is still deactivating after 1s "
-              "([backend] stop_timeout)" in d.log(), "it is given up")
+        until(lambda: "stopping -> probing: could not be stopped: app.service: is still deactivating "
+              "after 1s ([backend] stop_timeout)" in d.log(), "it is given up")
         d.await_state("app", "stopped")  # when it has come to it
         self.assertEqual(self.machine.show("app.service", "ActiveState"), "inactive")
 
