@@ -119,11 +119,13 @@ def play(kind, scene, mode, directory, number):
 
 class KilledTest(Sweep):
     def check(self, kind, scene):
-        outcome = play(kind, scene, COUNT, self.directory(), 0)
-        self.assertEqual(outcome.wrong, "")
+        # On a loaded machine one may ask much more often whether all has ended than those that follow.
+        counted = [play(kind, scene, COUNT, self.directory(), 0) for _ in range(3)]
+        self.assertEqual([o.wrong for o in counted], ["", "", ""])
+        n_counted = min(int(o.note.split()[0]) for o in counted)
         for mode, when in (KILL_BEFORE, "before"), (KILL_AFTER, "after"):
             self.sweep(f"odp-launcher killed {when} each step, {kind}, {scene.__name__}",
-                       int(outcome.note.split()[0]), functools.partial(play, kind, scene, mode))
+                       n_counted, functools.partial(play, kind, scene, mode))
 
 
 for a_kind in "process", "exec", "bare":

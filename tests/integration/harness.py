@@ -187,6 +187,16 @@ def connect(address, timeout=None):
     return s
 
 
+def accepts(target):
+    """Whether somebody listens there, as HOST:PORT."""
+    host, _, port = target.rpartition(":")
+    try:
+        connect((host, int(port))).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
 def listener(address=None, backlog=4096):
     """A listening socket of the test's own; without an address on a port of its own."""
     if isinstance(address, str):

@@ -159,7 +159,7 @@ class FirstTest(RequiresCase):
 
     def test_start_timeout_counts_from_the_start_request(self):
         db, wiki = self.backend("echo.py", "--delay", "1"), self.backend()
-        d = self.odpd({"db": db.file(), "wiki": wiki.file(backend="start_timeout = 300ms") +
+        d = self.odpd({"db": db.file(), "wiki": wiki.file(backend="start_timeout = 800ms") +
                        requires("service = db")})
         done = d.odp("start", "wiki")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

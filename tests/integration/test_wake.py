@@ -11,8 +11,8 @@ import socket
 import time
 import unittest
 
-from harness import (HOST, Backend, Background, Case, connect, exchange, free_port, group_of,
-                     is_alive, read_all, read_exactly, reset, until)
+from harness import (HOST, Backend, Background, Case, accepts, connect, exchange, free_port,
+                     group_of, is_alive, read_all, read_exactly, reset, until)
 
 
 class WakeTest(Case):
@@ -317,31 +317,23 @@ class WakeTest(Case):
         self.assertIn("/nonexistent/server", done.stderr)
 
     def test_start_that_is_too_slow_fails_alone(self):
-        slow = self.backend("echo.py", "--delay", 3)
+        slow = self.backend("echo.py", "--delay", 7)
         quick = self.backend()
-        d = self.odpd({"slow": slow.file(ready="timeout = 1s"), "quick": quick.file()})
+        d = self.odpd({"slow": slow.file(ready="timeout = 4s"), "quick": quick.file()})
         s = self.connect(slow.listen)
         d.await_status("slow", waiting=1)
         self.echoes(quick.listen)
         self.assertEqual(d.state("slow"), "starting")
         self.assert_closed(s)
         status = d.await_state("slow", "failed")
-        self.assertIn("did not answer within 1s", status["reason"])
+        self.assertIn("did not answer within 4s", status["reason"])
         self.assertEqual(d.state("quick"), "ready")
         # It was not stopped: it answers later, and is adopted by the visit that finds it.
         pid = slow.starts()[0]
         self.assertTrue(is_alive(pid))
-        until(lambda: self.answers(slow.target), "the slow one listens")
+        until(lambda: accepts(slow.target), "the slow one listens")
         self.assertEqual(self.echoes(slow.listen), pid)
         self.assertEqual(slow.starts(), [pid])
-
-    def answers(self, target):
-        host, _, port = target.rpartition(":")
-        try:
-            connect((host, int(port))).close()
-            return True
-        except ConnectionRefusedError:
-            return False
 
     def test_start_and_stop_commands(self):
         backend = self.backend("echo.py", "--delay", 0.5, "--stop-delay", 0.5)
