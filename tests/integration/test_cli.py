@@ -361,11 +361,11 @@ class Jobs(Case):
         self.assertEqual(server.requests[0]["parameters"], {"name": "a", "wait": False})
 
     def test_several_run_at_the_same_time(self):
-        server = self.serve([0.5, good(state="ready")])
+        server = self.serve([2, good(state="ready")])
         names = [f"s{i}" for i in range(10)]
         began = time.monotonic()
         self.assertEqual(self.works("start", *names), "".join(f"{n}: ready\n" for n in names))
-        self.assertLess(time.monotonic() - began, 3)
+        self.assertLess(time.monotonic() - began, 12)
         self.assertEqual(server.connections, 10)
 
     def test_one_fails_and_the_others_go_on(self):
