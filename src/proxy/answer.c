@@ -80,6 +80,15 @@ static bool is_drained(struct odp_visit *v)
 
 // ---- what it is told ---------------------------------------------------------------------------
 
+// As a sentence, which a program's last words may be already.
+static void say_reason(struct texts *t, const char *reason)
+{
+    size_t n = strlen(reason);
+
+    snprintf(t->reason, sizeof(t->reason), "The reason: %s%s", reason,
+             n > 0 && reason[n - 1] == '.' ? "" : ".");
+}
+
 static void say_failed(const struct odp_managed *m, struct odp_page *page, struct texts *t)
 {
     uint64_t now_usec = odp_now_usec();
@@ -87,7 +96,7 @@ static void say_failed(const struct odp_managed *m, struct odp_page *page, struc
 
     snprintf(t->title, sizeof(t->title), "%s %s", m->config->name,
              m->config->backend == ODP_BACKEND_NONE ? "does not answer" : "could not be started");
-    snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->machine.reason);
+    say_reason(t, m->machine.reason);
     page->retry_sec = (unsigned)((left_usec + ODP_USEC_PER_SEC - 1) / ODP_USEC_PER_SEC);
 }
 
@@ -142,7 +151,7 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
     page->retry_sec = RETRY_SEC;
     if (!m->active) {
         snprintf(t->title, sizeof(t->title), "%s is not served any more", m->config->name);
-        snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->fault);
+        say_reason(t, m->fault);
     } else if (event == ODP_CONN_EV_TIMEOUT) {
         say_timeout(m, t);
     } else if (s == ODP_SERVICE_FAILED) {
@@ -152,7 +161,7 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
         say_starting(m, page, t);
     } else {
         snprintf(t->title, sizeof(t->title), "%s was stopped", m->config->name);
-        snprintf(t->reason, sizeof(t->reason), "The reason: %s.", m->machine.reason);
+        say_reason(t, m->machine.reason);
     }
 }
 

@@ -97,6 +97,12 @@ class FailureTest(AnswerCase):
         self.assertEqual(len(backend.starts()), 1)
         self.assert_nothing_left(d, sockets)
 
+    def test_last_words_that_are_a_sentence(self):
+        backend = self.backend()
+        backend.command = "/bin/sh -c 'echo The disk is full.; exit 7'"
+        self.odpd({"web": backend.file()})
+        self.assertIn("last words: The disk is full.</p>", self.page(backend.listen).body)
+
     def test_backoff_says_when_to_come_again(self):
         backend, d = self.failing(10)
         page = self.page(backend.listen)
