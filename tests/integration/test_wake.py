@@ -71,7 +71,7 @@ class WakeTest(Case):
         begin = time.monotonic()
         until(lambda: d.state("web") != "ready", "the window ends")
         # The budget is 100 ms; the rest is for a machine that does other things as well.
-        self.assertLess(time.monotonic() - begin, 6)
+        self.assertLess(time.monotonic() - begin, 2)
 
     def test_many_clients_during_the_start(self):
         backend = self.backend("echo.py", "--delay", 1)
