@@ -15,7 +15,6 @@
 
 #define LEAVING_MAX     256          // of one service; above it they are closed at once
 #define DRAIN_MAX_BYTES (256 * 1024) // of a request that nobody will read
-#define RETRY_SEC       5            // where nothing better is known
 
 _Static_assert(ODP_HTTP_PEEK_BYTES <= ODP_RELAY_BUFFER_BYTES, "the shared buffer is too small");
 
@@ -148,7 +147,7 @@ static void say(const struct odp_managed *m, enum odp_conn_event event, struct o
     if (strcmp(m->config->description, m->config->name) != 0) // the title has the name
         page->description = m->config->description;
     page->reason = t->reason;
-    page->retry_sec = RETRY_SEC;
+    page->retry_sec = ODP_ANSWER_RETRY_SEC;
     if (!m->active) {
         snprintf(t->title, sizeof(t->title), "%s is not served any more", m->config->name);
         say_reason(t, m->fault);

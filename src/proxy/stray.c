@@ -13,7 +13,6 @@
 #include "odp/proxy/answer.h"
 
 #define CLIENTS_MAX 64 // above it they are closed at once
-#define RETRY_SEC   5
 
 struct client {
     struct odp_io io;
@@ -54,7 +53,7 @@ static void send_page(const struct client *c, bool is_head)
 {
     char title[ODP_NAME_MAX + 64], reason[sizeof(c->reason) + sizeof("The reason: .")];
     const struct odp_page page = {
-        .title = title, .reason = reason, .retry_sec = RETRY_SEC, .head = is_head};
+        .title = title, .reason = reason, .retry_sec = ODP_ANSWER_RETRY_SEC, .head = is_head};
 
     snprintf(title, sizeof(title), "%s is not served", c->name[0] ? c->name : "this address");
     snprintf(reason, sizeof(reason), "The reason: %s.", c->reason);

@@ -15,6 +15,7 @@
 
 #define ODP_ANSWER_GRACE_USEC  (500 * ODP_USEC_PER_MS) // from accept: the time to say what it is
 #define ODP_ANSWER_LINGER_USEC (2 * ODP_USEC_PER_SEC)  // from the page: the time to take it
+#define ODP_ANSWER_RETRY_SEC   5 // what a page says where nothing better is known
 
 // Answers a visit that just ended because of `event` (timeout, deny or page). True: it stays to be
 // read out, or to say its first bytes, and ends by itself. False: the caller ends it now.
