@@ -4,10 +4,18 @@
 # A crowd before one service that starts: everybody is answered in the end, and odpd's memory stays
 # where it was. Beyond max_waiting and max_connections they stand in the kernel's queue, and beyond
 # that one their own kernel knocks again, each second at first.
+#
+# A queue that is too short for the crowd loses some, whoever accepts from it: several SYNs that
+# are let in together for one free place all get their SYN-ACK, and the ACKs that find no place are
+# thrown away. These clients believe themselves connected, the kernel forgets them after a few
+# seconds where many are in that state, and answers what they send then with a reset. It counts
+# each in SyncookiesFailed.
 
+import ctypes
 import errno
 import select
 import socket
+import subprocess
 import time
 import unittest
 
@@ -15,7 +23,9 @@ from harness import (DEADLINE, HOST, SHORT, Backend, Case, is_sanitized, private
                      raise_descriptor_limit, read_file)
 
 N = 2000 if SHORT else 10000
+N_TOO_MANY = 2000
 DELAY = 3  # seconds before the service listens
+CLONE_NEWNET = 0x40000000
 
 
 class Crowd:
@@ -73,16 +83,50 @@ def peak_rss(pid):
     raise AssertionError(f"no VmHWM of {pid}")
 
 
+def write_file(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def tcp_count(name):
+    names, values = [line.split() for line in read_file("/proc/net/netstat").splitlines()[:2]]
+    return int(values[names.index(name)])
+
+
 class CrowdTest(Case):
-    def test_at_a_service_that_starts(self):
-        raise_descriptor_limit(N + 500)
+    @classmethod
+    def setUpClass(cls):
+        """A network of its own for this process: its queue's length, and only its own counts."""
+        super().setUpClass()
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(CLONE_NEWNET) < 0:
+            raise unittest.SkipTest("needs a network of its own: run it as root")
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        write_file("/proc/sys/net/ipv4/tcp_syncookies", "1")
+
+    def start(self, queue):
+        write_file("/proc/sys/net/core/somaxconn", str(queue))
         backend = Backend(self.directory(), "echo.py", "--delay", DELAY)
-        d = self.odpd({"web": backend.file()})
-        before = private_dirty(d.pid)
-        crowd = Crowd(backend.listen, N)
+        return backend, self.odpd({"web": backend.file()})
+
+    def crowd(self, port, n):
+        crowd = Crowd(port, n)
         self.addCleanup(crowd.close)
         crowd.run(4 * DEADLINE)
-        self.assertEqual((len(crowd.waits), crowd.failures, len(crowd.clients)), (N, [], 0))
+        self.assertEqual(len(crowd.clients), 0)
+        return crowd
+
+    def settled(self, backend, d):
+        self.assertEqual(len(backend.starts()), 1)
+        status = d.await_status("web", connections=0, waiting=0, state="ready")
+        self.assertEqual(status["failed_wakes"], 0)
+
+    def test_at_a_service_that_starts(self):
+        raise_descriptor_limit(N + 500)
+        backend, d = self.start(16384)
+        before = private_dirty(d.pid)
+        crowd = self.crowd(backend.listen, N)
+        self.assertEqual((len(crowd.waits), crowd.failures), (N, []))
         grown, rss = private_dirty(d.pid) - before, peak_rss(d.pid)
         waits = sorted(crowd.waits)
         print(f"{N} at once, service listens after {DELAY} s: answered after {waits[0]:.1f} s "
@@ -91,9 +135,19 @@ class CrowdTest(Case):
               f"{before // 1024} KiB before, {(before + grown) // 1024} KiB after", flush=True)
         if not is_sanitized():
             self.assertLess(grown, 1 << 20)
-        self.assertEqual(len(backend.starts()), 1)
-        status = d.await_status("web", connections=0, waiting=0, state="ready")
-        self.assertEqual(status["failed_wakes"], 0)
+        self.settled(backend, d)
+
+    def test_that_the_queue_is_too_short_for(self):
+        raise_descriptor_limit(N_TOO_MANY + 500)
+        backend, d = self.start(512)
+        overflows, lost = tcp_count("ListenOverflows"), tcp_count("SyncookiesFailed")
+        crowd = self.crowd(backend.listen, N_TOO_MANY)
+        self.assertGreater(tcp_count("ListenOverflows"), overflows)
+        # odpd itself turns nobody away.
+        lost = tcp_count("SyncookiesFailed") - lost
+        self.assertEqual((len(crowd.waits), len(crowd.failures)), (N_TOO_MANY - lost, lost),
+                         crowd.failures)
+        self.settled(backend, d)
 
 
 if __name__ == "__main__":
