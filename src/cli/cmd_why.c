@@ -142,13 +142,15 @@ static void add_sleep(struct odp_buf *b, const cJSON *why)
 {
     double in = number_at(why, "sleeps_in_seconds"), window = number_at(why, "window_seconds");
 
-    if (strcmp(text_at(why, "state"), "ready") != 0)
+    bool is_ready = strcmp(text_at(why, "state"), "ready") == 0;
+
+    if (!is_ready && isnan(in))
         return;
     begin_line(b, "sleeps");
     if (!isnan(in)) {
         odp_buf_printf(b, "in ");
         add_span(b, in);
-        odp_buf_printf(b, "\n");
+        odp_buf_printf(b, "%s\n", is_ready ? "" : ": a part of it still runs");
     } else if (isnan(window)) {
         odp_buf_printf(b, "never\n");
     } else {

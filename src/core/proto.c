@@ -77,6 +77,7 @@ static bool report_is_sound(const struct odp_proto_message *m)
     case ODP_PROTO_FROZEN:
     case ODP_PROTO_STALE:
     case ODP_PROTO_STARTING:
+    case ODP_PROTO_PARTLY:
     case ODP_PROTO_DONE: return true;
     case ODP_PROTO_NO_STATE: break;
     }

@@ -31,6 +31,8 @@ void step_enter(struct step *x, enum odp_service_state state, uint64_t deadline_
         s->n_failures = 0;
     if (!x->effects->changed)
         x->effects->from = s->state;
+    s->is_partly = false;
+    s->keeps_window &= state == ODP_SERVICE_PROBING;
     s->state = state;
     s->deadline_usec = deadline_usec;
     x->effects->changed = x->effects->from != state;
@@ -84,7 +86,7 @@ static void act_ignore(struct step *x)
 static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     //                            demand             start      stop                deadline          running             inactive              failed                frozen      answers    refused      counts                 lost
     [ODP_SERVICE_UNKNOWN]   = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, act_ready, O,           O,                     act_look),
-    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, O,                  O,                act_probe,          O,                    O,                    act_frozen, O,         O,           O,                     act_look),
+    [ODP_SERVICE_STOPPED]   = ROW(act_start,         act_start, act_stop_rest,      act_rest_end,     act_probe,          act_rest,             act_rest,             act_frozen, O,         O,           act_count_rest,        act_look),
     [ODP_SERVICE_REQUIRING] = {
         [ODP_EVENT_DEMAND] = O,
         [ODP_EVENT_START] = O,
@@ -105,8 +107,8 @@ static const action_fn table[ODP_SERVICE_N_STATES][ODP_EVENT_N_KINDS] = {
     [ODP_SERVICE_STARTING]  = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, act_probe,          act_fail_if_reply,    act_fail_if_reply,    act_frozen_if_reply, act_ready, O,           O,                     act_lost_start),
     [ODP_SERVICE_PROBING]   = ROW(O,                 O,         act_stop_asked,     act_fail_timeout, O,                  act_ended_in_probe,   act_ended_in_probe,   act_frozen, act_ready, O,           O,                     act_look),
     [ODP_SERVICE_READY]     = ROW(O,                 O,         act_dismiss,        act_window_end,   O,                  act_stopped,          act_stopped,          act_frozen, O,         act_refused, act_count,             act_look_aside),
-    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped,          act_stopped,          act_frozen, O,         O,           act_stop_when_drained, act_look_aside),
-    [ODP_SERVICE_DISMISSED] = ROW(O,                 act_want,  O,                  act_cut_and_stop, O,                  act_stopped,          act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
+    [ODP_SERVICE_DRAINING]  = ROW(act_back_to_ready, act_back_to_ready, act_mark_commanded, act_cut_and_stop, O,          act_stopped_if_whole, act_stopped,          act_frozen, O,         O,           act_stop_when_drained, act_look_aside),
+    [ODP_SERVICE_DISMISSED] = ROW(O,                 act_want,  O,                  act_cut_and_stop, O,                  act_stopped_if_whole, act_stopped,          O,          O,         O,           act_stop_when_drained, act_look_aside),
     [ODP_SERVICE_STOPPING]  = ROW(O,                 act_want,  act_clear_mark,     act_look,         act_probe_if_reply, act_stopped_if_reply, act_stopped_if_reply, O,          O,         O,           O,                     act_lost_stop),
     [ODP_SERVICE_FREEZING]  = ROW(O,                 act_want,  act_stop_asked,     act_look,         act_probe,          act_stopped,          act_found_failed,     act_frozen, O,         O,           O,                     act_look),
     [ODP_SERVICE_FROZEN]    = ROW(act_thaw,          act_thaw,  act_stop_asked,     act_frozen_long,  act_probe,          act_stopped,          act_found_failed,     O,          O,         O,           O,                     act_look_aside),
@@ -156,6 +158,11 @@ bool odp_service_is_trying(const struct odp_service *s)
     // Where a stop was under way when the launcher was lost, what still answers is ending.
     return (s->state == ODP_SERVICE_UNKNOWN && !s->unwanted) || s->state == ODP_SERVICE_STARTING ||
            s->state == ODP_SERVICE_PROBING;
+}
+
+bool odp_service_has_window(const struct odp_service *s)
+{
+    return s->state == ODP_SERVICE_READY || (s->state == ODP_SERVICE_STOPPED && s->is_partly);
 }
 
 bool odp_service_awaits_launcher(const struct odp_service *s, unsigned n_waiting)

@@ -29,8 +29,11 @@ void step_request(struct step *x, enum odp_proto_op op);
 // That long after the event.
 uint64_t step_in(const struct step *x, uint64_t span_usec);
 
-// Rules of the quiet window, for READY alone.
+// Rules of the quiet window, for READY, and for STOPPED while a part runs.
 void step_watch_idle(struct step *x);
+
+// When that has passed; ODP_NEVER while it is used.
+uint64_t odp_service_window_end(const struct odp_service *s);
 
 // The cells' actions: what wakes a service (service_wake.c), and what puts it to sleep
 // (service_sleep.c). Each is described where it stands.
@@ -58,6 +61,10 @@ void act_stop(struct step *x);
 void act_cut_and_stop(struct step *x);
 void act_count(struct step *x);
 void act_window_end(struct step *x);
+void act_count_rest(struct step *x);
+void act_rest_end(struct step *x);
+void act_stop_rest(struct step *x);
+void act_rest(struct step *x);
 void act_dismiss(struct step *x);
 void act_stop_asked(struct step *x);
 void act_call_off(struct step *x);
@@ -69,5 +76,6 @@ void act_frozen(struct step *x);
 void act_frozen_if_reply(struct step *x);
 void act_frozen_long(struct step *x);
 void act_stopped(struct step *x);
+void act_stopped_if_whole(struct step *x);
 void act_stopped_if_reply(struct step *x);
 void act_lost_stop(struct step *x);

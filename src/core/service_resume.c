@@ -22,7 +22,7 @@ static void adopt(struct odp_service *s, const struct odp_service_settings *sett
     s->ready_usec = not_after(s->ready_usec, now_usec);
     s->retry_usec = odp_usec_min(s->retry_usec, retry_usec);
     if (s->state == ODP_SERVICE_READY)
-        s->deadline_usec = settings->can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
+        s->deadline_usec = odp_service_window_end(s);
     else if (s->state == ODP_SERVICE_DRAINING || s->state == ODP_SERVICE_DISMISSED)
         s->deadline_usec =
             odp_usec_min(s->deadline_usec, odp_usec_add(now_usec, settings->drain_timeout_usec));

@@ -3,7 +3,7 @@
 // New settings for a machine that is at work. Changes no state; a deadline that has passed by the
 // new settings is for the next step to find.
 
-#include "odp/core/service.h"
+#include "service_internal.h"
 
 // A deadline of `before` from some moment on, as it is of `after` from that moment on.
 static uint64_t moved(uint64_t deadline_usec, uint64_t before, uint64_t after, uint64_t now_usec)
@@ -26,10 +26,11 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
     s->settings = *settings;
     s->idle.timeout_usec = idle_timeout_usec;
     switch (s->state) {
+    case ODP_SERVICE_STOPPED:
     case ODP_SERVICE_READY:
         // Direct connections may have put it off.
-        if (!is_same_window)
-            *deadline = settings->can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
+        if (!is_same_window && odp_service_has_window(s))
+            *deadline = odp_service_window_end(s);
         break;
     case ODP_SERVICE_STARTING:
         *deadline =
@@ -50,7 +51,6 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
     case ODP_SERVICE_REQUIRING: // proxy/requires sees to its time
     case ODP_SERVICE_STOPPING:  // whoever was asked to stop it has not been told of another time
     case ODP_SERVICE_UNKNOWN:
-    case ODP_SERVICE_STOPPED:
     case ODP_SERVICE_FREEZING:
     case ODP_SERVICE_THAWING:
     case ODP_SERVICE_FAILED:

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "odp/base/buf.h"
 #include "service_internal.h"
 
 // The launcher itself ends a stop at stop_timeout; this is its time to say so.
@@ -12,6 +13,19 @@
 // For a window of 0: connections that are not odp's tell nobody when they end.
 #define DIRECT_WINDOW_MIN_USEC ODP_USEC_PER_SEC
 
+// A part may be on its way to the whole, by somebody else's hand: it has the time of a start.
+uint64_t odp_service_window_end(const struct odp_service *s)
+{
+    uint64_t end_usec = odp_idle_deadline(&s->idle);
+    uint64_t started_usec = odp_usec_add(s->idle.quiet_usec, s->settings.start_timeout_usec);
+
+    if (!s->settings.can_stop)
+        return ODP_NEVER;
+    return s->state == ODP_SERVICE_STOPPED && started_usec != ODP_NEVER && started_usec > end_usec
+               ? started_usec
+               : end_usec;
+}
+
 void step_watch_idle(struct step *x)
 {
     struct odp_service *s = x->s;
@@ -19,7 +33,7 @@ void step_watch_idle(struct step *x)
     // Whoever requires it uses it, whether by a connection that odpd sees or not.
     odp_idle_update(&s->idle, x->event->n_connections + x->event->n_dependents, x->event->n_waiting,
                     x->event->now_usec);
-    s->deadline_usec = s->settings.can_stop ? odp_idle_deadline(&s->idle) : ODP_NEVER;
+    s->deadline_usec = odp_service_window_end(s);
 }
 
 void act_want(struct step *x)
@@ -66,18 +80,24 @@ void act_count(struct step *x)
     step_watch_idle(x);
 }
 
+// The deadline may be one that has been put off.
+static bool has_window_ended(struct step *x)
+{
+    step_watch_idle(x);
+    if (x->s->deadline_usec > x->event->now_usec)
+        return false;
+    if (x->event->n_direct > 0)
+        stay_awake(x);
+    return x->event->n_direct == 0;
+}
+
 void act_window_end(struct step *x)
 {
     struct odp_service *s = x->s;
-
-    step_watch_idle(x);
-    if (s->deadline_usec > x->event->now_usec)
-        return;
-    if (x->event->n_direct > 0) {
-        stay_awake(x);
-        return;
-    }
     char span[ODP_SPAN_MAX];
+
+    if (!has_window_ended(x))
+        return;
     snprintf(s->reason, sizeof(s->reason), "quiet for %s",
              odp_span_format(s->idle.timeout_usec, span, sizeof(span)));
     if (s->settings.freeze) {
@@ -87,6 +107,55 @@ void act_window_end(struct step *x)
         act_stop(x);
     }
 }
+
+// ---- what runs on of a service that is stopped -------------------------------------------------
+
+void act_rest(struct step *x)
+{
+    struct odp_service *s = x->s;
+    const char *why = x->event->reason;
+
+    if (x->event->is_partly && !s->is_partly) {
+        step_set_reason(s, why && why[0] ? why : NULL); // not why all of it slept before
+        if (!s->keeps_window)
+            s->idle.quiet_usec = ODP_NEVER;
+    }
+    s->is_partly = x->event->is_partly;
+    s->keeps_window &= s->is_partly;
+    s->deadline_usec = ODP_NEVER;
+    if (s->is_partly)
+        step_watch_idle(x);
+}
+
+void act_count_rest(struct step *x)
+{
+    if (x->s->is_partly)
+        step_watch_idle(x);
+}
+
+// It is not frozen: who comes next would have to start the other part all the same. Why that ended
+// is still what people want to know.
+void act_rest_end(struct step *x)
+{
+    struct odp_service *s = x->s;
+    char span[ODP_SPAN_MAX], rest[ODP_SPAN_MAX + sizeof("; the rest was quiet for ")];
+
+    if (!s->is_partly || !has_window_ended(x))
+        return;
+    int n = snprintf(rest, sizeof(rest), "; the rest was quiet for %s",
+                     odp_span_format(s->idle.timeout_usec, span, sizeof(span)));
+    size_t room = sizeof(s->reason) - 1 - (size_t)n;
+    snprintf(s->reason + odp_utf8_cut(s->reason, room), (size_t)n + 1, "%s", rest);
+    act_stop(x);
+}
+
+void act_stop_rest(struct step *x)
+{
+    if (x->s->is_partly)
+        act_dismiss(x);
+}
+
+// ---- stops -------------------------------------------------------------------------------------
 
 void act_dismiss(struct step *x)
 {
@@ -192,10 +261,11 @@ void act_frozen_long(struct step *x)
         step_enter(x, ODP_SERVICE_FROZEN, step_in(x, x->s->settings.stop_after_usec));
 }
 
-// Everything of it is inactive, by whosever hand.
+// It is inactive, or a part of it, by whosever hand.
 void act_stopped(struct step *x)
 {
     struct odp_service *s = x->s;
+    bool keeps_window = s->state == ODP_SERVICE_READY || s->keeps_window;
 
     // A start that outlived the launcher counts as inactive until it is done: only a stop ends it.
     if (s->unwanted) {
@@ -215,6 +285,17 @@ void act_stopped(struct step *x)
     bool backing_off =
         s->state == ODP_SERVICE_UNKNOWN && s->n_failures > 0 && x->event->now_usec < s->retry_usec;
     step_enter(x, backing_off ? ODP_SERVICE_FAILED : ODP_SERVICE_STOPPED, ODP_NEVER);
+    if (backing_off)
+        return;
+    s->keeps_window = keeps_window;
+    act_rest(x);
+}
+
+// What drains is stopped anyway, and what runs on of it may have connections.
+void act_stopped_if_whole(struct step *x)
+{
+    if (!x->event->is_partly)
+        act_stopped(x);
 }
 
 void act_stopped_if_reply(struct step *x)

@@ -110,7 +110,8 @@ void act_ready(struct step *x)
     s->waking = false;
     s->ready_usec = x->event->now_usec;
     s->n_direct = 0;
-    s->idle.quiet_usec = ODP_NEVER;
+    if (!s->keeps_window)
+        s->idle.quiet_usec = ODP_NEVER;
     step_enter(x, ODP_SERVICE_READY, ODP_NEVER);
     step_watch_idle(x);
     x->effects->waiters = ODP_WAITERS_RELEASE;

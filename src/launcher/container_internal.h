@@ -123,6 +123,9 @@ void odp_container_project_lost(struct odp_container_service *s);
 // All have been looked at: which of them have run to their end?
 void odp_container_project_settle(struct odp_container_service *s);
 
+// Others wait until it has run to its end.
+bool odp_container_is_awaited(const struct odp_container *c);
+
 // It has run to a good end, and need not run again. Only of a project's.
 bool odp_container_has_completed(const struct odp_container *c);
 

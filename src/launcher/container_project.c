@@ -227,7 +227,7 @@ static bool has_ended_well(const struct odp_container_facts *f)
     return f->status == ODP_CONTAINER_EXITED && f->exit_code == 0;
 }
 
-static bool is_awaited(const struct odp_container *c)
+bool odp_container_is_awaited(const struct odp_container *c)
 {
     const struct odp_container_service *s = c->service;
 
@@ -239,7 +239,8 @@ static bool is_awaited(const struct odp_container *c)
 
 bool odp_container_may_have_ended(const struct odp_container *c)
 {
-    return c->service->project && has_ended_well(&c->facts) && (c->facts.is_job || is_awaited(c));
+    return c->service->project && has_ended_well(&c->facts) &&
+           (c->facts.is_job || odp_container_is_awaited(c));
 }
 
 // Somebody started another one after its end, and not it.
@@ -257,7 +258,8 @@ bool odp_container_has_completed(const struct odp_container *c)
 {
     if (!odp_container_may_have_ended(c))
         return false;
-    return is_awaited(c) || (!c->was_signalled && (c->has_completed || was_passed_over(c)));
+    return odp_container_is_awaited(c) ||
+           (!c->was_signalled && (c->has_completed || was_passed_over(c)));
 }
 
 void odp_container_project_settle(struct odp_container_service *s)

@@ -50,6 +50,21 @@ static enum odp_proto_state judge(const struct odp_container_service *s, size_t 
     return ODP_PROTO_INACTIVE;
 }
 
+// Those that others wait for run to their end by themselves.
+static bool is_any_up(const struct odp_container_service *s)
+{
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (!odp_container_is_down(&s->containers[i]->facts) &&
+            !odp_container_is_awaited(s->containers[i]))
+            return true;
+    return false;
+}
+
+static bool is_down(enum odp_proto_state state)
+{
+    return state == ODP_PROTO_INACTIVE || state == ODP_PROTO_FAILED || state == ODP_PROTO_PARTLY;
+}
+
 static void tell_why(const struct odp_container_service *s, size_t i, bool was_lost, char *ret,
                      size_t size)
 {
@@ -82,11 +97,13 @@ void odp_container_answer_looks(struct odp_container_service *s)
     if (s->looks.n == 0)
         return;
     enum odp_proto_state state = excuse(s, judge(s, &i), s->told != ODP_PROTO_FAILED);
+    if (state == ODP_PROTO_INACTIVE && is_any_up(s))
+        state = ODP_PROTO_PARTLY;
     if (s->action == ODP_CONTAINER_STOP && state != ODP_PROTO_INACTIVE)
         state = ODP_PROTO_RUNNING; // as yet
     else if (s->action == ODP_CONTAINER_START || odp_container_project_is_made(s))
         state = ODP_PROTO_STARTING;
-    if (state == ODP_PROTO_FAILED || state == ODP_PROTO_STARTING)
+    if (state == ODP_PROTO_FAILED || state == ODP_PROTO_STARTING || state == ODP_PROTO_PARTLY)
         tell_why(s, i, false, reason, sizeof(reason));
     s->told = state;
     odp_waiters_answer(&s->looks, &s->base, state, reason);
@@ -101,15 +118,18 @@ void odp_container_observe(struct odp_container_service *s)
     if (state == ODP_PROTO_STARTING) // it will be told what came of it
         return;
     // The rest of a project is no service: the next start makes what was removed.
-    if (state == ODP_PROTO_RUNNING && s->told == ODP_PROTO_INACTIVE &&
-        odp_container_project_has_lost(s))
-        return;
+    bool has_lost =
+        state == ODP_PROTO_RUNNING && is_down(s->told) && odp_container_project_has_lost(s);
+    if (has_lost || (is_down(state) && is_any_up(s)))
+        state = ODP_PROTO_PARTLY;
     bool was_lost = s->was_lost;
     s->was_lost = false;
     // A failure is told once: that it is not running any more either is no news.
     if (state == s->told || (state == ODP_PROTO_INACTIVE && s->told == ODP_PROTO_FAILED))
         return;
-    if (state == ODP_PROTO_FAILED || state == ODP_PROTO_INACTIVE)
+    if (has_lost)
+        odp_reason_format(reason, sizeof(reason), "a container of its project was removed");
+    else if (is_down(state))
         tell_why(s, i, was_lost, reason, sizeof(reason));
     s->told = state;
     odp_backend_report(&s->base, 0, state, "%s", reason);

@@ -219,7 +219,7 @@ static void settle_start(struct odp_systemd_service *s)
     odp_systemd_action_finish(s, ODP_PROTO_FAILED, reason);
 }
 
-static const struct odp_systemd_unit *find_up(const struct odp_systemd_service *s)
+const struct odp_systemd_unit *odp_systemd_service_find_up(const struct odp_systemd_service *s)
 {
     for (size_t i = 0; i < s->n_units; i++)
         if (!odp_unit_is_down(&s->units[i].facts))
@@ -230,7 +230,7 @@ static const struct odp_systemd_unit *find_up(const struct odp_systemd_service *
 // All stop jobs have ended; what they have stopped may still be on its way.
 static void settle_stop(struct odp_systemd_service *s)
 {
-    const struct odp_systemd_unit *up = find_up(s);
+    const struct odp_systemd_unit *up = odp_systemd_service_find_up(s);
     const char *reason = "";
 
     if (up && s->refusal[0] && odp_unit_is_settled(&up->facts)) {
@@ -242,7 +242,7 @@ static void settle_stop(struct odp_systemd_service *s)
 
 void odp_systemd_action_late(struct odp_systemd_service *s)
 {
-    const struct odp_systemd_unit *up = find_up(s);
+    const struct odp_systemd_unit *up = odp_systemd_service_find_up(s);
     char span[ODP_SPAN_MAX], reason[ODP_REASON_MAX + 1];
 
     if (!up)

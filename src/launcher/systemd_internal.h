@@ -109,6 +109,9 @@ bool odp_systemd_service_join_for(struct odp_systemd_service *s, uint32_t id);
 // while a look is under way.
 void odp_systemd_action_run(struct odp_systemd_service *s);
 
+// The first unit that is not down; NULL for none.
+const struct odp_systemd_unit *odp_systemd_service_find_up(const struct odp_systemd_service *s);
+
 // A job has ended, perhaps another's.
 void odp_systemd_action_on_job(struct odp_systemd_service *s, const struct odp_systemd_job *job);
 

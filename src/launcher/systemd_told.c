@@ -52,13 +52,19 @@ static enum odp_proto_state describe(const struct odp_systemd_service *s, char *
 {
     size_t i;
     enum odp_unit_verdict verdict = judge(s, &i);
-    const struct odp_systemd_unit *u = &s->units[i];
+    const struct odp_systemd_unit *u = &s->units[i], *up = odp_systemd_service_find_up(s);
     const struct odp_unit_id id = odp_systemd_service_id(s, u);
     bool is_stopping = s->action == ODP_SYSTEMD_STOP || u->facts.state == ODP_UNIT_DEACTIVATING;
 
     ret_reason[0] = '\0';
     if (verdict == ODP_UNITS_FAILED)
         odp_unit_why_down(&id, &u->facts, ret_reason, size);
+    if (verdict == ODP_UNITS_INACTIVE && up && s->action == ODP_SYSTEMD_STOP)
+        return ODP_PROTO_RUNNING; // as yet
+    if (verdict == ODP_UNITS_INACTIVE && up && s->action == ODP_SYSTEMD_NOTHING) {
+        odp_reason_format(ret_reason, size, "%s is not running, %s is", u->name, up->name);
+        return ODP_PROTO_PARTLY;
+    }
     if (verdict != ODP_UNITS_IN_BETWEEN)
         return state_of(verdict);
     odp_reason_format(ret_reason, size, "%s is being %s", u->name,
@@ -84,9 +90,12 @@ void odp_systemd_service_observe(struct odp_systemd_service *s)
     const struct odp_unit_id id = odp_systemd_service_id(s, u);
     char reason[ODP_REASON_MAX + 1] = "";
 
+    bool is_down = state == ODP_PROTO_FAILED || state == ODP_PROTO_INACTIVE;
+    if (is_down && odp_systemd_service_find_up(s))
+        state = ODP_PROTO_PARTLY;
     if (state == ODP_PROTO_NO_STATE || state == s->told)
         return;
-    if (state == ODP_PROTO_FAILED || state == ODP_PROTO_INACTIVE) {
+    if (is_down) {
         // The reason is to be asked for; and on its way to a restart a unit is down for a moment.
         if (!u->is_looked_at) {
             odp_systemd_unit_study(u);

@@ -38,7 +38,7 @@ static uint64_t sleeps_in_usec(const struct odp_managed *m)
 {
     uint64_t now_usec = odp_now_usec(), deadline = m->machine.deadline_usec;
 
-    if (!m->active || m->machine.state != ODP_SERVICE_READY || deadline == ODP_NEVER)
+    if (!m->active || !odp_service_has_window(&m->machine) || deadline == ODP_NEVER)
         return ODP_NEVER;
     return deadline > now_usec ? deadline - now_usec : 0;
 }

@@ -164,11 +164,11 @@ static void add_clients(cJSON *o, const struct odp_managed *m, bool may_see)
 static void add_sleep(cJSON *o, const struct odp_managed *m)
 {
     const struct odp_service *s = &m->machine;
-    bool ready = m->active && s->state == ODP_SERVICE_READY, direct = ready && s->n_direct > 0;
+    bool watched = m->active && odp_service_has_window(s), direct = watched && s->n_direct > 0;
 
     add_seconds(o, "window_seconds",
                 s->settings.can_stop ? m->config->idle_timeout_usec : ODP_NEVER);
-    add_seconds(o, "sleeps_in_seconds", ready ? span_until(s->deadline_usec) : ODP_NEVER);
+    add_seconds(o, "sleeps_in_seconds", watched ? span_until(s->deadline_usec) : ODP_NEVER);
     cJSON_AddNumberToObject(o, "direct_connections", direct ? s->n_direct : 0);
     add_moment(o, "direct_at", direct ? m->story.direct_usec : 0);
 }

@@ -162,7 +162,7 @@ static unsigned count_direct(struct odp_managed *m, const struct odp_service_eve
     const struct odp_address *target = odp_managed_target(m);
 
     if (!m->config->count_direct || !target || event->kind != ODP_EVENT_DEADLINE ||
-        s->state != ODP_SERVICE_READY || event->now_usec < s->deadline_usec ||
+        !odp_service_has_window(s) || event->now_usec < s->deadline_usec ||
         m->n_connections + m->n_waiting > 0)
         return 0;
     int n = odp_direct_count(target, odp_relays_buffer(m->manager->relays), ODP_RELAY_BUFFER_BYTES);

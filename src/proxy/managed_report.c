@@ -47,7 +47,11 @@ static bool take_report(struct odp_managed *m, const struct odp_proto_message *r
     *ret = (struct odp_service_event){.id = report->id, .reason = report->reason};
     switch (report->state) {
     case ODP_PROTO_RUNNING: take_running(m, ret); return true;
-    case ODP_PROTO_INACTIVE: ret->kind = ODP_EVENT_INACTIVE; return true;
+    case ODP_PROTO_PARTLY:
+    case ODP_PROTO_INACTIVE:
+        ret->kind = ODP_EVENT_INACTIVE;
+        ret->is_partly = report->state == ODP_PROTO_PARTLY;
+        return true;
     case ODP_PROTO_STARTING: ret->kind = ODP_EVENT_INACTIVE; return !has_answered(&m->machine);
     case ODP_PROTO_FROZEN: ret->kind = ODP_EVENT_FROZEN; return true;
     case ODP_PROTO_STALE: return take_stale(m, ret);

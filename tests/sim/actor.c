@@ -89,7 +89,9 @@ struct world *world_add(uint64_t seed, unsigned index, bool plain)
     w->has_forwarder = sim_chance(&w->rng, 30);
     w->is_checked = sim_chance(&w->rng, 50);
     w->good = goods[sim_below(&w->rng, 4)];
-    w->unit = w->always_up || sim_chance(&w->rng, 20) ? UNIT_UP : UNIT_DOWN;
+    w->unit = w->always_up || sim_chance(&w->rng, 20) ? UNIT_UP
+              : sim_chance(&w->rng, 10)               ? UNIT_PARTLY
+                                                      : UNIT_DOWN;
     random_settings(&w->rng, w->always_up, &b);
     random_requires(&w->rng, index, plain, &b);
     w->s = fake_service_add(names[index], b.s, sim_chance(&w->rng, 15));

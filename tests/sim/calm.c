@@ -63,6 +63,10 @@ static void check_lies_down(struct fake_service *s)
     if (stays ? state != ODP_SERVICE_READY
               : state != ODP_SERVICE_STOPPED && state != ODP_SERVICE_FROZEN)
         sim_fail("it sleeps in the end", "%s is %s", s->name, odp_service_state_to_string(state));
+    const struct world *w = &worlds[s->index];
+    if (state == ODP_SERVICE_STOPPED && w->unit != UNIT_DOWN && w->unit != UNIT_BROKEN &&
+        !w->always_up)
+        sim_fail("it sleeps in the end", "%s: something of it runs", s->name);
     if (m->n_waiting > 0 || m->n_connections > 0 || m->n_leaving > 0)
         sim_fail("it sleeps in the end", "%s: %u waiting, %u connected, %u leaving", s->name,
                  m->n_waiting, m->n_connections, m->n_leaving);

@@ -16,7 +16,6 @@ static const struct {
     unsigned events;
     const char *reason;
 } by_hand[] = {
-    {ODP_SERVICE_STOPPED, E(DEADLINE), "it has none"},
     {ODP_SERVICE_FAILED, E(DEADLINE), "it has none"},
     {ODP_SERVICE_READY, E(DEMAND), "nobody is held"},
     {ODP_SERVICE_STOPPED, E(ANSWERS), "nothing is tried"},

@@ -218,20 +218,32 @@ static void check_counts(const struct odp_managed *m, struct counts *n)
                  m->n_tries, n->n_tries, m->n_leaving, n->n_leaving);
 }
 
-// NULL where the state may last; else what is missing.
-static const char *lacks(const struct odp_managed *m)
+static const char *lacks_window(const struct odp_managed *m)
 {
     const struct odp_service *s = &m->machine;
     bool has_deadline = s->deadline_usec != ODP_NEVER;
     bool is_busy =
         m->n_connections > 0 || m->n_waiting > 0 || m->n_requiring > 0 || m->n_dependents > 0;
 
+    if (!has_deadline && !is_busy && s->settings.can_stop && s->idle.timeout_usec != ODP_NEVER)
+        return "is quiet, and has no deadline";
+    return has_deadline && is_busy ? "is busy, and has a deadline" : NULL;
+}
+
+// NULL where the state may last; else what is missing.
+static const char *lacks(const struct odp_managed *m)
+{
+    const struct odp_service *s = &m->machine;
+    bool has_deadline = s->deadline_usec != ODP_NEVER;
+
     switch (s->state) {
-    case ODP_SERVICE_READY:
-        if (!has_deadline && !is_busy && s->settings.can_stop && s->idle.timeout_usec != ODP_NEVER)
-            return "is quiet, and has no deadline";
-        return has_deadline && is_busy ? "is busy, and has a deadline" : NULL;
     case ODP_SERVICE_STOPPED:
+        if (m->n_waiting > 0 || s->wanted)
+            return "sleeps, and somebody waits";
+        if (s->is_partly)
+            return lacks_window(m);
+        return has_deadline ? "sleeps, and has a deadline" : NULL;
+    case ODP_SERVICE_READY: return lacks_window(m);
     case ODP_SERVICE_FAILED:
     case ODP_SERVICE_FROZEN:
         if (s->state == ODP_SERVICE_FROZEN && s->settings.stop_after_usec != ODP_NEVER &&

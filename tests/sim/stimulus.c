@@ -115,15 +115,11 @@ static bool launcher_tells(struct fake_service *s, uint32_t id, const char *what
         const char *word;
         enum odp_proto_state state;
     } words[] = {
-        {"running", ODP_PROTO_RUNNING},
-        {"inactive", ODP_PROTO_INACTIVE},
-        {"failed", ODP_PROTO_FAILED},
-        {"frozen", ODP_PROTO_FROZEN},
-        {"stale", ODP_PROTO_STALE},
-        {"being started", ODP_PROTO_STARTING},
-        {"it at", ODP_PROTO_ADDRESS},
-        {"it nowhere", ODP_PROTO_NO_ADDRESS},
-        {"it out of reach", ODP_PROTO_UNREACHABLE},
+        {"running", ODP_PROTO_RUNNING},        {"inactive", ODP_PROTO_INACTIVE},
+        {"a part down", ODP_PROTO_PARTLY},     {"failed", ODP_PROTO_FAILED},
+        {"frozen", ODP_PROTO_FROZEN},          {"stale", ODP_PROTO_STALE},
+        {"being started", ODP_PROTO_STARTING}, {"it at", ODP_PROTO_ADDRESS},
+        {"it nowhere", ODP_PROTO_NO_ADDRESS},  {"it out of reach", ODP_PROTO_UNREACHABLE},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

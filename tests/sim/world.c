@@ -37,6 +37,7 @@ static void deliver(void *data, uint64_t message, uint64_t life)
     static const char *const reasons[ODP_PROTO_UNCHECKED + 1] = {
         [ODP_PROTO_FAILED] = "exited with status 1",
         [ODP_PROTO_STALE] = "its file has changed",
+        [ODP_PROTO_PARTLY] = "one has exited with status 1",
         [ODP_PROTO_PENDING] = "its health check says unhealthy",
         [ODP_PROTO_UNCHECKED] = "no container of it has a health check",
     };
@@ -85,6 +86,7 @@ static enum odp_proto_state seen(const struct world *w)
         [UNIT_DOWN] = ODP_PROTO_INACTIVE,     [UNIT_BROKEN] = ODP_PROTO_FAILED,
         [UNIT_STARTING] = ODP_PROTO_STARTING, [UNIT_UP] = ODP_PROTO_RUNNING,
         [UNIT_STOPPING] = ODP_PROTO_RUNNING,  [UNIT_FROZEN] = ODP_PROTO_FROZEN,
+        [UNIT_PARTLY] = ODP_PROTO_PARTLY,
     };
 
     return states[w->unit];
@@ -139,8 +141,10 @@ static void set_target(struct world *w, enum fake_target target)
 static void enter(struct world *w, enum unit unit)
 {
     static const char *const names[] = {
-        [UNIT_DOWN] = "is down", [UNIT_BROKEN] = "is broken",     [UNIT_STARTING] = "starts",
-        [UNIT_UP] = "is up",     [UNIT_STOPPING] = "is stopping", [UNIT_FROZEN] = "is frozen",
+        [UNIT_DOWN] = "is down",         [UNIT_BROKEN] = "is broken",
+        [UNIT_STARTING] = "starts",      [UNIT_UP] = "is up",
+        [UNIT_STOPPING] = "is stopping", [UNIT_FROZEN] = "is frozen",
+        [UNIT_PARTLY] = "is partly up",
     };
 
     w->unit = unit;
@@ -341,9 +345,23 @@ void world_launcher_dies(void)
 
 // ---- what others do ----------------------------------------------------------------------------
 
+// What runs on may be what clients talk with.
+static void kill_one(struct world *w)
+{
+    if (sim_chance(&w->rng, 50))
+        go_down(w, UNIT_PARTLY);
+    else
+        enter(w, UNIT_PARTLY);
+    say(w, 0, ODP_PROTO_PARTLY);
+}
+
 void world_kill(struct world *w)
 {
-    if (w->always_up || (w->unit != UNIT_UP && w->unit != UNIT_FROZEN))
+    if (w->unit == UNIT_UP && !w->always_up && sim_chance(&w->rng, 40)) {
+        kill_one(w);
+        return;
+    }
+    if (w->always_up || (w->unit != UNIT_UP && w->unit != UNIT_FROZEN && w->unit != UNIT_PARTLY))
         return;
     go_down(w, sim_chance(&w->rng, 50) ? UNIT_DOWN : UNIT_BROKEN);
     say(w, 0, seen(w));
@@ -351,7 +369,7 @@ void world_kill(struct world *w)
 
 void world_start(struct world *w)
 {
-    if (w->unit == UNIT_DOWN || w->unit == UNIT_BROKEN)
+    if (w->unit == UNIT_DOWN || w->unit == UNIT_BROKEN || w->unit == UNIT_PARTLY)
         begin_start(w);
 }
 

@@ -11,6 +11,7 @@
 enum unit {
     UNIT_DOWN,
     UNIT_BROKEN, // down, and failed
+    UNIT_PARTLY, // some of it runs
     UNIT_STARTING,
     UNIT_UP,
     UNIT_STOPPING,

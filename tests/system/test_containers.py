@@ -92,6 +92,43 @@ class TestDocker(ContainerCase):
         self.assertEqual(ended, sorted(ended))
         self.assertEqual([e.is_running(n) for n in ("wiki", "data")], [False, False])
 
+    def test_what_is_left_of_several(self):
+        """One ends, the other runs on: what is missing is started by the next visitor, what is left
+        is put to sleep without one."""
+        e = self.engine(self.engine_name)
+        self.create(e, "wiki")
+        self.create(e, "data", options=["--restart=always"])
+        backend = f"type = {self.engine_name}"
+        units = ["data", "wiki"]
+        d = self.odpd({"wiki": self.file("wiki", units=units, backend=backend)})
+        self.assertIsNone(d.status("wiki")["sleeps_in_seconds"])
+        self.wake("wiki")
+        e.command("kill", "wiki")
+        d.await_state("wiki", "stopped")
+        self.assertGreater(d.status("wiki")["sleeps_in_seconds"], 100)
+        self.assertRegex(self.why(d), r"\n  sleeps   in [45]min.*: a part of it still runs\n")
+        self.wake("wiki")
+        e.command("kill", "wiki")
+        d.await_state("wiki", "stopped")
+        self.assertTrue(e.is_running("data"))
+        # At least as long as a start may take.
+        d.write_service("wiki", self.file("wiki", idle="100ms", units=units,
+                                          backend=f"{backend}\nstart_timeout = 300ms"))
+        self.assertEqual(d.odp("reload").returncode, 0)
+        until(lambda: not e.is_running("data"), "the other one is stopped")
+        status = d.await_status("wiki", state="stopped", sleeps_in_seconds=None)
+        self.assertRegex(status["reason"], "container wiki: .*; the rest was quiet for 100ms")
+        # Found so by an odpd that begins, and ended by a command.
+        d.write_service("wiki", self.file("wiki", units=units, backend=backend))
+        e.command("start", "data")
+        self.assertEqual(d.odp("reload").returncode, 0)
+        self.assertEqual(d.finish(), "")
+        d.start()
+        until(lambda: d.status("wiki")["sleeps_in_seconds"], "it has a window")
+        self.assertIn("container wiki: ", d.status("wiki")["reason"])
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertFalse(e.is_running("data"))
+
     def test_what_people_do(self):
         e, d = self.begin()
         # Running already, and stopped, killed, started and removed by hand.

@@ -60,6 +60,27 @@ class TestUnits(UnitCase):
         d.await_state("echo", "stopped")
         self.assertEqual(self.starts("echo"), 1)
 
+    def test_what_is_left_of_several_is_slept(self):
+        files = {"echo": self.file("echo", idle="500ms", backend="start_timeout = 1s",
+                                   units=["store.service", "echo.service"])}
+        self.service("echo")
+        self.unit("store.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+        # Found so, and come so.
+        self.machine.systemctl("start", "store.service")
+        d = self.odpd(files)
+        self.await_unit("store", "inactive")
+        status = d.await_status("echo", state="stopped", sleeps_in_seconds=None)
+        self.assertEqual(status["reason"], "echo.service is not running, store.service is; "
+                                           "the rest was quiet for 500ms")
+        s = self.talk("echo")
+        self.machine.systemctl("kill", "--signal=KILL", "echo.service")
+        self.assert_closed(s)
+        s.close()
+        self.await_unit("store", "inactive")
+        status = d.await_status("echo", state="stopped", sleeps_in_seconds=None)
+        self.assertEqual(status["reason"], "echo.service: signal SIGKILL, see journalctl -u "
+                                           "echo.service; the rest was quiet for 500ms")
+
     def test_restarted_by_hand_stays(self):
         files = {"echo": self.file("echo")}
         self.service("echo")

@@ -465,6 +465,125 @@ static void test_direct_connections_and_no_window(void **state)
     assert_int_equal(s.state, ODP_SERVICE_STOPPING);
 }
 
+static void report(struct odp_service *s, enum odp_service_event_kind kind, bool is_partly,
+                   uint64_t now_usec, unsigned n_connections, struct odp_service_effects *ret)
+{
+    struct odp_service_event e = {.kind = kind,
+                                  .now_usec = now_usec,
+                                  .n_connections = n_connections,
+                                  .is_partly = is_partly,
+                                  .reason = "one has ended"};
+
+    assert_int_equal(odp_service_step(s, &e, ret), 0);
+}
+
+// A part that runs on is put to sleep, too.
+static void test_what_is_left_is_stopped(void **state)
+{
+    const uint64_t last_usec = NOW - IDLE + settings.start_timeout_usec;
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPED);
+    assert_true(s.deadline_usec == last_usec);
+    step(&s, ODP_EVENT_DEADLINE, last_usec, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+    assert_true(fx.request && fx.op == ODP_PROTO_STOP);
+    assert_string_equal(s.reason, "one has ended; the rest was quiet for 10s");
+    report(&s, ODP_EVENT_INACTIVE, false, last_usec, 0, &fx);
+    assert_true(s.deadline_usec == last_usec + 35 * SEC); // that was no answer
+    struct odp_service_event done = event_of(ODP_EVENT_INACTIVE);
+    done.id = s.request_id;
+    done.now_usec = last_usec;
+    expect(&s, &done, "stopped");
+    assert_true(s.deadline_usec == ODP_NEVER);
+}
+
+// Who is still connected to it keeps it, who uses it directly as well.
+static void test_what_is_left_is_in_use(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.settings.start_timeout_usec = SEC;
+    s.idle.quiet_usec = ODP_NEVER;
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 1, &fx);
+    assert_true(s.state == ODP_SERVICE_STOPPED && s.deadline_usec == ODP_NEVER);
+    step(&s, ODP_EVENT_COUNTS, NOW + SEC, 0, 0, &fx);
+    assert_true(s.deadline_usec == NOW + SEC + IDLE);
+    window_end(&s, NOW + SEC + IDLE, 2, &fx);
+    assert_true(s.state == ODP_SERVICE_STOPPED && s.deadline_usec == NOW + SEC + 2 * IDLE);
+    window_end(&s, NOW + SEC + 2 * IDLE, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+}
+
+// By somebody else's hand a part may be on its way to the whole: its window is that of a start at
+// least, and begins anew when all of it runs.
+static void test_part_that_somebody_starts(void **state)
+{
+    const uint64_t up_usec = NOW + settings.start_timeout_usec - 1;
+    struct odp_service s = service_in(ODP_SERVICE_STOPPED);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.deadline_usec = ODP_NEVER;
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 0, &fx);
+    assert_true(s.deadline_usec == up_usec + 1);
+    report(&s, ODP_EVENT_INACTIVE, true, NOW + SEC, 0, &fx);
+    assert_true(s.deadline_usec == up_usec + 1);
+    report(&s, ODP_EVENT_RUNNING, false, up_usec, 0, &fx);
+    step(&s, ODP_EVENT_ANSWERS, up_usec, 0, 0, &fx);
+    assert_true(s.state == ODP_SERVICE_READY && s.deadline_usec == up_usec + IDLE);
+}
+
+// What ends and is started again by itself, for ever, is quiet all the same.
+static void test_part_that_comes_and_goes(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    s.idle.quiet_usec = NOW;
+    for (uint64_t now = NOW + SEC; now < NOW + IDLE; now += SEC) {
+        report(&s, ODP_EVENT_INACTIVE, true, now, 0, &fx);
+        report(&s, ODP_EVENT_RUNNING, false, now, 0, &fx);
+        step(&s, ODP_EVENT_ANSWERS, now, 0, 0, &fx);
+        assert_true(s.state == ODP_SERVICE_READY && s.deadline_usec == NOW + IDLE);
+    }
+    // When nothing of it ran for a moment it is another run.
+    report(&s, ODP_EVENT_INACTIVE, true, NOW + 9 * SEC, 0, &fx);
+    report(&s, ODP_EVENT_INACTIVE, false, NOW + 9 * SEC, 0, &fx);
+    assert_true(s.deadline_usec == ODP_NEVER);
+    report(&s, ODP_EVENT_RUNNING, false, NOW + 9 * SEC, 0, &fx);
+    step(&s, ODP_EVENT_ANSWERS, NOW + 9 * SEC, 0, 0, &fx);
+    assert_true(s.deadline_usec == NOW + 9 * SEC + IDLE);
+}
+
+// `odp stop` ends it, and drains as ever; a stop under way is not over before all of it is down.
+static void test_what_is_left_and_odp_stop(void **state)
+{
+    struct odp_service s = service_in(ODP_SERVICE_READY);
+    struct odp_service_effects fx;
+
+    (void)state;
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 1, &fx);
+    step(&s, ODP_EVENT_STOP, NOW, 1, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_DISMISSED);
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 1, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_DISMISSED);
+    step(&s, ODP_EVENT_COUNTS, NOW + SEC, 0, 0, &fx);
+    assert_int_equal(s.state, ODP_SERVICE_STOPPING);
+
+    s = service_in(ODP_SERVICE_UNKNOWN);
+    report(&s, ODP_EVENT_INACTIVE, true, NOW, 0, &fx);
+    assert_string_equal(s.reason, "one has ended");
+    step(&s, ODP_EVENT_STOP, NOW, 0, 0, &fx);
+    assert_true(s.state == ODP_SERVICE_STOPPING && fx.op == ODP_PROTO_STOP);
+}
+
 static void test_plain_proxy_is_never_stopped(void **state)
 {
     struct odp_service s = service_in(ODP_SERVICE_PROBING);
@@ -1054,6 +1173,11 @@ int main(void)
         cmocka_unit_test(test_window_runs_from_last_close),
         cmocka_unit_test(test_direct_connections),
         cmocka_unit_test(test_direct_connections_and_no_window),
+        cmocka_unit_test(test_what_is_left_is_stopped),
+        cmocka_unit_test(test_what_is_left_is_in_use),
+        cmocka_unit_test(test_part_that_somebody_starts),
+        cmocka_unit_test(test_part_that_comes_and_goes),
+        cmocka_unit_test(test_what_is_left_and_odp_stop),
         cmocka_unit_test(test_plain_proxy_is_never_stopped),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_backoff_is_forgotten_after_a_minute_ready),

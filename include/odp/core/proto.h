@@ -68,6 +68,9 @@ enum odp_proto_state {
     // To a look: its start is under way. What it is by then is reported when that has ended. To
     // whom nothing is known it is as good as INACTIVE; what has answered already has not ended.
     ODP_PROTO_STARTING,
+    // Some of it is down, some runs: to a look, or by itself. `reason` is that of the part that is
+    // down. It is INACTIVE, and there is something to be stopped.
+    ODP_PROTO_PARTLY,
     // These three with id 0, of a target auto:PORT alone: said when it changes, and anew after each
     // look and start.
     ODP_PROTO_ADDRESS,     // `reason` is where its container is, the likeliest place first: up to

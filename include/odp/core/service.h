@@ -59,8 +59,9 @@ struct odp_service_event {
     unsigned n_connections; // relayed, or on the way to it
     unsigned n_waiting;     // held; and services in REQUIRING that wait for this one
     unsigned n_dependents;  // other services that require this one and are awake
-    unsigned n_direct;      // of DEADLINE in READY: connections that are not odp's
+    unsigned n_direct;      // of DEADLINE in READY and STOPPED: connections that are not odp's
     uint32_t id;            // of a report: the request it answers, 0 an observation
+    bool is_partly;         // of INACTIVE: some of it runs on
     // Of a report, of START, STOP, DEMAND, LOST and the last three: why; of DEADLINE: what the last
     // probe said, where that was not enough. May be NULL.
     const char *reason;
@@ -104,10 +105,12 @@ struct odp_service {
     unsigned n_failures; // starts failed in a row
     uint64_t retry_usec; // in FAILED: before it, demand is denied
     uint64_t ready_usec; // since when it is ready
-    unsigned n_direct;   // in READY: what kept it awake when its window had ended, 0 for none
+    unsigned n_direct;   // in READY, and STOPPED: what kept it awake when its window had ended
     bool wanted;         // start it without a waiter as soon as that is possible
     bool unwanted;       // UNKNOWN only: a stop was asked when the launcher was lost
     bool waking;         // started by us and not ready yet: its end is a failed start
+    bool is_partly;      // in STOPPED: some of it runs, and that has a window, too
+    bool keeps_window;   // it was READY, and should all of it run again its window goes on
     char reason[ODP_REASON_MAX + 1];
 };
 
@@ -135,6 +138,9 @@ void odp_service_set(struct odp_service *s, const struct odp_service_settings *s
 // True where the target is to be tried: held clients' own connections, a bare probe, or, but for
 // UNKNOWN, the http or exec probe.
 bool odp_service_is_trying(const struct odp_service *s);
+
+// True where its quiet window is running, or would be if nobody used it.
+bool odp_service_has_window(const struct odp_service *s);
 
 // True where something waits for what the launcher does or tells: one that was lost is had again
 // soon. `n_waiting` as in an event.
