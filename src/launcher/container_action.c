@@ -133,7 +133,8 @@ static void pass_over(struct odp_container *c)
     c->stage = ODP_CONTAINER_DONE;
 }
 
-// It may not last until the others have come as far, or never become what they wait for.
+// It may not last until the others have come as far, or never become what they wait for. A restart
+// by its engine is no end, but an endless one is.
 static void watch_over(struct odp_container *c)
 {
     const struct odp_container_service *s = c->service;
@@ -151,6 +152,8 @@ static void watch_over(struct odp_container *c)
     }
     if (reason[0])
         odp_container_note(c->service, reason);
+    if (odp_container_is_looping(f))
+        fail(c);
 }
 
 static void advance(struct odp_container *c)

@@ -94,6 +94,13 @@ class ComposeCase(ContainerCase):
         self.assertIn(reply.status, good, text)
         return json.loads(text) if text else None
 
+    def make(self, service, command, **host):
+        """One more container of the project, with no label that says for whom it waits."""
+        labels = {PROJECT: self.project, "com.docker.compose.service": service}
+        self.api("POST", f"/containers/create?name={self.project}-{service}-1",
+                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels,
+                  "HostConfig": host})
+
     def make_v2(self, number=1, depends=None, **commands):
         """The containers that docker compose 2 would make, by the API."""
         depends = V2 if depends is None else depends
@@ -220,6 +227,19 @@ class TestLabels(ComposeCase):
         self.assertIn(b"503", s.recv(4096))
         self.assertIn("container wiki-db-1: has exited with status 3: no disk", self.why(d))
         self.assertEqual([self.state(e, c) for c in ("app", "migrate")], ["created", "created"])
+
+    def test_a_migration_that_is_started_again(self):
+        """By a restart policy, for ever: nobody waits for that."""
+        e, d = self.begin()
+        for policy, status, reason in (
+                ("on-failure", 4, r"docker starts it again and again, \d+ times already \(last status 4\)"),
+                ("unless-stopped", 0, "has run to its end, and docker starts it again, while "
+                                      "wiki-app-1 waits for its end: write `restart: \"no\"` for")):
+            e.remove("wiki-migrate-1")
+            self.make("migrate", f"sleep 0.1; exit {status}", RestartPolicy={"Name": policy})
+            self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+            self.assertRegex(self.why(d), f"container wiki-migrate-1: {reason}")
+            self.assertEqual(self.state(e, "app"), "created")
 
     def test_what_cannot_be_started(self):
         e, d = self.begin(depends={"app": "db:service_healthy:false,cache:service_started:false"})

@@ -325,6 +325,38 @@ static void test_reasons(void **state)
                 "container wiki: is dead, docker could not remove it: docker rm --force wiki");
 }
 
+static void expect_never(struct odp_container_facts f, enum odp_condition condition,
+                         const char *reason)
+{
+    char ret[ODP_REASON_MAX + 1] = "";
+
+    odp_container_why_never(&wiki, &f, condition, "app", ret, sizeof(ret));
+    assert_string_equal(ret, reason);
+}
+
+// What others wait for, and what cannot come.
+static void test_never(void **state)
+{
+    struct odp_container_facts f = {.status = ODP_CONTAINER_RUNNING};
+
+    (void)state;
+    expect_never(f, ODP_CONDITION_STARTED, "");
+    expect_never(f, ODP_CONDITION_COMPLETED, "");
+    expect_never(f, ODP_CONDITION_SOUND, "");
+    expect_never(f, ODP_CONDITION_HEALTHY,
+                 "container wiki: has no health check, and app waits for it to be healthy");
+    f.health = ODP_CONTAINER_UNHEALTHY;
+    strcpy(f.health_said, "no route");
+    expect_never(f, ODP_CONDITION_SOUND,
+                 "container wiki: is unhealthy, and app waits for it: no route");
+    f.status = ODP_CONTAINER_RESTARTING;
+    expect_never(f, ODP_CONDITION_COMPLETED,
+                 "container wiki: has run to its end, and docker starts it again, while app waits "
+                 "for its end: write `restart: \"no\"` for it in the project's file");
+    f.exit_code = 3; // it may end well yet
+    expect_never(f, ODP_CONDITION_COMPLETED, "");
+}
+
 static void expect_not_healthy(struct odp_container_facts f, const char *reason)
 {
     char ret[ODP_REASON_MAX + 1];
@@ -385,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_not_healthy), cmocka_unit_test(test_health),
         cmocka_unit_test(test_events_path), cmocka_unit_test(test_others),
+        cmocka_unit_test(test_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
