@@ -189,8 +189,8 @@ static int add_dependency(const struct odp_compose_project *p, size_t then, cons
     return r;
 }
 
-static int add_label(const struct odp_compose_project *p, size_t then, struct odp_order *ret,
-                     char *why, size_t why_size)
+static int add_label(const struct odp_compose_project *p, bool is_whole, size_t then,
+                     struct odp_order *ret, char *why, size_t why_size)
 {
     bool is_found;
     int r = 0;
@@ -198,10 +198,11 @@ static int add_label(const struct odp_compose_project *p, size_t then, struct od
     for (const char *at = p->members[then].waits_for; *at && r == 0;) {
         size_t n = strcspn(at, ",");
         r = n > 0 ? add_dependency(p, then, at, n, ret, &is_found) : 0;
-        if (r == 0 && n > 0 && !is_found && !why[0])
+        if (r == 0 && n > 0 && !is_found && !is_whole && !why[0])
             odp_reason_format(why, why_size,
                               "container %s: waits for the service %.*s of its project, which has "
-                              "no container",
+                              "no container: make it with docker compose up --no-start, or write "
+                              "`file = /path/to/compose.yaml` in [backend]",
                               p->members[then].name, (int)strcspn(at, ":,"), at);
         at += n + (at[n] == ',');
     }
@@ -243,7 +244,7 @@ static int add_lines(const struct odp_compose_project *p, char *const *lines, st
     return r;
 }
 
-int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
+int odp_compose_order(const struct odp_compose_project *p, bool is_whole, char *const *lines,
                       struct odp_order *ret, char *why, size_t why_size)
 {
     size_t node;
@@ -252,7 +253,7 @@ int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
     *ret = (struct odp_order){0};
     why[0] = '\0';
     for (size_t i = 0; i < p->n_members && r == 0; i++) {
-        r = add_label(p, i, ret, why, why_size);
+        r = add_label(p, is_whole, i, ret, why, why_size);
         if (r == 0)
             r = add_network(p, i, ret);
     }

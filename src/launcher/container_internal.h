@@ -41,6 +41,7 @@ struct odp_container_project {
     struct odp_compose_up *up;         // owned; its compose program runs
     bool has_upped;                    // and has done so for the present action
     bool is_half_made;                 // it has failed, and may have made some
+    bool is_whole;                     // it has not: there is all that its file asks for
     bool was_left;                     // by the engine, while it ran
     bool has_shrunk;                   // one was removed, and none started since
     struct odp_compose_project known;  // owned; with a file: those of all services seen since

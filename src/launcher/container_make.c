@@ -42,6 +42,7 @@ static void on_up(void *userdata, const char *why)
     odp_compose_up_free(s->project->up);
     s->project->up = NULL;
     s->project->is_half_made = why;
+    s->project->is_whole = !why;
     if (!why)
         odp_compose_deinit(&s->project->known);
     else

@@ -117,7 +117,8 @@ static int take_order(struct odp_container_service *s, const struct odp_compose_
 {
     struct odp_container_project *p = s->project;
     struct odp_order order;
-    int r = odp_compose_order(found, s->names, &order, p->disorder, sizeof(p->disorder));
+    int r = odp_compose_order(found, p->is_whole, s->names, &order, p->disorder,
+                              sizeof(p->disorder));
 
     odp_order_deinit(&s->order);
     s->order = order;

@@ -117,7 +117,7 @@ static int take_members(struct odp_seek *s, const struct odp_compose_project *fo
         r = add_item(s, found->members[i].id, found->members[i].name);
     if (r < 0)
         return r;
-    r = odp_compose_order(found, s->names, &order, why, sizeof(why));
+    r = odp_compose_order(found, true, s->names, &order, why, sizeof(why));
     if (r >= 0)
         s->last = find_last(&order, s->n_items);
     odp_order_deinit(&order);

@@ -232,7 +232,8 @@ class TestLabels(ComposeCase):
         """By a restart policy, for ever: nobody waits for that."""
         e, d = self.begin()
         for policy, status, reason in (
-                ("on-failure", 4, r"docker starts it again and again, \d+ times already \(last status 4\)"),
+                ("on-failure", 4, r"docker starts it again and again, \d+ times already "
+                                  r"\(last status 4\)"),
                 ("unless-stopped", 0, "has run to its end, and docker starts it again, while "
                                       "wiki-app-1 waits for its end: write `restart: \"no\"` for")):
             e.remove("wiki-migrate-1")
@@ -260,6 +261,21 @@ class TestLabels(ComposeCase):
         self.assertIn("docker has no containers of the project wiki: make them with", self.why(d))
         self.assertIn("runs as  project wiki: docker has no container of it\n",
                       self.odp(d, "why", "wiki").stdout)
+
+    def test_what_is_not_required(self):
+        """depends_on with `required: false`, of which the label says nothing: only the compose program
+        knows, which would fail."""
+        self.engine("docker")
+        self.make_v2(depends={"app": "db:service_healthy:false,cache:service_started:false"})
+        self.machine.write("/tmp/program/docker-compose", "#!/bin/sh\necho up >>/tmp/program/calls\n",
+                           mode=0o755)
+        self.addCleanup(self.machine.run, "rm", "-r", "/tmp/program")
+        d = self.odpd({"wiki": self.file("wiki", backend="file = /srv/wiki/compose.yaml")},
+                      properties=["Environment=PATH=/tmp/program:/usr/bin:/bin"])
+        for _ in range(2):
+            self.wake()
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        self.assertEqual(self.machine.read("/tmp/program/calls"), "up\n")
 
     def test_in_the_network_of_another(self):
         """network_mode: service:side, of which not all compose programs leave a label. Docker starts

@@ -88,7 +88,7 @@ static void test_labels(void **state)
     assert_string_equal(p.members[0].id, "aaaaaaaaaaaa");
     assert_string_equal(p.members[1].name, "wiki-db-1");
     assert_string_equal(p.members[2].service, "migrate");
-    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(odp_compose_order(&p, false, no_lines, &o, why, sizeof(why)), 0);
     assert_string_equal(why, "");
     assert_int_equal(o.n_edges, 4);
     expect_edge(&p, &o, "wiki-db-1", "wiki-app-1", ODP_CONDITION_HEALTHY);
@@ -115,7 +115,7 @@ static void test_old_labels_and_scale(void **state)
 
     struct odp_compose_project p = end(&b);
     assert_string_equal(p.members[0].name, "wiki-app-2");
-    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(odp_compose_order(&p, false, no_lines, &o, why, sizeof(why)), 0);
     assert_int_equal(o.n_edges, 4);
     expect_edge(&p, &o, "wiki-db-2", "wiki-app-10", ODP_CONDITION_SOUND);
     odp_order_deinit(&o);
@@ -138,7 +138,7 @@ static void test_networks(void **state)
     set_network(&b, "wiki_default");
 
     struct odp_compose_project p = end(&b);
-    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(odp_compose_order(&p, false, no_lines, &o, why, sizeof(why)), 0);
     assert_int_equal(o.n_edges, 1);
     expect_edge(&p, &o, "vpn", "torrent", ODP_CONDITION_STARTED);
     odp_order_deinit(&o);
@@ -159,17 +159,20 @@ static void test_lines(void **state)
     add(&b, 'd', "wiki_side_1", "side", NULL);
 
     struct odp_compose_project p = end(&b);
-    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(odp_compose_order(&p, false, no_lines, &o, why, sizeof(why)), 0);
     assert_int_equal(o.n_edges, 0);
     odp_order_deinit(&o);
-    assert_int_equal(odp_compose_order(&p, lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)), 0);
     assert_int_equal(o.n_edges, 2);
     expect_edge(&p, &o, "wiki_db_1", "wiki_migrate_1", ODP_CONDITION_STARTED);
     expect_edge(&p, &o, "wiki_migrate_1", "wiki_app_1", ODP_CONDITION_STARTED);
     odp_order_deinit(&o);
     lines[1] = (char[]){"wiki_cache_1"};
-    assert_int_equal(odp_compose_order(&p, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_INCOMPLETE);
+    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_INCOMPLETE);
     assert_string_equal(why, "its project has no container wiki_cache_1 ([backend] container)");
+    odp_order_deinit(&o);
+    assert_int_equal(odp_compose_order(&p, true, lines, &o, why, sizeof(why)),
+                     ODP_COMPOSE_E_INCOMPLETE);
     odp_order_deinit(&o);
     odp_compose_deinit(&p);
 }
@@ -186,14 +189,18 @@ static void test_what_is_wrong(void **state)
     add(&b, 'b', "db", "db", NULL);
 
     struct odp_compose_project p = end(&b);
-    assert_int_equal(odp_compose_order(&p, no_lines, &o, why, sizeof(why)),
+    assert_int_equal(odp_compose_order(&p, false, no_lines, &o, why, sizeof(why)),
                      ODP_COMPOSE_E_INCOMPLETE);
     assert_string_equal(why, "container app: waits for the service cache of its project, which has "
-                             "no container");
+                             "no container: make it with docker compose up --no-start, or write "
+                             "`file = /path/to/compose.yaml` in [backend]");
     assert_int_equal(o.n_edges, 1); // what there is has its order
     odp_order_deinit(&o);
+    assert_int_equal(odp_compose_order(&p, true, no_lines, &o, why, sizeof(why)), 0);
+    assert_int_equal(o.n_edges, 1);
+    odp_order_deinit(&o);
     // The lines say the reverse of the labels.
-    assert_int_equal(odp_compose_order(&p, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_ROUND);
+    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_ROUND);
     assert_non_null(strstr(why, "waits, by others, for itself"));
     assert_int_equal(o.n_edges, 0);
     odp_order_deinit(&o);

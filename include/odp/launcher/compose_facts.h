@@ -40,7 +40,9 @@ const char *odp_compose_gone(const struct odp_compose_project *known);
 #define ODP_COMPOSE_E_ROUND      2 // some wait for each other: no edge is left
 
 // Who waits for whom: by the labels; who is in another's network for that one; and each of `lines`
-// (NULL terminated; names, or at least 12 digits of ids) for the one before. Returns 0, or a code
-// of the above and one line in `why`, or -ENOMEM; *ret is to be deinitialised in all cases.
-int odp_compose_order(const struct odp_compose_project *p, char *const *lines,
+// (NULL terminated; names, or at least 12 digits of ids) for the one before. With `is_whole` there
+// is all that is to be: what labels name besides is not required (depends_on has that, labels have
+// not). Returns 0, or a code of the above and one line in `why`, or -ENOMEM; *ret is to be
+// deinitialised in all cases.
+int odp_compose_order(const struct odp_compose_project *p, bool is_whole, char *const *lines,
                       struct odp_order *ret, char *why, size_t why_size);
