@@ -85,7 +85,7 @@ static int show(const struct odp_findings *findings, bool json)
 // True for one that a prune by hand removes. What has a compose file is made anew by it.
 static bool may_be_pruned(const struct odp_doctor *d, const struct odp_config_service *s)
 {
-    return !s->compose_file && odp_doctor_container(d, s, 0) && doctor_containers_sleep(d, s) &&
+    return !s->compose_files && odp_doctor_container(d, s, 0) && doctor_containers_sleep(d, s) &&
            !(doctor_is_beside(s) && !doctor_keeps_containers(d, s));
 }
 

@@ -255,18 +255,17 @@ static void check_one(const struct context *x, const struct odp_container *c)
 }
 
 // What has a file is made by it.
-static void check_file(const struct context *x)
+static void check_file(const struct context *x, const char *path)
 {
-    const struct odp_place *p = odp_doctor_place(x->d, x->s->compose_file);
+    const struct odp_place *p = odp_doctor_place(x->d, path);
 
     if (!p || p->error != -ENOENT)
         return;
     odp_finding_add(x->f, "container-missing", x->s->name,
                     "%s has no containers of project %s, and %s, which is to make them, is not "
                     "there",
-                    x->e->place.engine, x->s->project.text, x->s->compose_file);
-    odp_finding_command(x->f, "ls -l %s (and mend file = in %s)", QUOTED(x->s->compose_file),
-                        QUOTED(x->s->file));
+                    x->e->place.engine, x->s->project.text, path);
+    odp_finding_command(x->f, "ls -l %s (and mend file = in %s)", QUOTED(path), QUOTED(x->s->file));
 }
 
 static void check_project(const struct context *x)
@@ -274,10 +273,10 @@ static void check_project(const struct context *x)
     if (x->s->backend != ODP_BACKEND_COMPOSE || !x->e || x->e->error < 0 ||
         odp_doctor_container(x->d, x->s, 0))
         return;
-    if (x->s->compose_file) {
-        check_file(x);
+    for (char **path = x->s->compose_files; path && *path; path++)
+        check_file(x, *path);
+    if (x->s->compose_files)
         return;
-    }
     odp_finding_add(x->f, "container-missing", x->s->name, "%s has no containers of project %s",
                     x->e->place.engine, x->s->project.text);
     odp_finding_command(x->f,

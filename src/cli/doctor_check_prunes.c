@@ -145,7 +145,7 @@ static bool endangers_service(const struct odp_doctor *d, const struct odp_prune
     const struct odp_container *c;
 
     // A user's containers are that user's alone. What has a compose file is made anew by it.
-    if (!e || s->compose_file || (doctor_is_beside(s) && !doctor_keeps_containers(d, s)) ||
+    if (!e || s->compose_files || (doctor_is_beside(s) && !doctor_keeps_containers(d, s)) ||
         s->idle_timeout_usec == ODP_NEVER || strcmp(e->place.engine, p->engine) != 0 ||
         (strcmp(p->engine, "podman") == 0 && e->is_user != prune->is_user))
         return false;

@@ -54,8 +54,8 @@ static int add_service(struct odp_places *p, const struct odp_config_service *s)
 
     if (r == 0 && s->environment_file)
         r = add_place(p, s->environment_file);
-    if (r == 0 && s->compose_file)
-        r = add_place(p, s->compose_file);
+    if (r == 0)
+        r = add_list(p, s->compose_files);
     if (r == 0)
         r = add_list(p, s->required_mounts);
     return r == 0 ? add_list(p, s->required_paths) : r;

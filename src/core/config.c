@@ -150,7 +150,7 @@ void odp_config_service_free(struct odp_config_service *s)
     names_free(s->containers, s->n_containers);
     free(s->engine_socket);
     free(s->project.text);
-    free(s->compose_file);
+    odp_config_strv_free(s->compose_files);
     free(s->ready_path);
     free(s->ready_expect);
     odp_config_strv_free(s->ready_command);

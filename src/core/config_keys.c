@@ -51,7 +51,7 @@ const struct odp_config_key odp_config_keys[] = {
     KEY("backend", "engine", engine, engine),
     KEY("backend", "socket", engine_socket, engine_socket),
     KEY("backend", "project", project, project),
-    KEY("backend", "file", path, compose_file),
+    KEYS("backend", "file", paths, compose_files),
 
     KEY("ready", "probe", probe, probe),
     KEY("ready", "timeout", span, ready_timeout_usec),

@@ -49,6 +49,31 @@ static void on_unreachable(struct odp_systemd_client *c, const char *why)
     compose_up_end_soon(u);
 }
 
+static void free_files(char **files)
+{
+    for (char **file = files; file && *file; file++)
+        free(*file);
+    free(files);
+}
+
+static char **copy(char *const *files)
+{
+    size_t n = 0;
+    char **copies;
+
+    while (files[n])
+        n++;
+    copies = calloc(n + 1, sizeof(*copies));
+    for (size_t i = 0; copies && i < n; i++) {
+        copies[i] = strdup(files[i]);
+        if (copies[i])
+            continue;
+        free_files(copies);
+        return NULL;
+    }
+    return copies;
+}
+
 static struct odp_compose_up *up_new(struct odp_backend_host *host,
                                      const struct odp_config_service *settings, const char *project,
                                      odp_compose_up_fn *on_end, void *userdata)
@@ -98,11 +123,11 @@ static int begin(struct odp_compose_up *u)
 
 int odp_compose_up_begin(struct odp_backend_host *host, const struct odp_config_service *settings,
                          const struct odp_engine_place *place, const char *project,
-                         const char *file, odp_compose_up_fn *on_end, void *userdata,
+                         char *const *files, odp_compose_up_fn *on_end, void *userdata,
                          struct odp_compose_up **ret, char *why, size_t why_size)
 {
     struct odp_compose_up *u = up_new(host, settings, project, on_end, userdata);
-    int r = u && u->description && (u->file = strdup(file)) ? 0 : -ENOMEM;
+    int r = u && u->description && (u->files = copy(files)) ? 0 : -ENOMEM;
 
     odp_reason_format(why, why_size, "the launcher is out of memory");
     if (r == 0)
@@ -172,7 +197,7 @@ void odp_compose_up_free(struct odp_compose_up *u)
         odp_systemd_bus_drop(u->bus, &u->released_slot);
     if (u->bus)
         odp_systemd_bus_leave(u->bus, &u->client);
-    free(u->file);
+    free_files(u->files);
     free(u->description);
     uv_close((uv_handle_t *)&u->timer, on_closed);
 }

@@ -27,7 +27,8 @@ struct odp_compose_up {
     void *userdata;
 
     char program[ODP_PATH_MAX];
-    char *file, *description; // owned
+    char **files;      // owned, NULL terminated; NULL where it is taken over
+    char *description; // owned
     char host_variable[sizeof("DOCKER_HOST=unix://") +
                        sizeof(((struct odp_engine_place *)0)->socket)];
     uint64_t limit_usec;

@@ -33,7 +33,7 @@ struct odp_engine_mend;
 
 // What makes a service's containers a Compose project's: they are looked for.
 struct odp_container_project {
-    char *name, *file;                 // owned; file may be NULL
+    char *name;                        // owned
     struct odp_engine_http *listing;   // owned
     bool lists_again;                  // something happened meanwhile
     bool is_incomplete;                // some wait for what has no container

@@ -11,6 +11,11 @@
 #include "odp/launcher/compose_up.h"
 #include "odp/launcher/reason.h"
 
+static bool has_file(const struct odp_container_service *s)
+{
+    return s->base.settings->compose_files;
+}
+
 static void tell_none(const struct odp_container_service *s, char *ret, size_t size)
 {
     odp_reason_format(ret, size,
@@ -55,7 +60,7 @@ void odp_container_project_adopt(struct odp_container_service *s)
 {
     struct odp_container_project *p = s->project;
 
-    if (p && p->file)
+    if (p && has_file(s))
         (void)odp_compose_up_adopt(s->base.host, s->base.settings, p->name, on_up, s, &p->up);
 }
 
@@ -67,14 +72,14 @@ bool odp_container_project_is_made(const struct odp_container_service *s)
 int odp_container_project_remember(struct odp_container_service *s,
                                    struct odp_compose_project *found)
 {
-    return s->project->file ? odp_compose_remember(&s->project->known, found) : 0;
+    return has_file(s) ? odp_compose_remember(&s->project->known, found) : 0;
 }
 
 bool odp_container_project_has_lost(const struct odp_container_service *s)
 {
     const struct odp_container_project *p = s->project;
 
-    return p && p->file && p->has_shrunk && odp_compose_gone(&p->known);
+    return p && has_file(s) && p->has_shrunk && odp_compose_gone(&p->known);
 }
 
 // Some are missing: as far as anybody can know who does not read its file.
@@ -98,8 +103,8 @@ static enum odp_container_readiness make_containers(struct odp_container_service
 
     p->has_upped = true;
     p->was_left = false;
-    r = odp_compose_up_begin(s->base.host, s->base.settings, &s->place, p->name, p->file, on_up, s,
-                             &p->up, why, why_size);
+    r = odp_compose_up_begin(s->base.host, s->base.settings, &s->place, p->name,
+                             s->base.settings->compose_files, on_up, s, &p->up, why, why_size);
     return r < 0 ? ODP_CONTAINER_NEVER : ODP_CONTAINER_NOT_YET;
 }
 
@@ -112,7 +117,7 @@ enum odp_container_readiness odp_container_project_prepare(struct odp_container_
         return ODP_CONTAINER_READY;
     if (p->up)
         return ODP_CONTAINER_NOT_YET;
-    if (p->file && !p->has_upped && wants_more(s))
+    if (has_file(s) && !p->has_upped && wants_more(s))
         return make_containers(s, why, why_size);
     if (s->n_containers == 0)
         tell_none(s, why, why_size);

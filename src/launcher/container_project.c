@@ -25,9 +25,8 @@ int odp_container_project_init(struct odp_container_service *s)
         return -ENOMEM;
     s->project = p;
     p->name = strdup(settings->project.text);
-    p->file = settings->compose_file ? strdup(settings->compose_file) : NULL;
     s->client.project = p->name;
-    return p->name && (p->file || !settings->compose_file) ? 0 : -ENOMEM;
+    return p->name ? 0 : -ENOMEM;
 }
 
 void odp_container_project_deinit(struct odp_container_service *s)
@@ -38,7 +37,6 @@ void odp_container_project_deinit(struct odp_container_service *s)
     odp_compose_up_free(s->project->up);
     odp_compose_deinit(&s->project->known);
     free(s->project->name);
-    free(s->project->file);
     free(s->project);
     s->project = NULL;
 }
@@ -117,8 +115,8 @@ static int take_order(struct odp_container_service *s, const struct odp_compose_
 {
     struct odp_container_project *p = s->project;
     struct odp_order order;
-    int r = odp_compose_order(found, p->is_whole, s->names, &order, p->disorder,
-                              sizeof(p->disorder));
+    int r =
+        odp_compose_order(found, p->is_whole, s->names, &order, p->disorder, sizeof(p->disorder));
 
     odp_order_deinit(&s->order);
     s->order = order;

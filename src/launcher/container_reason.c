@@ -79,10 +79,11 @@ void odp_container_why_never(const struct odp_container_id *id, const struct odp
                           id->name, then);
     else if (condition == ODP_CONDITION_COMPLETED && f->status == ODP_CONTAINER_RESTARTING &&
              f->exit_code == 0)
-        odp_reason_format(ret, size,
-                          "container %s: has run to its end, and %s starts it again, while %s waits "
-                          "for its end: write `restart: \"no\"` for it in the project's file",
-                          id->name, id->engine, then);
+        odp_reason_format(
+            ret, size,
+            "container %s: has run to its end, and %s starts it again, while %s waits "
+            "for its end: write `restart: \"no\"` for it in the project's file",
+            id->name, id->engine, then);
 }
 
 void odp_container_why_not_healthy(const struct odp_container_id *id,

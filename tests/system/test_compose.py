@@ -409,7 +409,7 @@ class TestKilled(ComposeCase, test_containers_faults.FaultCase):
             with contextlib.suppress(ConnectionResetError):
                 told.append(s.recv(100))
         self.assertLess(self.cpu(d) - before, 0.1 * (time.monotonic() - began) + 0.2)
-        cure = f"docker-compose -p wiki -f {self.directory}/compose.yaml up -d --force-recreate"
+        cure = f"cd {self.directory}/ && docker-compose -p wiki up -d --force-recreate"
         if cure in self.why(d):  # as Docker is after that, now and then
             self.machine.run("sh", "-c", cure)
         else:
@@ -478,6 +478,27 @@ class TestDockerCompose(ComposeCase):
         self.write()
         self.assertEqual(d.odp("start", "wiki").returncode, 0)
         self.wake()
+
+    def test_several_files(self):
+        """Its override, as by hand, and those that are named."""
+        e = self.engine("docker")
+        self.write()
+        for name in ("compose.override.yaml", "pi.yaml"):
+            self.machine.write(f"{self.directory}/{name}",
+                               f'version: "2.4"\nservices: {{app: {{environment: ["BY={name}"]}}}}\n')
+            self.addCleanup(self.machine.run, "rm", f"{self.directory}/{name}")
+        file = f"file = {self.directory}/"
+        d = self.serve(backend=f"{file}compose.yaml")
+        self.addCleanup(self.compose, "down", check=False)
+        self.wake()
+        self.assertIn("BY=compose.override.yaml", e.inspect("wiki_app_1", "{{.Config.Env}}"))
+        self.assertIn(f"wiki: with {self.directory}/compose.override.yaml\n", d.log())
+        self.compose("down")
+        d.await_state("wiki", "stopped")
+        d.write_service("wiki", self.file("wiki", backend=f"{file}compose.yaml\n{file}pi.yaml"))
+        self.assertEqual(d.odp("reload").returncode, 0)
+        self.wake()
+        self.assertIn("BY=pi.yaml", e.inspect("wiki_app_1", "{{.Config.Env}}"))
 
     def test_launcher_killed_while_it_is_made(self):
         self.engine("docker")

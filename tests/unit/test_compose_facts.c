@@ -168,7 +168,8 @@ static void test_lines(void **state)
     expect_edge(&p, &o, "wiki_migrate_1", "wiki_app_1", ODP_CONDITION_STARTED);
     odp_order_deinit(&o);
     lines[1] = (char[]){"wiki_cache_1"};
-    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_INCOMPLETE);
+    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)),
+                     ODP_COMPOSE_E_INCOMPLETE);
     assert_string_equal(why, "its project has no container wiki_cache_1 ([backend] container)");
     odp_order_deinit(&o);
     assert_int_equal(odp_compose_order(&p, true, lines, &o, why, sizeof(why)),
@@ -200,7 +201,8 @@ static void test_what_is_wrong(void **state)
     assert_int_equal(o.n_edges, 1);
     odp_order_deinit(&o);
     // The lines say the reverse of the labels.
-    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)), ODP_COMPOSE_E_ROUND);
+    assert_int_equal(odp_compose_order(&p, false, lines, &o, why, sizeof(why)),
+                     ODP_COMPOSE_E_ROUND);
     assert_non_null(strstr(why, "waits, by others, for itself"));
     assert_int_equal(o.n_edges, 0);
     odp_order_deinit(&o);

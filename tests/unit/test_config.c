@@ -153,15 +153,18 @@ static void test_compose(void **state)
     assert_string_equal(odp_backend_type_to_string(s->backend), "compose");
     assert_string_equal(s->project.text, "wiki_2-a");
     assert_int_equal(s->engine, ODP_ENGINE_DEFAULT);
-    assert_null(s->compose_file);
+    assert_null(s->compose_files);
     assert_int_equal(s->probe, ODP_PROBE_AUTO);
     odp_config_service_free(s);
 
     s = parse(SERVICE
               "[backend]\ntype = compose\nproject = wiki\nfile = /srv/my wiki/compose.yaml\n"
+              "file = /srv/my wiki/pi.yaml\n"
               "engine = podman\nsocket = /run/x.sock\nscope = user\ncontainer = wiki_db_1\n");
     assert_int_equal(s->backend, ODP_BACKEND_COMPOSE);
-    assert_string_equal(s->compose_file, "/srv/my wiki/compose.yaml");
+    assert_string_equal(s->compose_files[0], "/srv/my wiki/compose.yaml");
+    assert_string_equal(s->compose_files[1], "/srv/my wiki/pi.yaml");
+    assert_null(s->compose_files[2]);
     assert_int_equal(s->engine, ODP_ENGINE_PODMAN);
     assert_int_equal(s->n_containers, 1);
     odp_config_service_free(s);

@@ -112,7 +112,7 @@ struct odp_config_service {
     enum odp_engine engine;         // of the containers
     char *engine_socket;            // owned or NULL; its path
     struct odp_config_name project; // its text is NULL unless compose
-    char *compose_file;             // owned or NULL; path
+    char **compose_files;           // owned, NULL terminated; NULL for none
     uint64_t start_timeout_usec;
     uint64_t stop_timeout_usec;
 
