@@ -134,6 +134,14 @@ static bool is_image_gone(const char *message)
            strstr(message, "layer not known");
 }
 
+// A prune takes the networks in which nothing runs. Docker looks for them by their ids: one that
+// was made anew under its name does not count.
+static bool is_network_gone(const char *message)
+{
+    return (strstr(message, "network ") && strstr(message, " not found")) ||
+           strstr(message, "network not found");
+}
+
 static const char *cause_of(const char *message)
 {
     return odp_reason_cause(message, 140);
@@ -148,6 +156,11 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
     else if (status == 404 && strcasestr(message, "no such container"))
         odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
                           id->name, id->engine);
+    else if (status == 404 && is_network_gone(message))
+        odp_reason_format(ret, size,
+                          "container %s: its network is gone: create it anew, as one of a Compose "
+                          "project by up -d --force-recreate (%s)",
+                          id->name, cause_of(message));
     else if (odp_container_is_port_allocated(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "

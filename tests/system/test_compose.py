@@ -94,12 +94,11 @@ class ComposeCase(ContainerCase):
         self.assertIn(reply.status, good, text)
         return json.loads(text) if text else None
 
-    def make(self, service, command, **host):
-        """One more container of the project, with no label that says for whom it waits."""
-        labels = {PROJECT: self.project, "com.docker.compose.service": service}
-        self.api("POST", f"/containers/create?name={self.project}-{service}-1",
-                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels,
-                  "HostConfig": host})
+    def make(self, service, command, number=1, waits="", **more):
+        """One more container of the project."""
+        labels = {PROJECT: self.project, "com.docker.compose.service": service, DEPENDS: waits}
+        self.api("POST", f"/containers/create?name={self.project}-{service}-{number}",
+                 {"Image": engines.IMAGE, "Cmd": ["/bin/sh", "-c", command], "Labels": labels, **more})
 
     def make_v2(self, number=1, depends=None, **commands):
         """The containers that docker compose 2 would make, by the API."""
@@ -237,7 +236,8 @@ class TestLabels(ComposeCase):
                 ("unless-stopped", 0, "has run to its end, and docker starts it again, while "
                                       "wiki-app-1 waits for its end: write `restart: \"no\"` for")):
             e.remove("wiki-migrate-1")
-            self.make("migrate", f"sleep 0.1; exit {status}", RestartPolicy={"Name": policy})
+            self.make("migrate", f"sleep 0.1; exit {status}",
+                      HostConfig={"RestartPolicy": {"Name": policy}})
             self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
             self.assertRegex(self.why(d), f"container wiki-migrate-1: {reason}")
             self.assertEqual(self.state(e, "app"), "created")
@@ -276,6 +276,22 @@ class TestLabels(ComposeCase):
             self.wake()
             self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual(self.machine.read("/tmp/program/calls"), "up\n")
+
+    def test_a_network_that_was_pruned(self):
+        """It is no use to make it anew: containers have its id."""
+        e = self.engine("docker")
+        e.command("network", "create", "wiki_default")
+        self.addCleanup(e.command, "network", "rm", "wiki_default")
+        self.addCleanup(e.remove_all)
+        self.make("app", ECHO, HostConfig={"NetworkMode": "wiki_default"})
+        e.command("start", "wiki-app-1")
+        e.command("stop", "wiki-app-1")
+        d = self.serve()
+        self.assertEqual(e.command("network", "prune", "--force").split()[-1], "wiki_default")
+        e.command("network", "create", "wiki_default")
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn("container wiki-app-1: its network is gone: create it anew, as one of a Compose "
+                      "project by up -d --force-recreate (network ", self.why(d))
 
     def test_in_the_network_of_another(self):
         """network_mode: service:side, of which not all compose programs leave a label. Docker starts

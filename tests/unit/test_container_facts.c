@@ -266,6 +266,9 @@ static void test_refusals(void **state)
     expect_refusal(404, "{\"message\":\"No such image: wiki:latest\"}",
                    "container wiki: its image is gone: create it anew (No such image: "
                    "wiki:latest)");
+    expect_refusal(404, "{\"message\":\"network 3fc442ec18e1 not found\"}",
+                   "container wiki: its network is gone: create it anew, as one of a Compose "
+                   "project by up -d --force-recreate (network 3fc442ec18e1 not found)");
     expect_refusal(500,
                    "{\"message\":\"driver failed programming external connectivity on endpoint zz "
                    "(5270972048a2b3904f1796580edc132e1e149f8758c9da47fbb1c95f0cf98a5c): Bind for "
