@@ -16,7 +16,8 @@ struct odp_seek_item {
     char *name; // owned; as people call it
     struct odp_container_address found;
     bool is_stale;
-    bool is_guest; // what happens to others may concern it
+    bool is_guest;   // what happens to others may concern it
+    bool is_replica; // of the service of the one before
 };
 
 struct odp_seek {

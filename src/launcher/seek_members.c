@@ -89,13 +89,14 @@ void odp_seek_members_deinit(struct odp_seek *s)
 
 // ---- a project ---------------------------------------------------------------------------------
 
-// The only one that nobody waits for, SIZE_MAX: there are several.
-static size_t find_last(const struct odp_order *order, size_t n)
+// The only one that nobody waits for, SIZE_MAX: there are several. Of a service's containers one is
+// as good as the other.
+static size_t find_last(const struct odp_order *order, const struct odp_seek *s)
 {
     size_t last = SIZE_MAX, n_last = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        bool is_awaited = false;
+    for (size_t i = 0; i < s->n_items; i++) {
+        bool is_awaited = s->items[i].is_replica;
         for (size_t e = 0; e < order->n_edges; e++)
             is_awaited |= order->edges[e].first == i;
         if (is_awaited)
@@ -117,9 +118,12 @@ static int take_members(struct odp_seek *s, const struct odp_compose_project *fo
         r = add_item(s, found->members[i].id, found->members[i].name);
     if (r < 0)
         return r;
+    for (size_t i = 1; i < s->n_items; i++) // they are in the order of their services
+        s->items[i].is_replica =
+            strcmp(found->members[i].service, found->members[i - 1].service) == 0;
     r = odp_compose_order(found, true, s->names, &order, why, sizeof(why));
     if (r >= 0)
-        s->last = find_last(&order, s->n_items);
+        s->last = find_last(&order, s);
     odp_order_deinit(&order);
     return r < 0 ? r : 0;
 }
@@ -155,8 +159,8 @@ void odp_seek_list(struct odp_seek *s)
 
 // ---- which one ---------------------------------------------------------------------------------
 
-// The one that exposes the port, if that is one, or else the last; unless one is missing that might
-// expose it.
+// The one that exposes the port, if that is one (of a scaled service the first), or else the last;
+// unless one is missing that might expose it.
 size_t odp_seek_choose(const struct odp_seek *s)
 {
     size_t n_exposing = 0, chosen = s->last;
@@ -164,7 +168,7 @@ size_t odp_seek_choose(const struct odp_seek *s)
 
     for (size_t i = 0; i < s->n_items; i++) {
         is_whole = is_whole && s->items[i].found.exists;
-        if (!s->items[i].found.exposes)
+        if (!s->items[i].found.exposes || s->items[i].is_replica)
             continue;
         n_exposing++;
         chosen = i;

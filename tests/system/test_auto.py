@@ -6,7 +6,7 @@
 import engines
 from harness import read_exactly, until
 from installed import InstalledCase
-from test_compose import ComposeCase
+from test_compose import COMMANDS, ComposeCase
 from test_containers import ECHO, ContainerCase
 
 # Does nothing, and ends when it is told to.
@@ -244,6 +244,20 @@ class TestCompose(ComposeCase):
         self.compose("down")
         d.await_state("wiki", "stopped")
         self.wake()
+
+    def test_scaled(self):
+        """Each of the application's containers is as good as the other; the first is taken."""
+        e = self.engine("docker")
+        for exposed in ({}, {"80/tcp": {}}):
+            for number in (10, 1, 2):
+                self.make("app", COMMANDS["app"], number, "db:service_started:false", ExposedPorts=exposed)
+            self.make("db", COMMANDS["side"])
+            d = self.serve()
+            self.wake()
+            self.assertEqual(self.where(d), self.address(e, "wiki-app-1"))
+            self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+            d.finish()
+            e.remove_all()
 
     def test_one_of_many(self):
         self.engine("docker")
