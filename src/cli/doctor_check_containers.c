@@ -9,6 +9,7 @@
 
 #include "doctor_internal.h"
 #include "odp/core/compose.h"
+#include "odp/core/json.h"
 
 #define LOOP_RESTARTS 3
 #define LOOP_SEC      10
@@ -203,18 +204,55 @@ static void check_image(const struct context *x, const struct odp_container *c)
     odp_finding_command(x->f, "%s pull %s", odp_engine_program(x->e), QUOTED(image));
 }
 
+// Docker's own networks have other ids each time that it is started, and are found by their names.
+static bool is_own_network(const char *name)
+{
+    return strcmp(name, "bridge") == 0 || strcmp(name, "host") == 0 || strcmp(name, "none") == 0;
+}
+
+// Its name, NULL for none. A container that has been started looks for its networks by their ids:
+// `ret_id` is that, or "".
+static const char *find_missing_network(const struct context *x, const struct odp_container *c,
+                                        const char **ret_id)
+{
+    const cJSON *settings = odp_json_member(c->inspect, "NetworkSettings"), *network;
+    const char *mode = odp_container_text(c, "HostConfig.NetworkMode");
+
+    cJSON_ArrayForEach(network, odp_json_member(settings, "Networks"))
+    {
+        *ret_id = odp_json_text(network, "NetworkID");
+        if (!is_own_network(network->string) && **ret_id && !odp_engine_has_network(x->e, *ret_id))
+            return network->string;
+    }
+    *ret_id = "";
+    // "default", "container:ID" are no names.
+    if (!*mode || strchr(mode, ':') || strcmp(mode, "default") == 0 ||
+        odp_engine_has_network(x->e, mode))
+        return NULL;
+    return mode;
+}
+
 static void check_network(const struct context *x, const struct odp_container *c)
 {
-    const char *network = odp_container_text(c, "HostConfig.NetworkMode");
+    const char *id, *program = odp_engine_program(x->e);
+    const char *network =
+        !is_docker(x->e) || odp_container_runs(c) ? NULL : find_missing_network(x, c, &id);
 
-    // "default", "none", "container:ID", "slirp4netns" are no names.
-    if (!is_docker(x->e) || odp_container_runs(c) || !*network || strchr(network, ':') ||
-        strcmp(network, "default") == 0 || odp_engine_has_network(x->e, network))
+    if (!network)
         return;
     odp_finding_add(x->f, "network-missing", x->s->name,
                     "the network of %s, %s, was removed: the container cannot start", c->name,
                     network);
-    odp_finding_command(x->f, "%s network create %s", odp_engine_program(x->e), QUOTED(network));
+    if (odp_container_label(c, ODP_COMPOSE_PROJECT) && id[0])
+        doctor_command_recreate(x->f, x->e, x->s, c, NULL);
+    else if (id[0])
+        odp_finding_command(x->f,
+                            "%s network inspect %s || %s network create %s; "
+                            "%s network disconnect --force %s %s; %s network connect %s %s",
+                            program, QUOTED(network), program, QUOTED(network), program,
+                            QUOTED(network), c->name, program, QUOTED(network), c->name);
+    else
+        odp_finding_command(x->f, "%s network create %s", program, QUOTED(network));
 }
 
 // Of a unit's, which makes it anew each time, perhaps, and removes it: what shows only while it is

@@ -55,7 +55,10 @@ void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_fac
     struct odp_buf options = {0};
 
     if (!files || !project) {
-        if (doctor_is_beside(s))
+        if (!change)
+            odp_finding_command(f, "%s inspect %s (and create it anew)", odp_engine_program(e),
+                                c->name);
+        else if (doctor_is_beside(s))
             odp_finding_command(f, "%s inspect %s; systemctl %scat %s (and make it anew %s)",
                                 odp_engine_program(e), c->name, odp_doctor_option(e->is_user),
                                 QUOTED(s->units[0].text), change);
@@ -65,8 +68,10 @@ void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_fac
         return;
     }
     add_files(&options, c, files);
-    odp_finding_command(f, "%s --project-name %s%s up --no-start (once it is there %s)",
-                        compose_program(e, c), QUOTED(project), options.s ? options.s : "", change);
+    odp_finding_command(f, "%s --project-name %s%s up --no-start%s%s%s", compose_program(e, c),
+                        QUOTED(project), options.s ? options.s : "",
+                        change ? " (once it is there " : " --force-recreate", change ? change : "",
+                        change ? ")" : "");
     odp_buf_deinit(&options);
 }
 

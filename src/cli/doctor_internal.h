@@ -34,7 +34,7 @@ void doctor_command_dropin(struct odp_findings *f, bool is_user, const char *uni
                            const char *then);
 
 // Gives the last finding the command that makes a container of the service anew, changed so: what
-// it is made of cannot be altered.
+// it is made of cannot be altered. NULL: as it is.
 void doctor_command_recreate(struct odp_findings *f, const struct odp_engine_facts *e,
                              const struct odp_config_service *s, const struct odp_container *c,
                              const char *change);

@@ -180,6 +180,13 @@ class TestDocker(ContainerDoctorCase):
                            command="docker network create attic")
         self.wake("wiki")
         d.odp("stop", "wiki")
+        # It has an address there now, and looks for the very same network.
+        e.command("network", "prune", "--force")
+        e.command("network", "create", "attic")
+        self.start_fails(d)
+        self.find_and_mend(d, "network-missing", "wiki", "the network of wiki, attic, was removed")
+        self.wake("wiki")
+        d.odp("stop", "wiki")
         self.addCleanup(e.make_image)
         e.command("rmi", "--force", engines.IMAGE, "attic:1")
         command = self.find(d, "image-gone", "wiki", f"the image of wiki, {engines.IMAGE}, was")

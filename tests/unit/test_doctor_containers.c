@@ -168,6 +168,21 @@ static void test_policies(void **state)
     assert_inspect(INSPECT("\"Running\":true,\"StartedAt\":\"yesterday\"", SOUND, ""), "");
 }
 
+// The command of the first finding of a kind, into a static buffer; "" for none.
+static const char *command_of(struct odp_doctor *d, const char *kind)
+{
+    static char command[512];
+    struct odp_findings f = {0};
+
+    command[0] = '\0';
+    odp_doctor_check(d, &f);
+    for (size_t i = f.n; i > 0; i--)
+        if (strcmp(f.items[i - 1].kind, kind) == 0)
+            snprintf(command, sizeof(command), "%s", f.items[i - 1].command);
+    odp_findings_deinit(&f);
+    return command;
+}
+
 static void test_what_is_gone(void **state)
 {
     struct odp_doctor *d = facts_new(INSPECT(ASLEEP, SOUND ",\"NetworkMode\":\"attic\"", ""));
@@ -180,6 +195,17 @@ static void test_what_is_gone(void **state)
     cJSON_Delete(e->networks);
     e->networks = cJSON_Parse("[{\"Name\":\"attic\",\"Id\":\"1\"}]");
     assert_kinds(d, "");
+    // It has been started in an earlier one of that name. Docker's own has another id each time.
+    cJSON_AddItemToObject(e->containers[0].inspect, "NetworkSettings",
+                          cJSON_Parse("{\"Networks\":{\"bridge\":{\"NetworkID\":\"3\"},"
+                                      "\"attic\":{\"NetworkID\":\"1\"}}}"));
+    assert_kinds(d, "");
+    cJSON_ReplaceItemInObject(e->containers[0].inspect, "NetworkSettings",
+                              cJSON_Parse("{\"Networks\":{\"attic\":{\"NetworkID\":\"2\"}}}"));
+    assert_string_equal(command_of(d, "network-missing"),
+                        "docker network inspect attic || docker network create attic; docker "
+                        "network disconnect --force attic web; docker network connect attic web");
+    cJSON_DeleteItemFromObject(e->containers[0].inspect, "NetworkSettings");
     e->containers[0].image_gone = true;
     assert_kinds(d, "image-gone");
     cJSON_Delete(e->containers[0].inspect);
@@ -503,21 +529,6 @@ static void test_engine_of_units(void **state)
     d->engines[0].is_beside = false;
     assert_true(is_told_as_down(d));
     facts_free(d);
-}
-
-// The command of the first finding of a kind, into a static buffer; "" for none.
-static const char *command_of(struct odp_doctor *d, const char *kind)
-{
-    static char command[512];
-    struct odp_findings f = {0};
-
-    command[0] = '\0';
-    odp_doctor_check(d, &f);
-    for (size_t i = f.n; i > 0; i--)
-        if (strcmp(f.items[i - 1].kind, kind) == 0)
-            snprintf(command, sizeof(command), "%s", f.items[i - 1].command);
-    odp_findings_deinit(&f);
-    return command;
 }
 
 // No unit of the engine's listens at a path that only the file knows.
