@@ -255,6 +255,31 @@ static void check_network(const struct context *x, const struct odp_container *c
         odp_finding_command(x->f, "%s network create %s", program, QUOTED(network));
 }
 
+// Another service has it, too, as one of its Compose project: that shows only by its label.
+static void check_shared(const struct context *x, const struct odp_container *c)
+{
+    const char *project = odp_container_label(c, ODP_COMPOSE_PROJECT);
+
+    if (!project || x->s->backend != ODP_BACKEND_CONTAINER)
+        return;
+    for (size_t i = 0; i < x->d->config.n_services; i++) {
+        const struct odp_config_service *other = x->d->config.services[i];
+
+        if (other->backend != ODP_BACKEND_COMPOSE || strcmp(other->project.text, project) != 0 ||
+            odp_doctor_engine(x->d, other) != x->e)
+            continue;
+        odp_finding_add(x->f, "container-shared", x->s->name,
+                        "%s is one of project %s, which is that of the service %s: who is quiet "
+                        "first stops it for both",
+                        c->name, project, other->name);
+        odp_finding_command(x->f,
+                            "%s ps --all --filter label=" ODP_COMPOSE_PROJECT
+                            "=%s (and in %s write "
+                            "type = none in place of container =, and service = %s in [requires])",
+                            odp_engine_program(x->e), project, QUOTED(x->s->file), other->name);
+    }
+}
+
 // Of a unit's, which makes it anew each time, perhaps, and removes it: what shows only while it is
 // there is told then, and what the unit's command says is told already.
 static void check_beside(const struct context *x, const struct odp_container *c)
@@ -290,6 +315,7 @@ static void check_one(const struct context *x, const struct odp_container *c)
     check_removed(x, c);
     check_image(x, c);
     check_network(x, c);
+    check_shared(x, c);
 }
 
 // What has a file is made by it.

@@ -36,17 +36,23 @@
     "\"PortBindings\":{\"" inside "\":[{\"HostIp\":\"" ip "\",\"HostPort\":\"" host "\"}]}"
 #define SOUND PORT("127.0.0.1", "18080", "80/tcp")
 
-static struct odp_doctor *facts_of(const char *file, const char *inspect)
+// `other` is the text of a second file; NULL: there is none.
+static struct odp_doctor *facts_of_two(const char *file, const char *other, const char *inspect)
 {
     struct odp_doctor *d = calloc(1, sizeof(*d));
     char path[] = "/etc/odp/services/web.ini", stem[] = "web";
-    char *text = strdup(file);
-    struct odp_file item = {.path = path, .stem = stem, .text = text, .n_bytes = strlen(text)};
-    struct odp_files files = {.items = &item, .n = 1};
+    char other_path[] = "/etc/odp/services/wiki.ini", other_stem[] = "wiki";
+    char *text = strdup(file), *other_text = strdup(other ? other : "");
+    struct odp_file items[] = {
+        {.path = path, .stem = stem, .text = text, .n_bytes = strlen(text)},
+        {.path = other_path, .stem = other_stem, .text = other_text, .n_bytes = strlen(other_text)},
+    };
+    struct odp_files files = {.items = items, .n = other ? 2 : 1};
 
     assert_int_equal(odp_config_load(&files, &d->config), 0);
-    assert_int_equal(d->config.n_services, 1);
+    assert_int_equal(d->config.n_services, files.n);
     free(text);
+    free(other_text);
     d->is_root = d->container = true;
     d->now = NOW;
     d->odpd.error = -1;
@@ -60,6 +66,11 @@ static struct odp_doctor *facts_of(const char *file, const char *inspect)
     d->engines[0].containers[0].inspect = cJSON_Parse(inspect);
     assert_non_null(d->engines[0].containers[0].inspect);
     return d;
+}
+
+static struct odp_doctor *facts_of(const char *file, const char *inspect)
+{
+    return facts_of_two(file, NULL, inspect);
 }
 
 static struct odp_doctor *facts_new(const char *inspect)
@@ -569,6 +580,32 @@ static void test_compose_file_that_is_not_there(void **state)
     facts_free(d);
 }
 
+static void test_shared(void **state)
+{
+    static const char project[] = "[service]\nlisten = 8081\ntarget = 127.0.0.1:18081\n"
+                                  "[backend]\nproject = web\n";
+    struct odp_doctor *d;
+    char other[256];
+
+    (void)state;
+    snprintf(other, sizeof(other), "%ssocket = /run/x.sock\n", project);
+    d = facts_of_two(FILE_OF_WEB, other, INSPECT(ASLEEP, SOUND, LABELS("/srv", "a.yml")));
+    assert_kinds(d, "container-shared");
+    assert_string_equal(command_of(d, "container-shared"),
+                        "docker ps --all --filter "
+                        "label=com.docker.compose.project=web (and in /etc/odp/services/web.ini "
+                        "write type = none in place of container =, and service = wiki in "
+                        "[requires])");
+    facts_free(d);
+    snprintf(other, sizeof(other), "%ssocket = /run/y.sock\n", project); // another engine's
+    d = facts_of_two(FILE_OF_WEB, other, INSPECT(ASLEEP, SOUND, LABELS("/srv", "a.yml")));
+    assert_kinds(d, "");
+    facts_free(d);
+    d = facts_of_two(FILE_OF_WEB, other, INSPECT(ASLEEP, SOUND, ""));
+    assert_kinds(d, "");
+    facts_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_engine_of_units),
         cmocka_unit_test(test_socket_of_the_file),
         cmocka_unit_test(test_compose_file_that_is_not_there),
+        cmocka_unit_test(test_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
