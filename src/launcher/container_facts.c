@@ -33,7 +33,7 @@
 static const char *const event_words[] = {
     [ODP_ENGINE_EVENTS_LIFE] = LIFE,
     [ODP_ENGINE_EVENTS_HEALTH] = "%22health_status%22",
-    [ODP_ENGINE_EVENTS_PROJECT] = LIFE ",%22create%22,%22kill%22",
+    [ODP_ENGINE_EVENTS_PROJECT] = LIFE ",%22create%22,%22kill%22,%22cleanup%22",
     [ODP_ENGINE_EVENTS_READY] = READY,
 };
 

@@ -57,8 +57,9 @@ struct odp_container {
     bool looks_again; // something happened meanwhile
 
     // Of a project's.
-    bool has_completed; // it has run to its end while others ran on
-    bool was_signalled; // since its last start, by whomever: its end is none of its own
+    bool has_completed;  // it has run to its end while others ran on
+    bool was_signalled;  // since its last start, by whomever: its end is none of its own
+    unsigned n_cleanups; // since its last end
 
     enum odp_container_stage stage;
     bool has_unpaused;

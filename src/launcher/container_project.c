@@ -203,6 +203,18 @@ static bool is_among(const char *word, const char *const *words)
     return false;
 }
 
+// Podman tells of a stop only by who cleans up: conmon after each end, and whoever has stopped it.
+// True: it was the first of these.
+static bool take_cleanup(struct odp_container *c, const struct odp_engine_event *e)
+{
+    if (strcmp(e->action, "die") == 0 || strcmp(e->action, "died") == 0)
+        c->n_cleanups = 0;
+    if (strcmp(e->action, "cleanup") != 0)
+        return false;
+    c->was_signalled |= ++c->n_cleanups > 1;
+    return c->n_cleanups == 1;
+}
+
 void odp_container_project_event(struct odp_container_service *s, const struct odp_engine_event *e)
 {
     static const char *const members_change[] = {"create", "destroy", "remove", "rename", NULL};
@@ -213,6 +225,8 @@ void odp_container_project_event(struct odp_container_service *s, const struct o
         c->was_signalled = is_signal;
     if (strcmp(e->action, "start") == 0)
         s->project->has_shrunk = false;
+    if (c && take_cleanup(c, e))
+        return;
     if (!c || is_among(e->action, members_change))
         odp_container_project_list(s);
     else if (!is_signal)
@@ -271,9 +285,9 @@ void odp_container_project_settle(struct odp_container_service *s)
         is_any_up |= !odp_container_is_down(&s->containers[i]->facts);
     for (size_t i = 0; i < s->n_containers; i++) {
         struct odp_container *c = s->containers[i];
-        if (!odp_container_may_have_ended(c))
+        if (!odp_container_may_have_ended(c) || c->was_signalled)
             c->has_completed = false;
-        else if (is_any_up && !c->was_signalled)
+        else if (is_any_up)
             c->has_completed = true;
     }
 }

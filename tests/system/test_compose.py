@@ -601,3 +601,19 @@ class TestPodmanCompose(ComposeCase):
         e.command("stop", "--time", "5", "wiki_app_1")
         d.await_state("wiki", "stopped")
         self.wake()
+
+    def test_stopped_by_hand(self):
+        """With status 0, as what runs once ends; Podman says nothing of a signal."""
+        e = self.engine("podman")
+        self.write()
+        self.compose("up", "-d", program="podman-compose")
+        self.addCleanup(self.compose, "down", program="podman-compose", check=False)
+        d = self.serve(backend="engine = podman")
+        d.await_state("wiki", "ready")
+        self.assertEqual(self.state(e, "", name="wiki_migrate_1"), "exited")
+        e.command("stop", "--time", "5", "wiki_side_1")
+        d.await_state("wiki", "stopped")
+        ended = self.state(e, "", name="wiki_migrate_1", what="{{.State.FinishedAt}}")
+        self.wake()
+        self.assertTrue(e.is_running("wiki_side_1"))
+        self.assertEqual(self.state(e, "", name="wiki_migrate_1", what="{{.State.FinishedAt}}"), ended)
