@@ -252,7 +252,7 @@ static void finish_if_over(struct odp_container_service *s)
 static void choose(struct odp_container_service *s)
 {
     if (s->project)
-        s->project->has_upped = false;
+        s->project->has_upped = s->project->has_clashed = false;
     if (s->waiters[ODP_CONTAINER_STOP].n > 0)
         begin(s, ODP_CONTAINER_STOP);
     else if (s->waiters[ODP_CONTAINER_START].n > 0)

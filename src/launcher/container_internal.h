@@ -40,6 +40,7 @@ struct odp_container_project {
     char disorder[ODP_REASON_MAX + 1]; // why it has no order; "" for nothing
     struct odp_compose_up *up;         // owned; its compose program runs
     bool has_upped;                    // and has done so for the present action
+    bool has_clashed;                  // somebody has made one meanwhile, who runs it by hand, too
     bool is_half_made;                 // it has failed, and may have made some
     bool is_whole;                     // it has not: there is all that its file asks for
     bool was_left;                     // by the engine, while it ran

@@ -27,12 +27,16 @@ static void tell_none(const struct odp_container_service *s, char *ret, size_t s
 }
 
 // What fails for want of the engine is begun anew with it, as all else that was under way; who
-// waits is answered where that takes too long.
+// waits is answered where that takes too long. Where somebody runs `up` by hand as well, it finds
+// done, once more, what the other one has done.
 static void take_failure(struct odp_container_service *s, const char *why)
 {
     if (s->action != ODP_CONTAINER_START)
         return;
-    if (s->project->was_left)
+    bool clashes = odp_container_is_name_taken(why) && !s->project->has_clashed;
+
+    s->project->has_clashed |= clashes;
+    if (s->project->was_left || clashes)
         s->project->has_upped = false;
     else if (odp_container_mend(s, why, ""))
         odp_container_note(s, why);

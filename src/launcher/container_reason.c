@@ -122,6 +122,11 @@ bool odp_container_is_left_behind(const char *message)
            (strstr(message, "task ") && strstr(message, ": already exists"));
 }
 
+bool odp_container_is_name_taken(const char *message)
+{
+    return strstr(message, "container name") && strstr(message, "already in use");
+}
+
 static bool is_port_clash(const char *message)
 {
     return strstr(message, "address already in use");

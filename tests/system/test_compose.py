@@ -265,17 +265,35 @@ class TestLabels(ComposeCase):
     def test_what_is_not_required(self):
         """depends_on with `required: false`, of which the label says nothing: only the compose program
         knows, which would fail."""
-        self.engine("docker")
-        self.make_v2(depends={"app": "db:service_healthy:false,cache:service_started:false"})
-        self.machine.write("/tmp/program/docker-compose", "#!/bin/sh\necho up >>/tmp/program/calls\n",
-                           mode=0o755)
-        self.addCleanup(self.machine.run, "rm", "-r", "/tmp/program")
-        d = self.odpd({"wiki": self.file("wiki", backend="file = /srv/wiki/compose.yaml")},
-                      properties=["Environment=PATH=/tmp/program:/usr/bin:/bin"])
+        d = self.begin_with("")
         for _ in range(2):
             self.wake()
             self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual(self.machine.read("/tmp/program/calls"), "up\n")
+
+    def begin_with(self, script):
+        """The compose program is this one, and wanted since the label names what is not there."""
+        self.engine("docker")
+        self.make_v2(depends={"app": "db:service_healthy:false,cache:service_started:false"})
+        self.machine.write("/tmp/program/docker-compose",
+                           f"#!/bin/sh\necho up >>/tmp/program/calls\n{script}", mode=0o755)
+        self.addCleanup(self.machine.run, "rm", "-r", "/tmp/program")
+        return self.odpd({"wiki": self.file("wiki", backend="file = /srv/wiki/compose.yaml")},
+                         properties=["Environment=PATH=/tmp/program:/usr/bin:/bin"])
+
+    def test_made_by_two(self):
+        """As while somebody runs it by hand: that one has made what is to be made."""
+        clash = "echo 'Conflict. The container name \"/wiki-db-1\" is already in use by' >&2; exit 1\n"
+        self.begin_with(f"mkdir /tmp/program/other || exit 0; {clash}")
+        self.wake()
+        self.assertEqual(self.machine.read("/tmp/program/calls"), "up\nup\n")
+
+    def test_the_name_is_taken(self):
+        d = self.begin_with("echo 'The container name \"/db\" is already in use' >&2; exit 1")
+        self.assertNotEqual(d.odp("start", "wiki").returncode, 0)
+        self.assertIn('docker-compose up exited with status 1, last words: The container name "/db" '
+                      'is already in use', self.why(d))
+        self.assertEqual(self.machine.read("/tmp/program/calls"), "up\nup\n")
 
     def test_a_network_that_was_pruned(self):
         """It is no use to make it anew: containers have its id."""

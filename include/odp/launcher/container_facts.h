@@ -132,6 +132,9 @@ void odp_container_why_not_healthy(const struct odp_container_id *id,
 bool odp_container_is_port_allocated(const char *message);
 bool odp_container_is_left_behind(const char *message);
 
+// A refusal to make one: there is another of that name.
+bool odp_container_is_name_taken(const char *message);
+
 // What the engine's refusal means.
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
                                const char *message, char *ret, size_t size);
