@@ -292,6 +292,21 @@ def server_command(name, *args):
     return " ".join([sys.executable, "-IBS", os.path.join(SERVERS, name), *map(str, args)])
 
 
+class Gate:
+    """What a server waits for before it listens (--gate) or ends (--stop-gate): so a test has the
+    time that it needs, however slow the machine is."""
+
+    def __init__(self, case):
+        self.path = os.path.join(case.directory(), "open")
+
+    def __str__(self):
+        return self.path
+
+    def open(self):
+        with open(self.path, "w", encoding="utf-8"):
+            pass
+
+
 class Odpd:
     """One odpd with its directories. `services` maps names to the text of their files."""
 

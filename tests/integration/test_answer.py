@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import (DEADLINE, HOST, Backend, Background, Case, connect, exchange, free_port,
+from harness import (DEADLINE, HOST, Backend, Background, Case, Gate, connect, exchange, free_port,
                      plain_file, read_all, until)
 
 GET = b"GET / HTTP/1.1\r\nHost: wiki\r\n\r\n"
@@ -69,8 +69,8 @@ class FailureTest(AnswerCase):
         return backend, d
 
     def test_failed_start_answers_every_waiter(self):
-        directory = self.directory()
-        backend = Backend(directory, "echo.py", "--delay", 0.7, "--exit", 7)
+        directory, gate = self.directory(), Gate(self)
+        backend = Backend(directory, "echo.py", "--gate", gate, "--exit", 7)
         d = self.odpd({"web": backend.file(
             service=f"description = Tom & Jerry's\nlisten = {directory}/web.sock")})
         sockets = d.sockets()
@@ -83,6 +83,7 @@ class FailureTest(AnswerCase):
             s.sendall(data)
         silent = [self.connect(addresses[i % 2]) for i in range(4)]
         d.await_status("web", waiting=40)
+        gate.open()
         for s in http:
             page = Page(self, read_all(s))
             self.assertEqual(page.retry, 1)
@@ -186,12 +187,14 @@ class FailureTest(AnswerCase):
             pass  # not all of it is wanted
 
     def test_body_that_came_while_held(self):
-        backend = self.backend("echo.py", "--delay", 0.5, "--exit", 7)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--gate", gate, "--exit", 7)
         d = self.odpd({"web": backend.file()})
         body = b"x" * 200_000
         with connect(backend.listen) as s:
             sender = Background(s.sendall, b"POST / HTTP/1.1\r\n\r\n" + body)
             d.await_status("web", waiting=1)
+            gate.open()
             Page(self, read_all(s))
             sender.join()
 
@@ -328,12 +331,14 @@ class PageModeTest(AnswerCase):
 
     def test_visit_while_stopping(self):
         # Its demand outlives it: the service is started again after the stop.
-        backend = self.backend("http.py", "--stop-delay", 0.7)
+        gate = Gate(self)
+        backend = self.backend("http.py", "--stop-gate", gate)
         d = self.odpd({"web": backend.file(wait="mode = page")})
         self.assertEqual(d.odp("start", "web").returncode, 0)
         self.assertEqual(d.odp("stop", "--no-wait", "web").returncode, 0)
         d.await_state("web", "stopping")
         self.assert_waiting_page(self.page(backend.listen))
+        gate.open()
         d.await_state("web", "ready")
         first, second = backend.starts()
         self.assertNotEqual(first, second)
@@ -357,9 +362,11 @@ class PageModeTest(AnswerCase):
         self.assertEqual(page.header["Refresh"], "2")
 
     def test_failed_start(self):
-        backend = self.backend("echo.py", "--exit", 7)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--gate", gate, "--exit", 7)
         d = self.odpd({"web": backend.file(wait="mode = page")})
         self.assert_waiting_page(self.page(backend.listen))
+        gate.open()
         d.await_state("web", "failed")
         for _ in range(9):
             self.assertEqual(d.odp("start", "web").returncode, 1)

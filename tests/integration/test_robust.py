@@ -13,7 +13,7 @@ import subprocess
 import time
 import unittest
 
-from harness import (HOST, Backend, Background, Case, Odpd, connect, exchange, free_port, is_alive,
+from harness import (HOST, Backend, Background, Case, Gate, Odpd, connect, exchange, free_port, is_alive,
                      plain_file, private_dirty, read_exactly, until)
 
 
@@ -101,12 +101,14 @@ class KillLauncherTest(Case):
         self.assertEqual(len(self.backend.starts()), 2)
 
     def test_while_stopping(self):
-        d = self.begin("--stop-delay", 1.2)
+        gate = Gate(self)
+        d = self.begin("--stop-gate", gate)
         pid = self.visit()
         self.assertEqual(d.odp("stop", "--no-wait", "web").returncode, 0)
         d.await_state("web", "stopping")
         self.kill_launcher(d)
-        self.assertTrue(is_alive(pid), "the test's service stops too fast")
+        self.assertTrue(is_alive(pid))
+        gate.open()
         d.await_state("web", "stopped")
         self.assertFalse(is_alive(pid))
         self.assertEqual(self.backend.starts(), [pid])
@@ -114,13 +116,15 @@ class KillLauncherTest(Case):
         self.assertEqual(len(self.backend.starts()), 2)
 
     def test_while_stopping_with_a_client_that_waits(self):
-        d = self.begin("--stop-delay", 1.2)
+        gate = Gate(self)
+        d = self.begin("--stop-gate", gate)
         pid = self.visit()
         self.assertEqual(d.odp("stop", "--no-wait", "web").returncode, 0)
         d.await_state("web", "stopping")
         visit = Background(self.visit)
         d.await_status("web", waiting=1)
         self.kill_launcher(d)
+        gate.open()
         # Served by the one that was not to be stopped after all, or by the next one: served.
         answered_by = visit.join()
         self.assertIn(answered_by, self.backend.starts())
@@ -174,8 +178,10 @@ class KillOdpdTest(Case):
         d.start()
         d.await_state("web", "ready")
         with connect(backend.listen) as s:
-            self.assertEqual(exchange(s, b"again"), b"againbye %d\n" % pid)
-        closed = time.monotonic()
+            s.sendall(b"again")
+            self.assertEqual(read_exactly(s, 5), b"again")
+            closed = time.monotonic()
+            self.assertEqual(exchange(s, b""), b"bye %d\n" % pid)
         until(lambda: d.state("web") != "ready", "the window ends")
         self.assertGreater(time.monotonic() - closed, 1.4)
         d.await_state("web", "stopped")
@@ -226,13 +232,15 @@ class KillOdpdTest(Case):
         self.assertEqual(backend.starts(), [pid])
 
     def test_killed_while_stopping(self):
-        backend = Backend(self.directory(), "echo.py", "--stop-delay", 1)
+        gate = Gate(self)
+        backend = Backend(self.directory(), "echo.py", "--stop-gate", gate)
         d = self.odpd({"web": backend.file(idle="1s")})
         d.odp("start", "web")
         d.odp("stop", "--no-wait", "web")
         d.await_state("web", "stopping")
         d.kill()
         d.start()
+        gate.open()
         d.await_state("web", "stopped")
         with connect(backend.listen) as s:
             self.assertEqual(exchange(s, b"x"), b"xbye %d\n" % backend.starts()[1])
@@ -422,8 +430,9 @@ class AskingTest(Case):
         self.assertEqual(d.odp("status").returncode, 0)
         self.assertEqual(backend.starts(), [])
         with connect(backend.listen) as s:
-            exchange(s, b"x")
-        closed = time.monotonic()
+            s.sendall(b"x")
+            read_exactly(s, 1)
+            closed = time.monotonic()
         until(lambda: d.odp("status", "web").returncode != 0 or d.state("web") != "ready",
               "the window ends although it is asked for all the time")
         self.assertTrue(1.4 < time.monotonic() - closed < 5)

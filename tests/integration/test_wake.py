@@ -11,7 +11,7 @@ import socket
 import time
 import unittest
 
-from harness import (HOST, Backend, Background, Case, accepts, connect, exchange, free_port,
+from harness import (HOST, Backend, Background, Case, Gate, accepts, connect, exchange, free_port,
                      group_of, is_alive, read_all, read_exactly, reset, until)
 
 
@@ -74,13 +74,15 @@ class WakeTest(Case):
         self.assertLess(time.monotonic() - begin, 2)
 
     def test_many_clients_during_the_start(self):
-        backend = self.backend("echo.py", "--delay", 1)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--gate", gate)
         d = self.odpd({"web": backend.file()})
         clients = [self.connect(backend.listen) for _ in range(200)]
         for i, s in enumerate(clients):
             s.sendall(f"client {i}\n".encode())
             s.shutdown(socket.SHUT_WR)
         d.await_status("web", state="starting", waiting=200)
+        gate.open()
         for i, s in enumerate(clients):
             self.assertRegex(read_all(s), rf"^client {i}\nbye \d+\n$".encode())
         self.assertEqual(len(backend.starts()), 1)
@@ -88,10 +90,12 @@ class WakeTest(Case):
 
     def test_more_clients_than_may_wait(self):
         # 256 wait in odpd, the others in the kernel's queue; all are answered.
-        backend = self.backend("echo.py", "--delay", 1)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--gate", gate)
         d = self.odpd({"web": backend.file()})
         clients = [self.connect(backend.listen) for _ in range(300)]
         d.await_status("web", waiting=256)
+        gate.open()
         for i, s in enumerate(clients):
             s.sendall(f"client {i}\n".encode())
             s.shutdown(socket.SHUT_WR)
@@ -100,10 +104,12 @@ class WakeTest(Case):
         self.assertEqual(d.status("web")["failed_wakes"], 0)
 
     def test_max_waiting(self):
-        backend = self.backend("echo.py", "--delay", 1)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--gate", gate)
         d = self.odpd({"web": backend.file(wait="max_waiting = 3")})
         clients = [self.connect(backend.listen) for _ in range(7)]
         d.await_status("web", waiting=3)
+        gate.open()
         for i, s in enumerate(clients):
             s.sendall(b"%d\n" % i)
             s.shutdown(socket.SHUT_WR)
@@ -124,7 +130,8 @@ class WakeTest(Case):
 
     def test_connection_while_stopping(self):
         # It accepts and serves on while it stops: a trap, since it will be gone in a moment.
-        backend = self.backend("echo.py", "--stop-delay", 1)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--stop-gate", gate)
         d = self.odpd({"web": backend.file(idle="500ms")})
         first = self.echoes(backend.listen)
         d.await_state("web", "stopping")
@@ -132,6 +139,7 @@ class WakeTest(Case):
             d.await_status("web", waiting=1)
             self.assertTrue(is_alive(first))
             self.assertEqual(d.state("web"), "stopping")
+            gate.open()
             reply = exchange(s, b"late")
         self.assertFalse(is_alive(first))
         second = backend.starts()[1]
@@ -139,12 +147,16 @@ class WakeTest(Case):
         self.assertEqual(len(backend.starts()), 2)
 
     def test_connection_after_stop_command_while_stopping(self):
-        backend = self.backend("echo.py", "--stop-delay", 1)
+        gate = Gate(self)
+        backend = self.backend("echo.py", "--stop-gate", gate)
         d = self.odpd({"web": backend.file()})
         first = self.echoes(backend.listen)
         self.assertEqual(d.odp("stop", "--no-wait", "web").returncode, 0)
         d.await_state("web", "stopping")
-        second = self.echoes(backend.listen)
+        visit = Background(self.echoes, backend.listen)
+        d.await_status("web", waiting=1)
+        gate.open()
+        second = visit.join()
         self.assertEqual(backend.starts(), [first, second])
         self.assertFalse(is_alive(first))
 
@@ -205,7 +217,7 @@ class WakeTest(Case):
             read_exactly(s, 1)
             for _ in range(3):  # what others do moves nothing
                 self.echoes(backend.listen)
-        last = time.monotonic()
+            last = time.monotonic()
         until(lambda: d.state("web") != "ready", "the window ends")
         took = time.monotonic() - last
         self.assertGreater(took, 1.45)
@@ -377,8 +389,10 @@ class WakeTest(Case):
     def test_stop_command_while_starting(self):
         backend = self.backend("echo.py", "--delay", 60)
         d = self.odpd({"web": backend.file()})
-        s = self.connect(backend.listen)
         start = Background(d.odp, "start", "web")
+        d.await_state("web", "starting")  # it has said so
+        s = self.connect(backend.listen)
+        d.await_status("web", waiting=1)
         pid = until(backend.starts, "it is started")[0]
         self.assertEqual(d.odp("stop", "web").returncode, 0)
         self.assert_closed(s)

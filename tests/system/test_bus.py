@@ -75,7 +75,8 @@ class TestBus(BusCase):
 
     def stop_while(self, disturb):
         files = {"app": self.file("app")}
-        self.service("app", text="ExecStop=/bin/sleep 2")
+        gate = self.gate("app")
+        self.service("app", text=f"ExecStop=/bin/sh -c 'until test -e {gate}; do sleep 0.1; done'")
         d = self.odpd(files)
         self.talk("app").close()
         d.odp("stop", "--no-wait", "app")
@@ -84,6 +85,7 @@ class TestBus(BusCase):
         s = self.connect(self.port("app"))  # held, and served after the stop
         s.sendall(b"x")
         self.assertEqual(d.state("app"), "stopping")
+        self.open(gate)
         self.assertEqual(read_exactly(s, 1), b"x")
         self.assertEqual(self.starts("app"), 2)
 

@@ -51,7 +51,8 @@ class TestConnections(PromiseCase):
         self.assert_same(received.join(), data)
 
     def test_f3_held_while_it_stops(self):
-        self.service("echo", "--stop-delay", "1.5")
+        gate = self.gate("echo")
+        self.service("echo", "--stop-gate", gate)
         d = self.begin(echo=self.file("echo"))
         self.talk("echo").close()
         self.odp("stop", "--no-wait", "echo")
@@ -59,6 +60,7 @@ class TestConnections(PromiseCase):
         s = self.connect(self.port("echo"))
         s.sendall(b"x")
         d.await_status("echo", waiting=1, state="stopping")
+        self.open(gate)
         self.assertEqual(read_exactly(s, 1), b"x")
         self.assertEqual(self.starts("echo"), 2)
 
@@ -189,7 +191,7 @@ class TestServices(PromiseCase):
     def test_f19_what_is_not_odp_s(self):
         for name in "mine", "other":
             self.service(name)
-        text = self.file("mine", idle="500ms")
+        text = self.file("mine", idle="3s")
         self.file("other")  # its ports; odp never sees a file of it
         for unit in "mine.service", "other.service":
             self.machine.systemctl("start", unit)
@@ -198,7 +200,7 @@ class TestServices(PromiseCase):
         # Started by somebody else: adopted, in use as long as somebody is there, then asleep.
         s = self.talk("mine")
         self.assertIn("found it running", d.why("mine")["woken_by"])
-        self.stays("mine", "ready", 1.2)
+        self.stays("mine", "ready", 4)
         s.close()
         self.await_unit("mine", "inactive")
         self.machine.systemctl("stop", "odp.target")

@@ -298,19 +298,23 @@ class TestExec(TransientCase):
 
     def test_the_launcher_is_killed_at_each_command(self):
         line = server("echo.py", "PORT", "--starts", "/tmp/echo.starts")
-        text = self.exec_file("echo", stop="sleep 1; kill $(cat /tmp/echo.pid)")
-        self.machine.write("/tmp/echo.start", "#!/bin/sh\nsleep 1\n" + line.replace(
+        begin, end = self.gate("begin"), self.gate("end")
+        wait = "until test -e %s; do sleep 0.05; done\n"
+        text = self.exec_file("echo", stop=wait % end + "kill $(cat /tmp/echo.pid)")
+        self.machine.write("/tmp/echo.start", "#!/bin/sh\n" + wait % begin + line.replace(
             "PORT", str(self.target("echo"))) + " & echo $! > /tmp/echo.pid\n", 0o755)
         self.begin({"echo": text})
         s = self.connect(self.port("echo"))
         s.sendall(b"x")
         self.await_active("odp-exec-echo-start.service", "activating")
         self.kill_launcher()
+        self.open(begin)
         self.assertEqual(read_exactly(s, 1), b"x")
         s.close()
         self.odp("stop", "--no-wait", "echo")
         self.await_active("odp-exec-echo-stop.service", "activating")
         self.kill_launcher()
+        self.open(end)
         self.await_state("echo", "stopped")
         self.assertEqual(self.starts("echo"), 1)
         until(lambda: self.made() == [], "nothing is left")
@@ -511,7 +515,12 @@ class TestMemory(TransientCase):
         until(lambda: self.status("proxy")["state"] != "unknown", "it is looked at")
         self.assertFalse(self.loads_systemd())
         self.machine.systemctl("stop", "odp.target")
-        self.begin({f"app{i}": self.command(f"app{i}") for i in range(30)})
+        for i in range(30):
+            self.put(f"app{i}", self.command(f"app{i}"))
+        self.reload()
+        self.machine.systemctl("start", "odp.target")
+        # At once: it leaves ten seconds after its last answer.
+        until(lambda: self.odp("status", "--json").stdout.count('"stopped"') == 30, "all are asleep")
         self.assertTrue(self.loads_systemd())
         kib = self.pss_kib(self.machine.main_pid(odpd)), self.pss_kib(self.launcher_pid())
         self.assertLessEqual(sum(kib), 2.5 * 1024, kib)

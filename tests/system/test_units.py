@@ -5,7 +5,7 @@
 import time
 
 import machine
-from harness import until
+from harness import Background, until
 from units import UnitCase
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -46,10 +46,15 @@ class TestUnits(UnitCase):
         files = {"echo": self.file("echo", idle="500ms")}
         self.service("echo")
         d = self.odpd(files)
-        self.machine.systemctl("start", "echo.service")
-        d.await_state("echo", "ready")
+        self.start_by_hand(d, "echo")
         self.await_unit("echo", "inactive")
         d.await_state("echo", "stopped")
+
+    def start_by_hand(self, d, name):
+        """It is seen as ready, also where systemctl ends only after its window."""
+        start = Background(self.machine.systemctl, "start", f"{name}.service")
+        d.await_state(name, "ready")
+        start.join()
 
     def test_running_before_odpd_is_adopted_and_slept(self):
         files = {"echo": self.file("echo", idle="500ms")}
@@ -125,8 +130,7 @@ class TestUnits(UnitCase):
         self.talk("echo").close()
         self.await_unit("echo", "inactive")
         d.await_state("echo", "stopped")
-        self.machine.systemctl("start", "echo.service")
-        d.await_state("echo", "ready")
+        self.start_by_hand(d, "echo")
 
     def test_probe_unit(self):
         files = {"notify": self.file("notify", ready="probe = unit")}
@@ -199,9 +203,10 @@ class TestSeveral(UnitCase):
     def test_stopped_by_a_target(self):
         files = {"app": self.file("app", backend="stop_unit = all.target")}
         self.unit("all.target", "[Unit]\nStopWhenUnneeded=no")
-        # The target is down a second before its member is.
+        # The target is down before its member is.
+        gate = self.gate("app")
         self.service("app", unit="PartOf=all.target\nWants=all.target",
-                     text="ExecStop=/bin/sleep 1")
+                     text=f"ExecStop=/bin/sh -c 'until test -e {gate}; do sleep 0.1; done'")
         d = self.odpd(files)
         self.talk("app").close()
         self.assertEqual(self.machine.show("all.target", "ActiveState"), "active")
@@ -211,7 +216,10 @@ class TestSeveral(UnitCase):
         self.assertEqual(self.machine.show("app.service", "ActiveState"), "deactivating")
         self.assertEqual(d.state("app"), "stopping")
         # Who comes now is held, and served by the next start.
-        self.talk("app")
+        visit = Background(self.talk, "app")
+        d.await_status("app", waiting=1)
+        self.open(gate)
+        visit.join()
         self.assertEqual(self.starts("app"), 2)
 
     def test_stop_unit_that_does_not_exist(self):

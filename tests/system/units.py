@@ -2,6 +2,9 @@
 #
 # Services that are units, for the tests: their files, their units, and what becomes of them.
 
+import contextlib
+import os
+
 import machine
 from harness import read_exactly, until
 
@@ -55,6 +58,17 @@ class UnitCase(machine.Case):
             ExecStart={server(program, self.target(name), "--starts", starts, *options)}
             {text}
             """, user)
+
+    def gate(self, name):
+        """The path of a file that is not there before it is opened: so a unit that waits for it gives
+        the test the time that it needs."""
+        gate = f"/tmp/{name}.gate"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.machine.path(gate))
+        return gate
+
+    def open(self, gate):
+        self.machine.write(gate, "")
 
     def starts(self, name):
         return len(self.machine.read(f"/tmp/{name}.starts").split())

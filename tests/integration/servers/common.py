@@ -17,10 +17,23 @@ def options():
     p = argparse.ArgumentParser()
     p.add_argument("--listen", required=True, help="HOST:PORT or the path of a unix socket")
     p.add_argument("--delay", type=float, default=0, help="seconds before it listens")
+    p.add_argument("--gate", help="file that must be there before it listens")
     p.add_argument("--stop-delay", type=float, default=0, help="seconds from SIGTERM to the end")
+    p.add_argument("--stop-gate", help="file that must be there before it ends by SIGTERM")
     p.add_argument("--starts", help="file that gets a line with the pid for each start")
     p.add_argument("--child", action="store_true", help="has a child in its process group")
     return p
+
+
+def await_gate(path):
+    while path and not os.path.exists(path):
+        time.sleep(0.005)
+
+
+def await_turn(args):
+    """Before it listens, or ends instead."""
+    time.sleep(args.delay)
+    await_gate(args.gate)
 
 
 def prepare(args):
@@ -28,10 +41,11 @@ def prepare(args):
     def on_term(signum, frame):
         def leave():
             time.sleep(args.stop_delay)
+            await_gate(args.stop_gate)
             os._exit(0)
         threading.Thread(target=leave, daemon=True).start()
 
-    if args.stop_delay:
+    if args.stop_delay or args.stop_gate:
         signal.signal(signal.SIGTERM, on_term)
     if args.child and os.fork() == 0:
         while True:
@@ -42,7 +56,7 @@ def prepare(args):
 
 
 def open_listener(args):
-    time.sleep(args.delay)
+    await_turn(args)
     if args.listen.startswith("/"):
         s = socket.socket(socket.AF_UNIX)
         if os.path.exists(args.listen):

@@ -14,6 +14,7 @@ parser.add_argument("--exit", type=int, help="ends with this status instead of l
 args = parser.parse_args()
 common.prepare(args)
 if args.exit is not None:
+    common.await_turn(args)
     print("cannot open the database", file=sys.stderr)
     sys.exit(args.exit)
 common.run(common.open_listener(args), common.echo)
