@@ -10,7 +10,7 @@ import time
 import unittest
 
 import test_asleep
-from harness import DEADLINE, Backend, Case, connect, exchange, read_exactly, until
+from harness import DEADLINE, Backend, Case, connect, read_exactly, until
 
 
 class DirectTest(Case):
@@ -19,15 +19,17 @@ class DirectTest(Case):
         d = self.odpd({"web": backend.file(idle=idle) + more})
         return d, backend
 
-    def visit(self, backend):
-        with connect(backend.listen) as s:
-            self.assertTrue(exchange(s, b"x").startswith(b"xbye"))
-
     def direct(self, backend):
         host, _, port = backend.target.rpartition(":")
         s = self.connect((host, int(port)) if host else backend.target)
         self.assert_lives(s)
         return s
+
+    def direct_beside_a_visit(self, backend):
+        """A direct connection to what a visitor has woken, who leaves."""
+        with connect(backend.listen) as s:
+            self.assert_lives(s)
+            return self.direct(backend)
 
     def assert_lives(self, s):
         s.sendall(b"hello")
@@ -49,9 +51,10 @@ class DirectTest(Case):
 
     def test_keeps_awake_for_as_long_as_it_is_there(self):
         d, backend = self.begin()
-        self.visit(backend)
-        users = [self.direct(backend) for _ in range(3)]
-        self.assertEqual(self.why(d)["direct_connections"], 0)
+        with connect(backend.listen) as s:
+            self.assert_lives(s)
+            users = [self.direct(backend) for _ in range(3)]
+            self.assertEqual(self.why(d)["direct_connections"], 0)
         self.await_looks(d, 3)
         why = self.why(d)
         self.assertEqual((why["state"], why["direct_connections"], why["connections"]),
@@ -72,8 +75,7 @@ class DirectTest(Case):
 
     def test_window_begins_anew_in_full(self):
         d, backend = self.begin(idle="2s")
-        self.visit(backend)
-        user = self.direct(backend)
+        user = self.direct_beside_a_visit(backend)
         seen = self.await_looks(d)
         user.close()
         d.await_state("web", "stopped")
@@ -91,16 +93,14 @@ class DirectTest(Case):
 
     def test_not_counted(self):
         d, backend = self.begin(more="count_direct = no\n")
-        self.visit(backend)
-        user = self.direct(backend)
+        user = self.direct_beside_a_visit(backend)
         d.await_state("web", "stopped")
         self.assert_closed(user)
 
     def test_unix_target(self):
         path = os.path.join(self.directory(), "target.sock")
         d, backend = self.begin(target=path)
-        self.visit(backend)
-        user = self.direct(backend)
+        user = self.direct_beside_a_visit(backend)
         self.await_looks(d, 2)
         self.assertEqual(self.why(d)["direct_connections"], 1)
         self.assert_lives(user)
@@ -109,10 +109,7 @@ class DirectTest(Case):
 
     def test_no_window(self):
         d, backend = self.begin(idle="0")
-        user = None
-        with connect(backend.listen) as s:
-            self.assert_lives(s)
-            user = self.direct(backend)
+        user = self.direct_beside_a_visit(backend)
         self.await_looks(d, 2)
         self.assert_lives(user)
         user.close()
@@ -121,8 +118,7 @@ class DirectTest(Case):
     @unittest.skipUnless(shutil.which("strace"), "strace is missing: apt-get install strace")
     def test_looks_once_a_window(self):
         d, backend = self.begin(idle="2s")
-        self.visit(backend)
-        self.direct(backend)
+        self.direct_beside_a_visit(backend)
         self.await_looks(d)
         trace = test_asleep.Strace(self, d.pid)
         began = time.monotonic()

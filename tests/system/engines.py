@@ -195,13 +195,15 @@ class EngineCase(units.UnitCase):
         e = self.engine(engine)
         return self.unit(f"{engine}-{name}.service", e.unit(name, ports, options, command))
 
-    def get(self, address, path="/"):
-        """One HTTP exchange from within the machine; returns status and body."""
+    def get(self, address, path="/", leave=lambda: None):
+        """One HTTP exchange from within the machine; returns status and body. `leave` is called
+        before the connection is closed."""
         with self.machine.connect(address) as s:
             s.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
             reply = b""
             while part := s.recv(65536):
                 reply += part
+            leave()
         head, _, body = reply.decode().partition("\r\n\r\n")
         return int(head.split()[1]), body
 

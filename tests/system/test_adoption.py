@@ -107,12 +107,12 @@ class TestFound(AdoptionCase):
         for name in "echo", "late", "other":
             self.service(name)
         self.begin(files)
-        for name in "echo", "late", "other":
+        for name in "late", "other", "echo":
             self.start_by_hand(name)
-        for name in files:
-            self.await_state(name, "ready")
+        self.await_state("late", "ready")
         self.await_unit("echo", "inactive")
         self.await_state("echo", "stopped")
+        self.assertEqual(self.status("echo")["reason"], "quiet for 1s")
         # Neither one with a longer window nor one in no file is touched.
         self.assertTrue(self.is_active("late") and self.is_active("other"))
         self.assertEqual([self.starts(n) for n in ("echo", "late", "other")], [1, 1, 1])
@@ -163,7 +163,7 @@ class TestOthers(AdoptionCase):
         self.echo(s)
 
     def test_f4_a_visitor_in_the_window_keeps_it(self):
-        files = {"echo": self.file("echo", idle="1s")}
+        files = {"echo": self.file("echo", idle="10s")}
         self.service("echo")
         self.begin(files)
         self.talk("echo").close()

@@ -64,8 +64,9 @@ class TestDocker(ContainerCase):
     def test_wakes_and_sleeps(self):
         e, d = self.begin(idle="500ms")
         self.assertEqual(d.state("wiki"), "stopped")
-        self.wake("wiki")
-        self.assertTrue(e.is_running("wiki"))
+        with self.connect(self.port("wiki")):  # which keeps it awake
+            self.wake("wiki")
+            self.assertTrue(e.is_running("wiki"))
         group = until(lambda: [line for line in d.log().splitlines() if "wiki: runs in /" in line],
                       "it is told where it runs")[0]
         self.assertIn(e.inspect("wiki", "{{.Id}}"), group)

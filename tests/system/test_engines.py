@@ -13,8 +13,9 @@ class TestEngines(engines.EngineCase):
         unit = self.docker_unit("wiki", [f"127.0.0.1:{self.target('wiki')}:80"], engine=engine)
         d = self.odpd(files)
         self.assertEqual(d.state("wiki"), "stopped")
-        self.assertEqual(self.get(self.port("wiki")), (200, engines.PAGE))
-        self.assertTrue(e.is_running("wiki"))
+        with self.connect(self.port("wiki")):  # which keeps it awake
+            self.assertEqual(self.get(self.port("wiki")), (200, engines.PAGE))
+            self.assertTrue(e.is_running("wiki"))
         d.await_state("wiki", "stopped")
         self.assertEqual(self.machine.show(unit, "ActiveState"), "inactive")
         self.assertFalse(e.is_running("wiki"))

@@ -125,12 +125,13 @@ class HomelabCase(InstalledCase, engines.EngineCase):
     def events(self):
         return self.machine.read(ORDER).splitlines()
 
-    def visit(self, r):
-        """Asks as a browser does, again and again where the page says so; returns the page."""
+    def visit(self, r, leave=lambda: None):
+        """Asks as a browser does, again and again where the page says so; returns the page. `leave` is
+        called before each connection is closed."""
         seen = []
 
         def ask():
-            status, body = self.get(r.port, r.path)
+            status, body = self.get(r.port, r.path, leave)
             seen.append(status)
             return body if status == 200 else None
         body = until(ask, f"{r.name} answers")
@@ -177,8 +178,10 @@ class TestHomelab(HomelabCase):
     def wake_all(self):
         """All at once, through their public ports; returns when each was left."""
         def visit(r):
-            self.assertEqual(self.visit(r), f"the page of {r.processes[-1]}\n")
-            return time.monotonic()
+            left = []
+            body = self.visit(r, lambda: left.append(time.monotonic()))
+            self.assertEqual(body, f"the page of {r.processes[-1]}\n")
+            return left[-1]
         visits = {name: Background(visit, r) for name, r in self.rows.items()}
         return {name: visit.join(60) for name, visit in visits.items()}
 

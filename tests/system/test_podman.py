@@ -72,8 +72,9 @@ class TestRootless(test_containers.ContainerCase):
         return e, self.odpd({"wiki": self.file("wiki", "1s", backend)}, user=user)
 
     def check(self, e, d):
-        self.wake("wiki")
-        self.assertTrue(e.is_running("wiki"))
+        with self.connect(self.port("wiki")):  # which keeps it awake
+            self.wake("wiki")
+            self.assertTrue(e.is_running("wiki"))
         self.await_down(d)
         self.assertFalse(e.is_running("wiki"))
         with self.connect(self.port("wiki")) as s:  # which keeps it awake

@@ -147,7 +147,7 @@ class TestFaults(FaultCase):
         self.assertEqual((self.starts("used"), self.starts("unused")), (1, 1))
 
     def test_f14_launcher_killed_at_any_moment(self):
-        self.service("echo", "--delay", "0.3", "--stop-delay", "0.3")
+        self.service("echo", "--delay", "0.3", "--stop-delay", "1.5")
         d = self.begin(echo=self.file("echo"))
         moments = [("start", 0), ("stop", 0.1), ("start", 0.15), ("stop", 0), ("start", 0.3)]
         for n, (during, seconds) in enumerate(moments, 1):
@@ -279,8 +279,8 @@ class TestTime(FaultCase):
                             "ODP_FAULTS=/tmp/clocks"])
         s = self.talk("busy")
         for n, (realtime, boottime) in enumerate(((-5, 0), (9, 0), (17, 8)), 1):
-            self.talk("quiet").close()
-            left = time.monotonic()
+            quiet, left = self.talk("quiet"), time.monotonic()
+            quiet.close()
             page.fields.realtime_nsec = realtime * HOUR
             page.fields.boottime_nsec = boottime * HOUR
             d.await_status("quiet", state="stopped", wakes=n)
