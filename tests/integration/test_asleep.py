@@ -85,11 +85,13 @@ class AsleepTest(Case):
         self.assert_silence(d)
 
     def await_last_hang_up(self, d):
-        """odpd has closed the control connection, and has gone back to waiting."""
+        """odpd has closed the control connection, and both have gone back to waiting."""
         n = N_SERVICES + 2  # listeners, the control socket, the launcher's link
         until(lambda: d.sockets() == n, f"{n} sockets are left (now {d.sockets()})")
-        until(lambda: read_file(f"/proc/{d.pid}/wchan") in ("ep_poll", "do_epoll_wait", "0", "")
-              and " S " in read_file(f"/proc/{d.pid}/stat"), "odpd sleeps")
+        for pid in d.pid, d.launcher():
+            until(lambda pid=pid: read_file(f"/proc/{pid}/wchan") in
+                  ("ep_poll", "do_epoll_wait", "0", "") and
+                  " S " in read_file(f"/proc/{pid}/stat"), "odpd and its launcher sleep")
 
     @unittest.skipUnless(shutil.which("strace"), "strace is missing: apt-get install strace")
     def test_the_trace_would_show_it(self):

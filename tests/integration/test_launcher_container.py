@@ -69,17 +69,24 @@ class Engine:
         what = f"{method} {path.rpartition('/')[2]}"
         if path == "/v1.44/events":
             what = "GET newer"
+        is_stream = what in ("GET events", "GET newer")
         with self.lock:
             self.requests.append((what, name and name[1]))
             odd = self.odd.get(what)
-            if odd is HUNG or what in ("GET events", "GET newer"):
-                (self.streams if odd is not HUNG else self.kept).append(connection)
-        if odd is HUNG:
-            return
-        with contextlib.suppress(OSError):
-            (odd or self.answer)(connection, what, name and name[1])
+            if odd is HUNG:
+                self.kept.append(connection)
+                return
+            if is_stream:  # its head comes before what anybody says on it
+                self.streams.append(connection)
+                self.reply(odd, connection, what, None)
+        if not is_stream:
+            self.reply(odd, connection, what, name and name[1])
         if connection not in self.streams:
             connection.close()
+
+    def reply(self, odd, *args):
+        with contextlib.suppress(OSError):
+            (odd or self.answer)(*args)
 
     def answer(self, connection, what, name):
         if what in ("GET events", "GET newer"):
@@ -101,7 +108,9 @@ class Engine:
 
     def say(self, text):
         """On all streams, as one chunk."""
-        for stream in self.streams:
+        with self.lock:
+            streams = list(self.streams)
+        for stream in streams:
             with contextlib.suppress(BrokenPipeError):  # another one has taken its place
                 stream.sendall(f"{len(text):x}\r\n{text}\r\n".encode())
 
@@ -318,7 +327,8 @@ class TestContainers(LauncherTest):
             with self.subTest(cut=cut):
                 engine.up["a"] = n % 2 == 0
                 await_true(lambda: engine.streams, "it is heard")
-                stream = engine.streams.pop()
+                with engine.lock:
+                    stream = engine.streams.pop()
                 stream.sendall(cut.encode())
                 stream.close()
                 # Looked at, once it is heard again.

@@ -108,9 +108,12 @@ class LogsTest(Case):
             printer.write("one\n")
             printer.flush()
             until(lambda: "one" in self.own_lines(), "it is kept")
+            # It follows by then: what it is late for it would show the end of.
+            while without_time(follower.stdout.readline()) != "one\n":
+                pass
             for i in range(4000):
                 printer.write(f"number {i}\n")
-        seen = []
+        seen = ["one"]
         for line in follower.stdout:
             text = without_time(line.rstrip("\n"))
             if not text.startswith("odp: "):

@@ -12,7 +12,9 @@
 # through connect(), commands through run(). What a test makes (units, odpds) ends with the test.
 
 import atexit
+import contextlib
 import ctypes
+import errno
 import glob
 import itertools
 import os
@@ -65,16 +67,19 @@ def cgroup_parent():
 
 
 def remove_cgroup(path):
-    """Kills everything in it, whatever it is, and removes it."""
+    """Kills everything in it, whatever it is, and removes it. So may another test at the same time,
+    which has found it left over, too."""
     try:
         with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as f:
             f.write("1")
-    except FileNotFoundError:
-        return
-    until(lambda: "populated 1" not in read_file(os.path.join(path, "cgroup.events")),
-          f"{path} is empty")
+        until(lambda: "populated 1" not in read_file(os.path.join(path, "cgroup.events")),
+              f"{path} is empty")
+    except OSError as e:
+        if e.errno not in (errno.ENOENT, errno.ENODEV):
+            raise
     for directory, _, _ in os.walk(path, topdown=False):
-        os.rmdir(directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(directory)
 
 
 def sweep(parent):

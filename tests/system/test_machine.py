@@ -41,7 +41,7 @@ class TestMachine(machine.Case):
             ExecStart=/usr/bin/python3 -IBS {machine.SERVERS}/echo.py --listen 127.0.0.1:7000""")
         self.machine.systemctl("start", "echo.service")
         pid = self.machine.main_pid("echo.service")
-        self.assertIn("echo.py", read_file(f"/proc/{pid}/cmdline"))
+        until(lambda: "echo.py" in read_file(f"/proc/{pid}/cmdline"), "systemd's child is the server")
 
         def answers():
             try:
