@@ -96,9 +96,14 @@ class HandoverTest(Case):
     def test_bytes_in_pipes(self):
         manager = self.plain()
         up, down = self.pair(), self.pair()
-        sent_up, sent_down = stuff(up.client), stuff(down.service)
+        sent_up, sent_down = bytearray(), bytearray()
+
+        def stuffed():
+            sent_up.extend(stuff(up.client))
+            sent_down.extend(stuff(down.service))
+            return manager.odpd.descriptors()["pipe"] >= 4
         # The far ends take nothing: what odpd has read stands in its pipes.
-        until(lambda: manager.odpd.descriptors()["pipe"] >= 4, "bytes stand in pipes")
+        until(stuffed, "bytes stand in pipes")
         up.client.shutdown(socket.SHUT_WR)
         down.service.shutdown(socket.SHUT_WR)
         for _ in range(3):

@@ -8,7 +8,7 @@ import os
 import signal
 
 from installed import InstalledCase
-from harness import is_alive, read_exactly, until
+from harness import Background, is_alive, read_exactly, until
 
 
 class AdoptionCase(InstalledCase):
@@ -154,11 +154,15 @@ class TestOthers(AdoptionCase):
 
     def test_f3_a_visitor_of_what_is_being_slept_is_served(self):
         files = {"echo": self.file("echo", idle="300ms")}
-        self.service("echo", text="ExecStop=/bin/sleep 1")
+        gate = self.gate("echo")
+        self.service("echo", text=f"ExecStop=/bin/sh -c 'until test -e {gate}; do sleep 0.1; done'")
         self.begin(files)
         self.talk("echo").close()
         self.await_unit("echo", "deactivating")
-        s = self.talk("echo")
+        visit = Background(self.talk, "echo")
+        until(lambda: self.status("echo")["waiting"] == 1, "it is held")
+        self.open(gate)
+        s = visit.join()
         self.assertEqual(self.starts("echo"), 2)
         self.echo(s)
 

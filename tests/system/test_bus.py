@@ -193,12 +193,14 @@ class TestLauncher(BusCase):
 
     def test_killed_during_a_stop(self):
         files = {"app": self.file("app")}
-        self.service("app", text="ExecStop=/bin/sleep 1")
+        gate = self.gate("app")
+        self.service("app", text=f"ExecStop=/bin/sh -c 'until test -e {gate}; do sleep 0.1; done'")
         d = self.odpd(files)
         self.talk("app").close()
         d.odp("stop", "--no-wait", "app")
         self.await_unit("app", "deactivating")
         os.kill(d.launcher(), signal.SIGKILL)
+        self.open(gate)
         d.await_state("app", "stopped")
         self.assertEqual(self.machine.show("app.service", "ActiveState"), "inactive")
 

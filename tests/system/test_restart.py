@@ -157,13 +157,16 @@ class RestartTest(InstalledCase):
         self.assertEqual(read_exactly(client, len(text)), text)
 
     def test_while_it_starts(self):
-        starts = self.unit_service(command="ExecStartPre=/bin/sleep 2")
+        gate = self.gate("wiki")
+        starts = self.unit_service(
+            command=f"ExecStartPre=/bin/sh -c 'until test -e {gate}; do sleep 0.1; done'")
         clients = self.clients(5)
         for client in clients:
             client.sendall(b"hello")
         self.await_status("wiki", state="starting", waiting=5)
         self.restart()
         self.restart()
+        self.open(gate)
         for client in clients:
             self.assertEqual(read_exactly(client, 5), b"hello")
         self.assertEqual(self.n_starts(starts), 1)
