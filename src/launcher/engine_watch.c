@@ -16,22 +16,11 @@
 #include "odp/core/compose.h"
 #include "odp/launcher/reason.h"
 
-#define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 5000
-// How long those who wait are left in hope that the engine comes back.
-#define PATIENCE_USEC (5 * ODP_USEC_PER_SEC)
 // How long a stream waits for further clients before it is opened anew for one.
 #define WIDEN_MS 10
-// A connection that stood this long was sound: the pauses begin small again.
-#define HEALTHY_USEC (10 * ODP_USEC_PER_SEC)
 
 static void on_timer(uv_timer_t *timer);
-
-#define FOREACH_CLIENT(w, c)                                                                       \
-    odp_list_foreach (node_, &(w)->clients)                                                        \
-        for (struct odp_engine_client *c =                                                         \
-                 ODP_CONTAINER_OF(node_, struct odp_engine_client, node);                          \
-             c; c = NULL)
 
 // ---- losing it ---------------------------------------------------------------------------------
 
@@ -51,46 +40,15 @@ static void pause_now(struct odp_engine_watch *w)
     w->pause_ms = w->pause_ms * 2 < PAUSE_MAX_MS ? w->pause_ms * 2 : PAUSE_MAX_MS;
 }
 
-static void lose_connected(struct odp_engine_watch *w)
-{
-    odp_log(ODP_LOG_NOTICE, NULL, "%s at %s is lost: %s: trying again", w->place.engine,
-            w->place.socket, w->why);
-    w->troubled_usec = odp_now_usec();
-    if (w->troubled_usec - w->connected_usec >= HEALTHY_USEC)
-        w->pause_ms = PAUSE_MIN_MS;
-    FOREACH_CLIENT(w, c)
-    {
-        if (c->is_heard)
-            c->on_lost(c);
-        c->is_heard = false;
-        watch_close_health(c);
-    }
-}
-
-static void fail_attempt(struct odp_engine_watch *w)
-{
-    bool is_denied = strstr(w->why, "permission denied");
-    char why[ODP_REASON_MAX + 1];
-
-    odp_log(ODP_LOG_DEBUG, NULL, "%s at %s: %s", w->place.engine, w->place.socket, w->why);
-    if (odp_now_usec() - w->troubled_usec < PATIENCE_USEC && !is_denied)
-        return;
-    odp_reason_format(why, sizeof(why), "cannot reach %s at %s: %s: %s", w->place.engine,
-                      w->place.socket, w->why,
-                      is_denied ? "run odp as root, or in its group" : "see odp doctor");
-    FOREACH_CLIENT(w, c)
-    c->on_unreachable(c, why);
-}
-
 static void lose(struct odp_engine_watch *w)
 {
     bool was_connected = w->state == WATCH_CONNECTED;
 
     disconnect(w);
     if (was_connected)
-        lose_connected(w);
+        watch_tell_lost(w);
     else
-        fail_attempt(w);
+        watch_tell_missed(w);
     pause_now(w);
 }
 
@@ -297,7 +255,7 @@ static struct odp_engine_watch *watch_new(struct odp_backend_host *host,
     }
     w->host = host;
     w->place = *place;
-    w->pause_ms = PAUSE_MIN_MS;
+    w->pause_ms = WATCH_PAUSE_MIN_MS;
     w->troubled_usec = odp_now_usec();
     odp_list_init(&w->clients);
     uv_timer_init(host->loop, &w->timer);

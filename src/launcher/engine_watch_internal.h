@@ -12,6 +12,14 @@
 #include "odp/launcher/engine_stream.h"
 #include "odp/launcher/engine_watch.h"
 
+#define WATCH_PAUSE_MIN_MS 50
+
+#define FOREACH_CLIENT(w, c)                                                                       \
+    odp_list_foreach (node_, &(w)->clients)                                                        \
+        for (struct odp_engine_client *c =                                                         \
+                 ODP_CONTAINER_OF(node_, struct odp_engine_client, node);                          \
+             c; c = NULL)
+
 enum watch_state {
     WATCH_PAUSING,
     WATCH_OPENING,   // the stream, by the usual version of the API
@@ -44,6 +52,8 @@ struct odp_engine_watch {
     uv_timer_t timer; // when a pause ends; at once for what must not be done in a callback
     unsigned pause_ms;
     uint64_t connected_usec, troubled_usec; // since when
+    unsigned n_losses;                      // in a row, each soon after it was had
+    uint64_t wavers_usec;                   // since the first of these
 };
 
 // Events about the watch's project, or else the containers of these names, as watch_add_names()
@@ -64,3 +74,11 @@ struct watch_socket watch_look_at_socket(const struct odp_engine_watch *w);
 // Where the client wants them, and is heard.
 void watch_open_health(struct odp_engine_watch *w, struct odp_engine_client *c);
 void watch_close_health(struct odp_engine_client *c);
+
+// ---- engine_watch_loss.c -----------------------------------------------------------------------
+
+// The engine was connected, and is lost for the reason in `why`.
+void watch_tell_lost(struct odp_engine_watch *w);
+
+// It was not, and the attempt has failed.
+void watch_tell_missed(struct odp_engine_watch *w);

@@ -306,6 +306,33 @@ class TestContainers(LauncherTest):
         self.assertEqual(self.report(0).state, "RUNNING")
         self.assertNotIn("is lost", self.log())
 
+    def test_had_and_lost_again_and_again(self):
+        """It takes all connections, and is of no use."""
+        engine = self.engine("a")
+        self.expect(LOOK, "a", "INACTIVE")
+        request = self.send(START, "a")
+        for what, cut in (("GET events", f"{OK}Transfer-Encoding: chunked\r\n\r\n10\r\n{{"),
+                          ("POST start", "no HTTP at all\r\n"), ("GET json", "")):
+            with self.subTest(what=what):
+                self.assertEqual(self.report(request).state, "RUNNING")
+                self.expect(STOP, "a", "INACTIVE")
+
+                def end(connection, what, _, cut=cut):
+                    connection.sendall(cut.encode())
+                    if connection in engine.streams:
+                        engine.streams.remove(connection)
+                    connection.close()
+                engine.odd[what] = end
+                if what == "GET events":
+                    engine.streams.pop().close()
+                self.link.settimeout(30)
+                report = self.ask(START, "a")
+                self.assertEqual(report.state, "FAILED")
+                self.assertIn(f"cannot reach docker at {engine.path}: ", report.reason)
+                engine.odd.clear()
+                request = self.send(START, "a")
+        self.assertEqual(self.report(request).state, "RUNNING")
+
     def test_podman_in_the_middle_of_a_removal(self):
         engine = self.engine("a", "b")
         engine.up["a"] = True
