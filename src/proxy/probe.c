@@ -129,10 +129,12 @@ static struct odp_probe *probe_new(struct odp_managed *m)
     return p;
 }
 
+// What could not be stopped is as it was, and is served on: also where nobody can be asked how
+// healthy it is.
 static bool keeps_knowledge(enum odp_service_state s)
 {
     return s == ODP_SERVICE_PROBING || s == ODP_SERVICE_READY || s == ODP_SERVICE_DRAINING ||
-           s == ODP_SERVICE_DISMISSED;
+           s == ODP_SERVICE_DISMISSED || s == ODP_SERVICE_STOPPING;
 }
 
 void odp_probe_on_change(struct odp_managed *m, enum odp_service_event_kind kind)

@@ -52,6 +52,17 @@ class TestPodman(test_containers_faults.FaultCase):
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertFalse(e.is_running("wiki"))
 
+    def test_f9_a_stop_without_it(self):
+        """What could not be stopped is served on."""
+        _, d = self.begin(command=engines.SERVE)
+        self.wake("wiki")
+        self.machine.systemctl("stop", "podman.socket", "podman.service")
+        self.await_lost(d)
+        done = d.odp("stop", "wiki")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("wiki: could not be stopped: cannot reach podman at /run/podman", done.stderr)
+        self.wake("wiki")
+
     def test_restarted_by_hand(self):
         e, d = self.begin(command=engines.SERVE)
         self.wake("wiki")
