@@ -56,6 +56,7 @@ struct odp_container {
     struct odp_engine_http *look; // owned
     bool is_looking;
     bool looks_again; // something happened meanwhile
+    unsigned n_bad;   // answers in a row by which the engine has failed
 
     // Of a project's.
     bool has_completed;  // it has run to its end while others ran on

@@ -8,6 +8,9 @@
 
 #define PATH_MAX_BYTES 512
 
+// So often the engine may fail in a row: then it is the container's trouble, not its own.
+#define N_BAD_MAX 3
+
 static void ask(struct odp_container *c, const char *what, odp_engine_reply_fn *on_reply)
 {
     struct odp_engine_watch *w = c->service->watch;
@@ -42,6 +45,19 @@ static void on_log(void *userdata, const struct odp_engine_reply *reply)
     end(c);
 }
 
+// One that has lost its files, for instance. The engine is sound, and has others.
+static bool is_ill(struct odp_container *c, const struct odp_engine_reply *reply)
+{
+    c->n_bad = reply->status == 500 ? c->n_bad + 1 : 0;
+    if (c->n_bad < N_BAD_MAX)
+        return false;
+    c->n_bad = N_BAD_MAX;
+    c->facts = (struct odp_container_facts){.status = ODP_CONTAINER_ILL};
+    odp_engine_message_read(reply->body, reply->n_body, c->facts.last_line,
+                            sizeof(c->facts.last_line));
+    return true;
+}
+
 static void on_told(void *userdata, const struct odp_engine_reply *reply)
 {
     struct odp_container *c = userdata;
@@ -49,6 +65,10 @@ static void on_told(void *userdata, const struct odp_engine_reply *reply)
 
     if (reply->why) {
         odp_engine_watch_doubt(c->service->watch, reply->why);
+        return;
+    }
+    if (is_ill(c, reply)) {
+        end(c);
         return;
     }
     if (reply->status == 200)

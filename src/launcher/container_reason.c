@@ -60,6 +60,10 @@ void odp_container_why_down(const struct odp_container_id *id, const struct odp_
                           "container %s: is dead, %s could not remove it: %s rm --force %s",
                           id->name, id->engine, id->engine, id->name);
         break;
+    case ODP_CONTAINER_ILL:
+        odp_reason_format(ret, size, "container %s: %s cannot tell how it is: create it anew (%s)",
+                          id->name, id->engine, f->last_line);
+        break;
     case ODP_CONTAINER_EXITED: tell_exit(id, f, ret, size); break;
     case ODP_CONTAINER_RUNNING: break;
     }

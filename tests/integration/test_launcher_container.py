@@ -333,6 +333,27 @@ class TestContainers(LauncherTest):
                 request = self.send(START, "a")
         self.assertEqual(self.report(request).state, "RUNNING")
 
+    def test_one_that_the_engine_cannot_tell_of(self):
+        """As where its files are damaged. The engine is not lost with it."""
+        engine = self.engine("a", "b")
+        failed = body({"message": "layer not known"}, "HTTP/1.1 500 Internal Server Error\r\n")
+
+        def one(connection, what, name):
+            if name == "a":
+                connection.sendall(failed.encode())
+            else:
+                engine.answer(connection, what, name)
+        engine.odd["GET json"] = engine.odd["POST start"] = one
+        report = self.ask(LOOK, "a")
+        self.assertEqual(report.state, "INACTIVE")
+        n = self.log().count("is lost")
+        self.expect(START, "b", "RUNNING")
+        report = self.ask(START, "a")
+        self.assertEqual((report.state, report.reason), ("FAILED", "container a: layer not known"))
+        self.assertEqual(self.log().count("is lost"), n)
+        engine.odd.clear()
+        self.expect(START, "a", "RUNNING")
+
     def test_podman_in_the_middle_of_a_removal(self):
         engine = self.engine("a", "b")
         engine.up["a"] = True

@@ -326,6 +326,9 @@ static void test_reasons(void **state)
                 "container wiki: has exited with status 0");
     expect_down((struct odp_container_facts){.status = ODP_CONTAINER_DEAD},
                 "container wiki: is dead, docker could not remove it: docker rm --force wiki");
+    expect_down(
+        (struct odp_container_facts){.status = ODP_CONTAINER_ILL, .last_line = "layer not known"},
+        "container wiki: docker cannot tell how it is: create it anew (layer not known)");
 }
 
 static void expect_never(struct odp_container_facts f, enum odp_condition condition,

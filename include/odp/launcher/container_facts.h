@@ -22,6 +22,7 @@ enum odp_container_status {
     ODP_CONTAINER_REMOVING,
     ODP_CONTAINER_EXITED,
     ODP_CONTAINER_DEAD, // the engine could not remove it
+    ODP_CONTAINER_ILL,  // the engine fails when it is asked about it
 };
 
 // Of its health check, HEALTHCHECK or --health-cmd.
@@ -44,8 +45,9 @@ struct odp_container_facts {
     bool is_job;           // as made to run to its end: no port, no health check, no restart policy
     uint64_t started_usec; // of the real-time clock, of its last start and end; 0: never
     uint64_t ended_usec;
-    unsigned n_restarts;                      // by the engine, since somebody started it
-    char last_line[ODP_CONTAINER_LINE_MAX];   // of its log, where it has ended badly; "" for none
+    unsigned n_restarts; // by the engine, since somebody started it
+    // Of its log, where it has ended badly; of one that is ill what the engine says; "" for none.
+    char last_line[ODP_CONTAINER_LINE_MAX];
     char health_said[ODP_CONTAINER_LINE_MAX]; // the last line of its latest health check
 };
 
