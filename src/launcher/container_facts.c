@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "odp/base/time.h"
 #include "odp/core/compose.h"
 #include "odp/core/engine_log.h"
 #include "odp/core/engine_time.h"
@@ -21,6 +22,9 @@
 #define ID_MIN 12 // hexadecimal digits
 
 #define LOOP_MIN 3 // restarts by the engine
+// Its count goes on for as long as nobody else starts the container. What has run so long does not
+// go round.
+#define LOOP_RUN_MAX_USEC ODP_USEC_PER_MIN
 
 // Docker's words and Podman's (died, remove).
 #define LIFE                                                                                       \
@@ -161,7 +165,10 @@ bool odp_container_has_crashed(const struct odp_container_facts *f)
 
 bool odp_container_is_looping(const struct odp_container_facts *f)
 {
-    return f->status == ODP_CONTAINER_RESTARTING && f->n_restarts >= LOOP_MIN;
+    bool has_run =
+        f->ended_usec > f->started_usec && f->ended_usec - f->started_usec >= LOOP_RUN_MAX_USEC;
+
+    return f->status == ODP_CONTAINER_RESTARTING && f->n_restarts >= LOOP_MIN && !has_run;
 }
 
 // ---- what else an engine says ------------------------------------------------------------------

@@ -164,6 +164,23 @@ static bool has_crashed(const char *s)
     return odp_container_has_crashed(&f);
 }
 
+// The count of restarts goes on for months. What has run in between does not go round.
+static void test_loops(void **state)
+{
+    struct odp_container_facts f = {.status = ODP_CONTAINER_RESTARTING, .n_restarts = 3};
+
+    (void)state;
+    f.started_usec = ODP_USEC_PER_SEC;
+    f.ended_usec = 60 * ODP_USEC_PER_SEC;
+    assert_true(odp_container_is_looping(&f));
+    f.ended_usec = 61 * ODP_USEC_PER_SEC;
+    assert_false(odp_container_is_looping(&f));
+    f.ended_usec = 0; // not known
+    assert_true(odp_container_is_looping(&f));
+    f.n_restarts = 2;
+    assert_false(odp_container_is_looping(&f));
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -423,7 +440,7 @@ int main(void)
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_not_healthy), cmocka_unit_test(test_health),
         cmocka_unit_test(test_events_path), cmocka_unit_test(test_others),
-        cmocka_unit_test(test_never),
+        cmocka_unit_test(test_never),       cmocka_unit_test(test_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
