@@ -81,8 +81,8 @@ static bool is_whole(const char *id)
     return strspn(id, "0123456789abcdef") == N_ID_DIGITS;
 }
 
-// Only where the engine was lost in a start, or in the stop before it: else something else is the
-// cause.
+// Only where the engine or its containerd was lost in a start, or in the stop before it: else
+// something else is the cause.
 bool odp_container_mend(struct odp_container_service *s, const char *message, const char *id)
 {
     static const struct odp_engine_mend_observer observer = {.may_restart = may_restart,
@@ -116,6 +116,7 @@ static void refused(struct odp_container *c, const struct odp_engine_reply *repl
 
     odp_engine_message_read(reply->body, reply->n_body, message, sizeof(message));
     odp_container_why_refused(&id, reply->status, message, reason, sizeof(reason));
+    s->was_cut |= odp_container_is_containerd_away(message);
     if (odp_container_mend(s, message, c->facts.id)) {
         odp_container_note(s, reason);
         return;

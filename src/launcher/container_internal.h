@@ -85,7 +85,8 @@ struct odp_container_service {
     enum odp_container_action action;
     char trouble[ODP_REASON_MAX + 1]; // what went wrong first; "" for nothing
     uint64_t stop_by_usec;            // SIGKILL is due
-    bool was_cut; // the engine was lost in a start or stop, and no start has succeeded since
+    bool was_cut; // the engine, or containerd, was lost in a start or stop, and no start has
+                  // succeeded since
     struct odp_engine_mend *mend; // owned; the present start waits for it
     uv_timer_t timer;             // the limit of a stop
 

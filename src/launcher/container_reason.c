@@ -131,6 +131,15 @@ bool odp_container_is_name_taken(const char *message)
     return strstr(message, "container name") && strstr(message, "already in use");
 }
 
+// gRPC's word, at the end of what it says about its connection.
+bool odp_container_is_containerd_away(const char *message)
+{
+    static const char word[] = ": unavailable";
+    size_t n = strlen(message);
+
+    return n >= sizeof(word) - 1 && strcmp(message + n - (sizeof(word) - 1), word) == 0;
+}
+
 static bool is_port_clash(const char *message)
 {
     return strstr(message, "address already in use");
@@ -151,6 +160,15 @@ static bool is_network_gone(const char *message)
            strstr(message, "network not found");
 }
 
+// Docker names the one that is not there.
+static bool is_another_gone(const char *message, const char *asked)
+{
+    static const char words[] = "No such container: ";
+    const char *at = strstr(message, words);
+
+    return at && !strstr(at + sizeof(words) - 1, asked);
+}
+
 static const char *cause_of(const char *message)
 {
     return odp_reason_cause(message, 140);
@@ -161,6 +179,16 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
 {
     if (status == 404 && is_image_gone(message))
         odp_reason_format(ret, size, "container %s: its image is gone: create it anew (%s)",
+                          id->name, cause_of(message));
+    else if (status == 404 && is_another_gone(message, id->asked))
+        odp_reason_format(ret, size,
+                          "container %s: the container in whose network it is has gone: create it "
+                          "anew (%s)",
+                          id->name, cause_of(message));
+    else if (strstr(message, "network of a non running container"))
+        odp_reason_format(ret, size,
+                          "container %s: the container in whose network it is does not run: start "
+                          "it, or name it in a `container` line before (%s)",
                           id->name, cause_of(message));
     else if (status == 404 && strcasestr(message, "no such container"))
         odp_reason_format(ret, size, "%s has no container %s: create it, see %s ps -a", id->engine,
@@ -177,9 +205,15 @@ void odp_container_why_refused(const struct odp_container_id *id, unsigned statu
                           id->name, id->engine, id->engine, cause_of(message));
     else if (odp_container_is_left_behind(message))
         odp_reason_format(ret, size,
-                          "container %s: %s was killed while it started this, and containerd still "
-                          "has it: create it anew, or restart the machine",
+                          "container %s: %s or containerd was killed while it started this, and "
+                          "containerd still has it: create it anew, or restart the machine",
                           id->name, id->engine);
+    else if (odp_container_is_containerd_away(message))
+        odp_reason_format(
+            ret, size,
+            "container %s: containerd does not answer, by which %s runs it: systemctl "
+            "restart containerd (%s)",
+            id->name, id->engine, cause_of(message));
     else if (is_port_clash(message))
         odp_reason_format(ret, size,
                           "container %s: a port that it publishes is taken: give it another, or "

@@ -10,7 +10,7 @@
 struct odp_container_id odp_container_id(const struct odp_container_service *s,
                                          const struct odp_container *c)
 {
-    return (struct odp_container_id){.name = c->name, .engine = s->place.engine};
+    return (struct odp_container_id){.name = c->name, .engine = s->place.engine, .asked = c->id};
 }
 
 // ---- states ------------------------------------------------------------------------------------

@@ -96,6 +96,17 @@ class TestDocker(AutoCase):
         self.wake("wiki")
         self.assert_at(e, d)
 
+    def test_in_the_network_of_one_that_is_gone(self):
+        e = self.engine(self.engine_name)
+        e.run("vpn", command=WAIT)
+        _, d = self.begin(options=["--network=container:vpn"])
+        self.wake("wiki")
+        self.assertEqual(d.odp("stop", "wiki").returncode, 0)
+        e.command("stop", "--time=5", "vpn")
+        self.fails(d, "the container in whose network it is does not run: start it")
+        e.remove("vpn")
+        self.fails(d, "container wiki: the container in whose network it is has gone: create it anew")
+
     def test_two_networks(self):
         e = self.engine(self.engine_name)
         self.network(e, "beta")
@@ -210,6 +221,7 @@ class TestPodman(TestDocker):
     test_no_byte_is_lost = test_http_probe = test_host_network_where_odp_listens = None
     test_which_one = test_a_container_that_is_not_there = test_reload = None
     test_launcher_killed = test_direct_connections = None
+    test_in_the_network_of_one_that_is_gone = None  # it starts that one, and does not remove it
 
 
 class TestCompose(ComposeCase):

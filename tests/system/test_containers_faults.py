@@ -199,6 +199,21 @@ class TestDocker(FaultCase):
         until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
         self.assertLess(d.log().count("docker.service is restarted"), 2)
 
+    def test_f9_containerd_killed_during_a_start(self):
+        """Docker is there all the time. What containerd keeps of the container is ended."""
+        _, d = self.begin()
+        self.let("open")
+        for ms in range(50, 300, 50):
+            clients = self.hold("wiki", 5)
+            time.sleep(ms / 1000)
+            os.kill(self.machine.main_pid("containerd.service"), signal.SIGKILL)
+            for s in clients:
+                self.assertRegex(read_answer(s), r"(?s)^$|^HTTP/1\.[01] (200|503 .*(containerd does not "
+                                                 r"answer, by which docker runs it|has exited))")
+            until(lambda: self.machine.main_pid("containerd.service"), "systemd starts it again")
+            until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+            until(lambda: d.odp("stop", "wiki").returncode == 0, "it is stopped")
+
     def test_f19_not_restarted_under_others(self):
         """It might help to restart dockerd, but what is not odp's would be stopped."""
         e, d = self.begin()

@@ -16,7 +16,7 @@
 
 #include "odp/launcher/container_facts.h"
 
-static const struct odp_container_id wiki = {.name = "wiki", .engine = "docker"};
+static const struct odp_container_id wiki = {.name = "wiki", .engine = "docker", .asked = "wiki"};
 
 #define STATE(word, running, paused, restarting, code)                                             \
     "{\"State\":{\"Status\":\"" word "\",\"Running\":" running ",\"Paused\":" paused               \
@@ -280,6 +280,17 @@ static void test_refusals(void **state)
     (void)state;
     expect_refusal(404, "{\"message\":\"No such container: wiki\"}",
                    "docker has no container wiki: create it, see docker ps -a");
+    // Docker knows it, but not the one in whose network it is.
+    expect_refusal(404, "{\"message\":\"No such container: 2f29e09b65a0\"}",
+                   "container wiki: the container in whose network it is has gone: create it anew "
+                   "(No such container: 2f29e09b65a0)");
+    expect_refusal(
+        409,
+        "{\"message\":\"cannot join network of a non running container: "
+        "2f29e09b65a0\"}",
+        "container wiki: the container in whose network it is does not run: start it, or "
+        "name it in a `container` line before (cannot join network of a non running "
+        "container: 2f29e09b65a0)");
     expect_refusal(404, "{\"message\":\"No such image: wiki:latest\"}",
                    "container wiki: its image is gone: create it anew (No such image: "
                    "wiki:latest)");
@@ -296,11 +307,21 @@ static void test_refusals(void **state)
     expect_refusal(500,
                    "{\"message\":\"failed to start shim: mkdir /run/containerd/"
                    "io.containerd.runtime.v2.task/moby/5270972048a2: file exists: unknown\"}",
-                   "container wiki: docker was killed while it started this, and containerd still "
-                   "has it: create it anew, or restart the machine");
+                   "container wiki: docker or containerd was killed while it started this, and "
+                   "containerd still has it: create it anew, or restart the machine");
     expect_refusal(500, "{\"message\":\"task 5270972048a2: already exists\"}",
-                   "container wiki: docker was killed while it started this, and containerd still "
-                   "has it: create it anew, or restart the machine");
+                   "container wiki: docker or containerd was killed while it started this, and "
+                   "containerd still has it: create it anew, or restart the machine");
+    expect_refusal(500, "{\"message\":\"connection closed: unavailable\"}",
+                   "container wiki: containerd does not answer, by which docker runs it: systemctl "
+                   "restart containerd (connection closed: unavailable)");
+    expect_refusal(500,
+                   "{\"message\":\"connection error: desc = \\\"transport: Error while dialing "
+                   "dial unix /run/containerd/containerd.sock: connect: connection refused\\\": "
+                   "unavailable\"}",
+                   "container wiki: containerd does not answer, by which docker runs it: systemctl "
+                   "restart containerd (desc = \"transport: Error while dialing dial unix "
+                   "/run/containerd/containerd.sock: connect: connection refused\": unavailable)");
     expect_refusal(500,
                    "{\"message\":\"driver failed: Error starting userland proxy: listen tcp4 "
                    "127.0.0.1:7777: bind: address already in use\"}",

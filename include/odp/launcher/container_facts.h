@@ -54,6 +54,7 @@ struct odp_container_facts {
 struct odp_container_id {
     const char *name;   // as the file has it
     const char *engine; // docker, podman: as people call it
+    const char *asked;  // as the engine is asked for it
 };
 
 // GET /containers/NAME/json. Returns false where it makes no sense.
@@ -136,6 +137,9 @@ bool odp_container_is_left_behind(const char *message);
 
 // A refusal to make one: there is another of that name.
 bool odp_container_is_name_taken(const char *message);
+
+// A refusal for want of containerd, which may have been cut off in the middle of it.
+bool odp_container_is_containerd_away(const char *message);
 
 // What the engine's refusal means.
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
