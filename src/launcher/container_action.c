@@ -115,14 +115,15 @@ static void fail(struct odp_container *c)
     odp_container_note(c->service, reason);
 }
 
-// odpd's start_timeout bounds a restart by the engine.
+// odpd's start_timeout bounds a restart by the engine, and a stop by somebody else.
 static void settle_start(struct odp_container *c)
 {
     const struct odp_container_facts *f = &c->facts;
 
     if (f->status == ODP_CONTAINER_RUNNING || odp_container_may_have_ended(c))
         c->stage = ODP_CONTAINER_DONE;
-    else if (f->status != ODP_CONTAINER_RESTARTING || odp_container_is_looping(f))
+    else if (f->status != ODP_CONTAINER_STOPPING &&
+             (f->status != ODP_CONTAINER_RESTARTING || odp_container_is_looping(f)))
         fail(c);
 }
 
@@ -166,8 +167,8 @@ static void advance(struct odp_container *c)
     case ODP_CONTAINER_WAITS:
         if (is_start && odp_container_has_completed(c))
             pass_over(c);
-        else if (is_its_turn(c))
-            odp_container_call(c);
+        else if (is_its_turn(c) && !(is_start && c->facts.status == ODP_CONTAINER_STOPPING))
+            odp_container_call(c); // what is stopping is not started before its end
         break;
     case ODP_CONTAINER_CALLED: break;
     case ODP_CONTAINER_SETTLES:

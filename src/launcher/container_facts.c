@@ -55,7 +55,8 @@ static int number(const cJSON *json, const char *name)
 
 // ---- a container -------------------------------------------------------------------------------
 
-// Podman has more words: "configured", "initialized", "stopped", "stopping".
+// Podman has more words: "configured", "initialized", "stopped", "stopping". What is stopping does
+// not count as running there.
 static enum odp_container_status status_of(const cJSON *container_state)
 {
     const char *word = odp_json_text(container_state, "Status");
@@ -66,6 +67,8 @@ static enum odp_container_status status_of(const cJSON *container_state)
         return ODP_CONTAINER_PAUSED;
     if (is_true(container_state, "Running"))
         return ODP_CONTAINER_RUNNING;
+    if (strcmp(word, "stopping") == 0)
+        return ODP_CONTAINER_STOPPING;
     if (strcmp(word, "removing") == 0) // is dead meanwhile, too
         return ODP_CONTAINER_REMOVING;
     if (is_true(container_state, "Dead"))
@@ -151,7 +154,7 @@ bool odp_container_facts_read(const char *body, size_t n_bytes, struct odp_conta
 bool odp_container_is_down(const struct odp_container_facts *f)
 {
     return f->status != ODP_CONTAINER_RUNNING && f->status != ODP_CONTAINER_PAUSED &&
-           f->status != ODP_CONTAINER_RESTARTING;
+           f->status != ODP_CONTAINER_RESTARTING && f->status != ODP_CONTAINER_STOPPING;
 }
 
 bool odp_container_has_crashed(const struct odp_container_facts *f)

@@ -48,6 +48,9 @@ void odp_container_why_down(const struct odp_container_id *id, const struct odp_
                           "status %d): see %s logs %s",
                           id->name, id->engine, f->n_restarts, f->exit_code, id->engine, id->name);
         break;
+    case ODP_CONTAINER_STOPPING:
+        odp_reason_format(ret, size, "container %s: is being stopped", id->name);
+        break;
     case ODP_CONTAINER_REMOVING:
         odp_reason_format(ret, size, "container %s: is being removed", id->name);
         break;

@@ -17,7 +17,7 @@ struct odp_container_id odp_container_id(const struct odp_container_service *s,
 
 static enum odp_proto_state state_of(const struct odp_container_facts *f)
 {
-    if (f->status == ODP_CONTAINER_RUNNING)
+    if (f->status == ODP_CONTAINER_RUNNING || f->status == ODP_CONTAINER_STOPPING)
         return ODP_PROTO_RUNNING;
     if (f->status == ODP_CONTAINER_PAUSED)
         return ODP_PROTO_FROZEN;

@@ -63,6 +63,22 @@ class TestPodman(test_containers_faults.FaultCase):
         self.assertIn("wiki: could not be stopped: cannot reach podman at /run/podman", done.stderr)
         self.wake("wiki")
 
+    def test_f3_odpd_killed_during_a_stop(self):
+        """Podman calls a container that is being stopped not running, and does not start it."""
+        e, d = self.begin()
+        self.let("open")
+        self.wake("wiki")
+        self.let("keep")
+        self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+        until(lambda: e.inspect("wiki", "{{.State.Status}}") == "stopping", "it is being stopped")
+        d.kill()
+        d.start()
+        self.assertEqual(d.odp("stop", "--no-wait", "wiki").returncode, 0)
+        held = self.hold("wiki", 1)[0]
+        self.machine.run("rm", "/tmp/gate/keep")
+        self.assertIn(engines.PAGE, read_answer(held))
+        self.assertNotIn("-> failed", d.log())
+
     def test_restarted_by_hand(self):
         e, d = self.begin(command=engines.SERVE)
         self.wake("wiki")

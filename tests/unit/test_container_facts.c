@@ -55,6 +55,9 @@ static void test_states(void **state)
     assert_int_equal(
         read_facts("{\"State\":{\"Status\":\"removing\",\"Running\":false,\"Dead\":true}}").status,
         ODP_CONTAINER_REMOVING);
+    f = read_facts(STATE("stopping", "false", "false", "false", "0"));
+    assert_int_equal(f.status, ODP_CONTAINER_STOPPING);
+    assert_false(odp_container_is_down(&f));
     assert_int_equal(read_facts(STATE("stopped", "false", "false", "false", "0")).status,
                      ODP_CONTAINER_EXITED);
 }

@@ -19,6 +19,7 @@ enum odp_container_status {
     ODP_CONTAINER_RUNNING,
     ODP_CONTAINER_PAUSED,
     ODP_CONTAINER_RESTARTING, // it has ended, and the engine will start it again
+    ODP_CONTAINER_STOPPING,   // Podman's: it runs, and has been told to end
     ODP_CONTAINER_REMOVING,
     ODP_CONTAINER_EXITED,
     ODP_CONTAINER_DEAD, // the engine could not remove it
