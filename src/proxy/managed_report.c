@@ -17,6 +17,12 @@ static bool has_answered(const struct odp_service *s)
            s->state == ODP_SERVICE_DISMISSED;
 }
 
+// It was asked how it is, since it refuses: who starts it anew will tell what came of it.
+static bool was_refused(const struct odp_managed *m, const struct odp_proto_message *report)
+{
+    return m->machine.state == ODP_SERVICE_PROBING && report->id != 0;
+}
+
 // A container that runs, but cannot be connected to from here, is no use.
 static void take_running(struct odp_managed *m, struct odp_service_event *ret)
 {
@@ -30,11 +36,13 @@ static void take_running(struct odp_managed *m, struct odp_service_event *ret)
 }
 
 // Nothing was done and nothing is known: a start has failed by it, and who has nothing to go by
-// does not wait for better. What was known before stands.
+// does not wait for better; nor does who is refused. What was known before stands.
 static bool take_stale(const struct odp_managed *m, struct odp_service_event *ret)
 {
+    enum odp_service_state s = m->machine.state;
+
     ret->kind = ODP_EVENT_FAILED;
-    if (m->machine.state == ODP_SERVICE_STARTING || m->machine.state == ODP_SERVICE_UNKNOWN)
+    if (s == ODP_SERVICE_STARTING || s == ODP_SERVICE_UNKNOWN || s == ODP_SERVICE_PROBING)
         return true;
     odp_log(ODP_LOG_WARNING, m->config->name, "%s", ret->reason);
     return false;
@@ -52,7 +60,9 @@ static bool take_report(struct odp_managed *m, const struct odp_proto_message *r
         ret->kind = ODP_EVENT_INACTIVE;
         ret->is_partly = report->state == ODP_PROTO_PARTLY;
         return true;
-    case ODP_PROTO_STARTING: ret->kind = ODP_EVENT_INACTIVE; return !has_answered(&m->machine);
+    case ODP_PROTO_STARTING:
+        ret->kind = ODP_EVENT_INACTIVE;
+        return !has_answered(&m->machine) && !was_refused(m, report);
     case ODP_PROTO_FROZEN: ret->kind = ODP_EVENT_FROZEN; return true;
     case ODP_PROTO_STALE: return take_stale(m, ret);
     case ODP_PROTO_FAILED: ret->kind = ODP_EVENT_FAILED; return true;

@@ -202,13 +202,20 @@ void odp_target_on_settings(struct odp_managed *m)
         odp_target_deinit(&m->found);
 }
 
+// A container that has ended together with its engine counts as it was until somebody can be asked:
+// who comes is not to wait for that.
+static bool may_have_ended_unseen(const struct odp_managed *m)
+{
+    return m->config->backend == ODP_BACKEND_CONTAINER || m->config->backend == ODP_BACKEND_COMPOSE;
+}
+
 // With the id of the latest request: what the machine waits for is asked again, or it waits for
 // nothing and hears what has changed.
 void odp_target_doubt(struct odp_managed *m)
 {
     const char *fault = odp_target_fault(m);
 
-    if (!is_auto(m))
+    if (!is_auto(m) && !may_have_ended_unseen(m))
         return;
     if (fault)
         odp_managed_event(m, ODP_EVENT_FAILED, fault);

@@ -156,6 +156,22 @@ class TestDocker(FaultCase):
                 self.echo(s)
         self.assertNotIn("wiki: failed", d.log())
 
+    def test_f9_gone_with_a_ready_one(self):
+        """It counts as ready as long as nobody can be asked; who comes is not held for that."""
+        _, d = self.begin(command=engines.SERVE)
+        self.wake("wiki")
+        self.machine.systemctl("stop", *self.engine_units)
+        self.await_lost(d)
+        self.assertEqual(d.state("wiki"), "ready")
+        began = time.monotonic()
+        status, text = self.get(self.port("wiki"))
+        self.assertEqual(status, 503)
+        self.assertIn("cannot reach docker at /run/docker.sock: connection refused: see odp doctor", text)
+        self.assertLess(time.monotonic() - began, 30)  # not [ready] timeout
+        self.machine.systemctl("start", *self.engine_units)
+        self.await_reached(d, 2)
+        until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+
     def test_f9_killed_during_a_stop(self):
         e, d = self.begin()
         self.let("open")

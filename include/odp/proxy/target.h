@@ -23,7 +23,7 @@ void odp_target_on_settings(struct odp_managed *m);
 // A try came to nothing. Of several addresses the others have theirs, now and then.
 void odp_target_failed(struct odp_managed *m);
 
-// A client was refused where it was ready before: it may be elsewhere now.
+// A client was refused where it was ready before: it may be elsewhere now, or have ended.
 void odp_target_doubt(struct odp_managed *m);
 
 // It runs, and yet cannot be connected to: why, and what to do. NULL: that is not so.
