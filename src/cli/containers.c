@@ -164,8 +164,11 @@ static void set_place(cJSON *o, struct odp_engine_place *ret)
 }
 
 // False: nothing is known, and why.
-static bool take_answer(cJSON *o, const struct odp_engine_place *place, int error, unsigned status)
+static bool take_answer(cJSON *o, const struct odp_engine_place *place, int error, unsigned status,
+                        const cJSON *reply)
 {
+    const char *message = odp_json_text(reply, "message");
+
     if (error == -EACCES || error == -EPERM)
         set_error(o, "%s may not be asked: try %s", place->engine, odp_containers_who(place));
     else if (error < 0)
@@ -173,6 +176,8 @@ static bool take_answer(cJSON *o, const struct odp_engine_place *place, int erro
                   strerror(-error));
     else if (status == 404)
         set_error(o, "%s has none of that name", place->engine);
+    else if (status != 200 && message[0])
+        set_error(o, "%s cannot tell how it is: %s", place->engine, message);
     else if (status != 200)
         set_error(o, "%s answers status %u", place->engine, status);
     else
@@ -190,7 +195,7 @@ static void ask(cJSON *o)
     set_place(o, &place);
     snprintf(path, sizeof(path), "/containers/%s/json", odp_json_text(o, "name"));
     int r = odp_engine_get(place.socket, path, &status, &inspect);
-    if (take_answer(o, &place, r, status))
+    if (take_answer(o, &place, r, status, inspect))
         describe(o, inspect, &place);
     cJSON_Delete(inspect);
 }
@@ -225,7 +230,7 @@ void odp_containers_find(cJSON *why)
     set_place(project, &place);
     set(project, "error", NULL);
     int r = odp_compose_list(place.socket, odp_json_text(project, "name"), &status, &names);
-    if (take_answer(project, &place, r, status)) {
+    if (take_answer(project, &place, r, status, NULL)) {
         containers = cJSON_CreateArray();
         for (size_t i = 0; i < names.n; i++)
             add_member(containers, project, names.items[i]);

@@ -180,7 +180,7 @@ static const char *cause_of(const char *message)
 void odp_container_why_refused(const struct odp_container_id *id, unsigned status,
                                const char *message, char *ret, size_t size)
 {
-    if (status == 404 && is_image_gone(message))
+    if (is_image_gone(message)) // of storage that is damaged Podman says so with status 500
         odp_reason_format(ret, size, "container %s: its image is gone: create it anew (%s)",
                           id->name, cause_of(message));
     else if (status == 404 && is_another_gone(message, id->asked))

@@ -79,6 +79,22 @@ class TestPodman(test_containers_faults.FaultCase):
         self.assertIn(engines.PAGE, read_answer(held))
         self.assertNotIn("-> failed", d.log())
 
+    def test_one_that_podman_cannot_tell_of(self):
+        """Its layer is lost, as after a power cut: status 500 for each question about it."""
+        _, d = self.begin(command=engines.SERVE)
+        layers = "/var/lib/containers/storage/overlay-layers/layers.json"
+        kept = self.machine.read(layers)
+        self.addCleanup(self.machine.write, layers, kept)
+        self.machine.write(layers, "[]")
+        self.machine.systemctl("restart", "podman.service")
+        status, text = self.get(self.port("wiki"))
+        self.assertEqual(status, 503)
+        self.assertIn("container wiki: its image is gone: create it anew", text)
+        self.assertRegex(self.why(d), "container wiki: podman cannot tell how it is: .*not known")
+        self.machine.write(layers, kept)
+        self.machine.systemctl("restart", "podman.service")
+        until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+
     def test_restarted_by_hand(self):
         e, d = self.begin(command=engines.SERVE)
         self.wake("wiki")

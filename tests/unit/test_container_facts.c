@@ -294,6 +294,9 @@ static void test_refusals(void **state)
         "container wiki: the container in whose network it is does not run: start it, or "
         "name it in a `container` line before (cannot join network of a non running "
         "container: 2f29e09b65a0)");
+    expect_refusal(500, "{\"message\":\"mounting storage for container 2311: layer not known\"}",
+                   "container wiki: its image is gone: create it anew (mounting storage for "
+                   "container 2311: layer not known)");
     expect_refusal(404, "{\"message\":\"No such image: wiki:latest\"}",
                    "container wiki: its image is gone: create it anew (No such image: "
                    "wiki:latest)");
