@@ -43,21 +43,32 @@ struct odp_engine_mend {
     struct odp_systemd_client client;
     struct odp_systemd_bus *bus; // borrowed; NULL before it is needed
     sd_bus_slot *slot;           // owned; of the call
+    const char *unit;            // that is restarted; NULL for none
     char job[64];                // the path of the restart; "" before it is known
     char why[ODP_REASON_MAX + 1];
     unsigned n_looks; // at the bundle, that are left
     uv_timer_t timer; // tells: who uses the bus cannot leave it in its callbacks
 };
 
-static void on_timer(uv_timer_t *timer)
+static bool is_left(const struct odp_engine_mend *m)
 {
-    struct odp_engine_mend *m = timer->data;
     char bundle[128];
 
     snprintf(bundle, sizeof(bundle), BUNDLE, m->id);
-    if (m->n_looks > 0 && access(bundle, F_OK) == 0) {
-        m->n_looks--;
-        uv_timer_start(timer, on_timer, LOOK_MS, 0);
+    return access(bundle, F_OK) == 0;
+}
+
+static void restart_containerd(struct odp_engine_mend *m);
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct odp_engine_mend *m = timer->data;
+
+    if (m->n_looks > 0 && is_left(m)) {
+        if (--m->n_looks > 0)
+            uv_timer_start(timer, on_timer, LOOK_MS, 0);
+        else
+            restart_containerd(m);
         return;
     }
     if (!m->why[0] && !m->id[0])
@@ -104,12 +115,13 @@ static int on_queued(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 
 // One that does not run is not started: then it is not the one that was asked. This start is not to
 // count among those that systemd allows.
-static int restart_docker(struct odp_engine_mend *m)
+static int restart(struct odp_engine_mend *m, const char *unit)
 {
-    odp_systemd_bus_watch_jobs(m->bus, DOCKER);
-    odp_systemd_bus_tell(m->bus, "ResetFailedUnit", DOCKER);
+    m->unit = unit;
+    odp_systemd_bus_watch_jobs(m->bus, unit);
+    odp_systemd_bus_tell(m->bus, "ResetFailedUnit", unit);
     return odp_systemd_bus_call(m->bus, &m->slot, ODP_SYSTEMD_PATH, ODP_SYSTEMD_MANAGER,
-                                "TryRestartUnit", on_queued, m, "ss", DOCKER, "replace");
+                                "TryRestartUnit", on_queued, m, "ss", unit, "replace");
 }
 
 // ---- a container -------------------------------------------------------------------------------
@@ -139,6 +151,8 @@ static int on_processes(sd_bus_message *message, void *userdata, sd_bus_error *r
             m->n_looks = N_LOOKS_MAX;
     if (r < 0)
         return makes_no_sense(m);
+    if (m->n_looks == 0 && is_left(m))
+        m->n_looks = 1; // nobody is there to end
     settle(m, m->n_looks > 0 ? "" : CONTAINERD " has no process for it");
     return 0;
 }
@@ -157,6 +171,23 @@ static int end_container(struct odp_engine_mend *m)
     return r;
 }
 
+// A containerd that was killed itself does not know what it has left, and clears it away when it
+// begins. What runs goes on without it.
+static void restart_containerd(struct odp_engine_mend *m)
+{
+    odp_systemd_bus_drop(m->bus, &m->slot);
+    if (!odp_systemd_bus_is_connected(m->bus)) {
+        settle(m, "the service manager is lost");
+        return;
+    }
+    odp_log(ODP_LOG_NOTICE, NULL,
+            "containerd does not clear away what is left of container %.12s: " CONTAINERD
+            " is restarted, beside which all containers go on",
+            m->id);
+    if (restart(m, CONTAINERD) < 0)
+        settle(m, "the launcher is out of memory");
+}
+
 // ---- the service manager -----------------------------------------------------------------------
 
 static struct odp_engine_mend *of_client(struct odp_systemd_client *c)
@@ -168,7 +199,7 @@ static void on_connected(struct odp_systemd_client *c)
 {
     struct odp_engine_mend *m = of_client(c);
 
-    if ((m->id[0] ? end_container(m) : restart_docker(m)) < 0)
+    if ((m->id[0] ? end_container(m) : restart(m, DOCKER)) < 0)
         settle(m, "the launcher is out of memory");
 }
 
@@ -177,7 +208,7 @@ static void on_job(struct odp_systemd_client *c, const struct odp_systemd_job *j
     struct odp_engine_mend *m = of_client(c);
 
     if (m->job[0] && strcmp(job->path, m->job) == 0)
-        settle(m, strcmp(job->result, "done") == 0 ? "" : "the restart of " DOCKER " has failed");
+        settle(m, strcmp(job->result, "done") == 0 ? "" : "its restart has failed");
 }
 
 static void on_bus_lost(struct odp_systemd_client *c)
@@ -291,8 +322,8 @@ void odp_engine_mend_free(struct odp_engine_mend *m)
     odp_engine_http_free(m->listing);
     if (m->bus) {
         odp_systemd_bus_drop(m->bus, &m->slot);
-        if (!m->id[0])
-            odp_systemd_bus_unwatch_jobs(m->bus, DOCKER);
+        if (m->unit)
+            odp_systemd_bus_unwatch_jobs(m->bus, m->unit);
         odp_systemd_bus_leave(m->bus, &m->client);
     }
     uv_close((uv_handle_t *)&m->timer, on_closed);

@@ -230,6 +230,20 @@ class TestDocker(FaultCase):
             until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
             until(lambda: d.odp("stop", "wiki").returncode == 0, "it is stopped")
 
+    def test_f9_what_containerd_does_not_clear_away(self):
+        """It does so when it begins; a container that runs goes on meanwhile."""
+        e, d = self.begin(command=engines.SERVE)
+        e.run("other")
+        self.machine.systemctl("stop", "containerd.service")
+        self.addCleanup(self.machine.systemctl, "start", "containerd.service")
+        self.assertIn("containerd does not answer, by which docker", self.get(self.port("wiki"))[1])
+        self.machine.systemctl("start", "containerd.service")
+        self.machine.run("mkdir", "/run/containerd/io.containerd.runtime.v2.task/moby/" +
+                         e.inspect("wiki", "{{.Id}}"))
+        until(lambda: self.get(self.port("wiki"))[0] == 200, "it is woken")
+        self.assertEqual(d.log().count("containerd.service is restarted"), 1)
+        self.assertTrue(e.is_running("other"))
+
     def test_f19_not_restarted_under_others(self):
         """It might help to restart dockerd, but what is not odp's would be stopped."""
         e, d = self.begin()
