@@ -349,7 +349,9 @@ class TestContainers(LauncherTest):
         n = self.log().count("is lost")
         self.expect(START, "b", "RUNNING")
         report = self.ask(START, "a")
-        self.assertEqual((report.state, report.reason), ("FAILED", "container a: layer not known"))
+        self.assertEqual((report.state, report.reason),
+                         ("FAILED", "container a: its image is gone: create it anew (layer not "
+                                    "known)"))
         self.assertEqual(self.log().count("is lost"), n)
         engine.odd.clear()
         self.expect(START, "a", "RUNNING")

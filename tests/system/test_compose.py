@@ -606,13 +606,17 @@ class TestInstalledPodman(installed.InstalledCase, ComposeCase):
 
 @unittest.skipUnless(shutil.which("podman-compose"), "podman-compose is not installed")
 class TestPodmanCompose(ComposeCase):
-    def test_by_its_labels(self):
+    def begin(self):
         e = self.engine("podman")
         self.write()
         self.compose("up", "-d", program="podman-compose")
         self.addCleanup(self.compose, "down", program="podman-compose", check=False)
         d = self.serve(backend="engine = podman")
         d.await_state("wiki", "ready")
+        return e, d
+
+    def test_by_its_labels(self):
+        e, d = self.begin()
         self.assertEqual(d.odp("stop", "wiki").returncode, 0)
         self.assertEqual(self.state(e, "", name="wiki_app_1"), "exited")
         self.wake()
@@ -622,12 +626,7 @@ class TestPodmanCompose(ComposeCase):
 
     def test_stopped_by_hand(self):
         """With status 0, as what runs once ends; Podman says nothing of a signal."""
-        e = self.engine("podman")
-        self.write()
-        self.compose("up", "-d", program="podman-compose")
-        self.addCleanup(self.compose, "down", program="podman-compose", check=False)
-        d = self.serve(backend="engine = podman")
-        d.await_state("wiki", "ready")
+        e, d = self.begin()
         self.assertEqual(self.state(e, "", name="wiki_migrate_1"), "exited")
         e.command("stop", "--time", "5", "wiki_side_1")
         d.await_state("wiki", "stopped")

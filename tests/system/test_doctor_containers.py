@@ -185,6 +185,8 @@ class TestDocker(ContainerDoctorCase):
         e.command("network", "create", "attic")
         self.start_fails(d)
         self.find_and_mend(d, "network-missing", "wiki", "the network of wiki, attic, was removed")
+        # In spite of the backoff after a second failure.
+        self.assertEqual(d.odp("start", "wiki").returncode, 0)
         self.wake("wiki")
         d.odp("stop", "wiki")
         self.addCleanup(e.make_image)
