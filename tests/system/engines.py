@@ -140,11 +140,13 @@ class Engine:
 
     def unit(self, name, ports=(), options=(), command=SERVE):
         """The text of a unit that runs a container in its foreground, as people write them."""
-        words = [*(f"--publish={p}" for p in ports), *options, IMAGE, *map(quote, command)]
+        # Who waits for a container's end may find it removed with Podman 4.3, and exits with 127.
+        remove = ["--rm"] if self.name == "docker" else []
+        words = [*remove, *(f"--publish={p}" for p in ports), *options, IMAGE, *map(quote, command)]
         return f"""
             [Service]
             ExecStartPre=-{self.program} rm --force {name}
-            ExecStart={self.program} run --rm --name {name} {' '.join(words)}
+            ExecStart={self.program} run --name {name} {' '.join(words)}
             ExecStop={self.program} stop --time 5 {name}
             """
 
