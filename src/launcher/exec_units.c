@@ -59,15 +59,18 @@ static bool parse(const struct exec_units *u, const char *name, enum odp_role *r
     return false;
 }
 
-// A command that runs comes before one that has ended, and a stop before a start.
-static void weigh(struct exec_units *u, const char *name, const char *state_name, uint32_t job,
+// A command that runs comes before one that has ended, and a stop before a start. What is being
+// stopped has been released, by the one that was here before: what was started is no more.
+static void weigh(struct exec_units *u, const char *name, const char *state_name, const char *job,
                   struct found *best)
 {
     enum odp_unit_state state = odp_unit_state_from_string(state_name);
-    struct found f = {.is_busy = job != 0 || state == ODP_UNIT_ACTIVATING ||
-                                 state == ODP_UNIT_DEACTIVATING};
+    struct found f = {.is_busy =
+                          job[0] || state == ODP_UNIT_ACTIVATING || state == ODP_UNIT_DEACTIVATING};
+    bool is_released = strcmp(job, "stop") == 0 && state != ODP_UNIT_ACTIVATING;
 
-    if (!parse(u, name, &f.role, &f.number) || (!f.is_busy && state == ODP_UNIT_INACTIVE))
+    if (!parse(u, name, &f.role, &f.number) || is_released ||
+        (!f.is_busy && state == ODP_UNIT_INACTIVE))
         return;
     if (f.role == ODP_ROLE_START && state == ODP_UNIT_ACTIVE) {
         u->started |= 1U << f.number;
@@ -83,13 +86,13 @@ static void weigh(struct exec_units *u, const char *name, const char *state_name
 static int read_found(struct exec_units *u, sd_bus_message *m, struct found *best)
 {
     const struct odp_sd_bus *sd = odp_systemd_bus_functions(u->bus);
-    const char *name, *state, *ignored;
-    uint32_t job;
+    const char *name, *state, *job, *ignored;
+    uint32_t job_id;
     int r = sd->message_enter_container(m, 'a', "(ssssssouso)");
 
     while (r >= 0 &&
            (r = sd->message_read(m, "(ssssssouso)", &name, &ignored, &ignored, &state, &ignored,
-                                 &ignored, &ignored, &job, &ignored, &ignored)) > 0)
+                                 &ignored, &ignored, &job_id, &job, &ignored)) > 0)
         weigh(u, name, state, job, best);
     return r;
 }

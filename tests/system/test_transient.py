@@ -296,6 +296,25 @@ class TestExec(TransientCase):
         self.assertEqual(self.odp("stop", "echo").returncode, 0)
         until(lambda: self.made() == [], "nothing is left")
 
+    def test_other_settings_while_what_it_has_left_ends(self):
+        """It has been stopped, and its start's unit is still on its way out, which takes a moment
+        and here longer: that is no service that runs."""
+        unit, gate = "odp-exec-echo-start.service", self.gate("end")
+        path = f"/run/systemd/system/{unit}.d/slow.conf"
+        self.machine.write(path, "[Service]\nTimeoutStopSec=infinity\n"
+                                 f"ExecStop=sh -c 'until test -e {gate}; do sleep 0.05; done'\n")
+        self.addCleanup(os.unlink, self.machine.path(path))
+        self.begin({"echo": self.exec_file("echo")})
+        self.talk("echo").close()
+        self.assertEqual(self.odp("stop", "echo").returncode, 0)
+        self.await_active(unit, "deactivating")
+        self.put("echo", self.exec_file("echo", limits="stop_timeout = 20s"))
+        self.assertEqual(self.odp("reload").returncode, 0)
+        self.talk("echo").close()
+        self.assertEqual(self.starts("echo"), 1)  # since its files were written anew
+        self.open(gate)
+        self.await_active(unit, "inactive")
+
     def test_the_launcher_is_killed_at_each_command(self):
         line = server("echo.py", "PORT", "--starts", "/tmp/echo.starts")
         begin, end = self.gate("begin"), self.gate("end")
