@@ -403,6 +403,9 @@ class Odpd(harness.Odpd):
     def kill(self):
         self.signal("KILL")
         self.forget()
+        # Its launcher leaves by itself, and no other unit of the name can be made before.
+        until(lambda: self.machine.show(self.unit, "LoadState", self.user) == "not-found",
+              "the unit is forgotten")
 
     def terminate(self):
         """Ends it in order; returns '' or how it failed."""
