@@ -61,10 +61,12 @@ static enum odp_proto_state describe(const struct odp_systemd_service *s, char *
         odp_unit_why_down(&id, &u->facts, ret_reason, size);
     if (verdict == ODP_UNITS_INACTIVE && up && s->action == ODP_SYSTEMD_STOP)
         return ODP_PROTO_RUNNING; // as yet
-    if (verdict == ODP_UNITS_INACTIVE && up && s->action == ODP_SYSTEMD_NOTHING) {
+    bool is_partly = (verdict == ODP_UNITS_INACTIVE || verdict == ODP_UNITS_FAILED) && up &&
+                     up != u && s->action == ODP_SYSTEMD_NOTHING;
+    if (is_partly && verdict == ODP_UNITS_INACTIVE)
         odp_reason_format(ret_reason, size, "%s is not running, %s is", u->name, up->name);
+    if (is_partly)
         return ODP_PROTO_PARTLY;
-    }
     if (verdict != ODP_UNITS_IN_BETWEEN)
         return state_of(verdict);
     odp_reason_format(ret_reason, size, "%s is being %s", u->name,

@@ -2,6 +2,8 @@
 #
 # Services that are units of a real systemd: woken, slept, and changed by other hands.
 
+import os
+import signal
 import time
 
 import machine
@@ -80,6 +82,11 @@ class TestUnits(UnitCase):
         s = self.talk("echo")
         self.machine.systemctl("kill", "--signal=KILL", "echo.service")
         self.assert_closed(s)
+        d.await_state("echo", "stopped")
+        launcher = d.launcher()
+        os.kill(launcher, signal.SIGKILL)
+        until(lambda: d.launcher() not in (None, launcher) and d.state("echo") != "unknown",
+              "the next launcher has found it")
         s.close()
         self.await_unit("store", "inactive")
         status = d.await_status("echo", state="stopped", sleeps_in_seconds=None)
