@@ -556,7 +556,7 @@ class PresentTest(RequiresCase):
         before = descriptors()
         for _ in range(20):
             d.odp("start", "wiki")
-        until(lambda: descriptors() <= before, f"no more descriptors than before: {before}")
+        until(lambda: descriptors() == before, f"as many descriptors as before: {before}")
         until(lambda: not children_of(launcher), "no process is left")
 
     def test_requirements_before_mounts(self):

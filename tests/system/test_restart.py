@@ -271,7 +271,7 @@ class RestartTest(InstalledCase):
         n = descriptors()
         for _ in range(10):
             self.restart()
-        until(lambda: descriptors() <= n, f"no more than before: {n}")
+        until(lambda: descriptors() == n, f"as many as before: {n}")
         for pair in pairs:
             pair.check(self)
             pair.client.close()
