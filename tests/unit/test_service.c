@@ -468,12 +468,13 @@ static void test_direct_connections_and_no_window(void **state)
 static void report(struct odp_service *s, enum odp_service_event_kind kind, bool is_partly,
                    uint64_t now_usec, unsigned n_connections, struct odp_service_effects *ret)
 {
-    struct odp_service_event e = {.kind = kind,
-                                  .now_usec = now_usec,
-                                  .n_connections = n_connections,
-                                  .is_partly = is_partly,
-                                  .reason = "one has ended"};
+    struct odp_service_event e = event_of(kind);
 
+    e.id = 0;
+    e.now_usec = now_usec;
+    e.n_connections = n_connections;
+    e.is_partly = is_partly;
+    e.reason = "one has ended";
     assert_int_equal(odp_service_step(s, &e, ret), 0);
 }
 
